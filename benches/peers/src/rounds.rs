@@ -1,0 +1,179 @@
+//! The measuring order and the medians.
+//!
+//! The rounds are interleaved: a round measures every peer once in every column, so that a slow
+//! minute of the machine falls on all peers alike. A cell shows the median of its rounds, and how
+//! it compares with the yardstick (the first peer) of the same round, again the median.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Error, Result};
+use clap::Args;
+
+use crate::table::Table;
+
+/// What the command line can say about any question.
+#[derive(Args)]
+pub struct Options {
+    /// How many times to measure everything.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Measure very little, to see that everything works.
+    #[arg(long)]
+    pub quick: bool,
+    /// Write the table to FILE as well, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+type Measure = Box<dyn FnMut(usize) -> Result<Option<f64>>>;
+
+/// A peer that takes part, or the reason why it cannot.
+pub struct Contender {
+    pub name: &'static str,
+    pub how: String,
+    measure: Result<Measure>,
+    /// The figures of each column, one a round; none where the peer has no such column.
+    figures: Vec<Vec<f64>>,
+}
+
+impl Contender {
+    /// `measure` measures one column, or returns `None` if this peer has no such column.
+    pub fn new(
+        name: &'static str,
+        how: String,
+        measure: impl FnMut(usize) -> Result<Option<f64>> + 'static,
+    ) -> Contender {
+        Contender {
+            name,
+            how,
+            measure: Ok(Box::new(measure)),
+            figures: vec![],
+        }
+    }
+
+    pub fn missing(name: &'static str, how: String, reason: Error) -> Contender {
+        Contender {
+            name,
+            how,
+            measure: Err(reason),
+            figures: vec![],
+        }
+    }
+
+    /// Why this peer is missing, if it is.
+    pub fn reason(&self) -> Option<&Error> {
+        self.measure.as_ref().err()
+    }
+
+    /// Measures every column once; a peer that fails is missing from then on.
+    fn round(&mut self, columns: usize) -> Result<()> {
+        self.figures.resize(columns, vec![]);
+        if let Ok(measure) = &mut self.measure {
+            for (column, figures) in self.figures.iter_mut().enumerate() {
+                figures.extend(measure(column)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is known about one peer in one column.
+#[derive(Debug, PartialEq)]
+pub struct Cell {
+    pub median: f64,
+    pub min: f64,
+    pub max: f64,
+    /// The median of what each round's figure is to the yardstick's figure of the same round.
+    pub ratio: f64,
+}
+
+impl Cell {
+    /// The cell of `contender` in `column`, if it has one.
+    pub fn of(contender: &Contender, yardstick: &Contender, column: usize) -> Option<Cell> {
+        Cell::from_figures(&contender.figures[column], &yardstick.figures[column])
+    }
+
+    fn from_figures(figures: &[f64], yardstick: &[f64]) -> Option<Cell> {
+        let ratios = figures.iter().zip(yardstick).map(|(own, its)| own / its);
+        Some(Cell {
+            median: median(figures.to_vec())?,
+            min: figures.iter().copied().fold(f64::INFINITY, f64::min),
+            max: figures.iter().copied().fold(0.0, f64::max),
+            ratio: median(ratios.collect())?,
+        })
+    }
+}
+
+/// Measures all contenders, the first of which is the yardstick, and prints the table.
+pub fn answer(
+    question: &str,
+    columns: &[String],
+    mut contenders: Vec<Contender>,
+    options: &Options,
+) -> Result<()> {
+    for round in 1..=options.rounds {
+        eprintln!("round {round} of {}", options.rounds);
+        for contender in &mut contenders {
+            if let Err(reason) = contender.round(columns.len()) {
+                contender.measure = Err(reason);
+            }
+        }
+    }
+    let table = Table {
+        question,
+        columns,
+        contenders: &contenders,
+        rounds: options.rounds,
+    };
+    print!("{table}");
+    match &options.json {
+        Some(file) => fs::write(file, format!("{:#}\n", table.to_json()))
+            .with_context(|| format!("{} cannot be written", file.display())),
+        None => Ok(()),
+    }
+}
+
+fn median(mut figures: Vec<f64>) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    let middle = figures.len() / 2;
+    match figures.len() % 2 {
+        _ if figures.is_empty() => None,
+        1 => Some(figures[middle]),
+        _ => Some((figures[middle - 1] + figures[middle]) / 2.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), Some(2.5));
+    }
+
+    #[test]
+    fn the_ratio_compares_figures_of_the_same_round() {
+        let cell = Cell::from_figures(&[2.0, 30.0, 4.0], &[1.0, 10.0, 4.0]);
+        let expected = Cell {
+            median: 4.0,
+            min: 2.0,
+            max: 30.0,
+            ratio: 2.0,
+        };
+        assert_eq!(cell, Some(expected));
+    }
+
+    #[test]
+    fn a_failing_round_is_an_error() {
+        let mut contender = Contender::new("late", String::new(), |column| match column {
+            0 => Ok(Some(1.0)),
+            _ => anyhow::bail!("no such ring"),
+        });
+        assert!(contender.round(1).is_ok());
+        assert!(contender.round(2).is_err());
+    }
+}

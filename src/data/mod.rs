@@ -1,0 +1,4 @@
+//! Floor 0, data: plain structures that know nothing of greenlets.
+
+#[allow(unsafe_code)]
+pub(crate) mod slab;

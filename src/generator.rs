@@ -1,0 +1,370 @@
+//! Generators and coroutines: greenlets that answer whoever asks.
+//!
+//! Both are one conversation between an *inside* (the body, and whatever it calls) and an *outside* (whoever
+//! asks). Asking switches to where the inside waits; answering switches back to whoever asked.
+//!
+//! ```text
+//!   outside                         inside
+//!   next() / send(v) ──── ask ────▶ the body starts, or its yield_ returns v
+//!                  ◀── answer ──── yield_(item), from any call depth
+//!                  ◀─── ended ──── the body returns
+//! ```
+//!
+//! While somebody asks, that greenlet stands in for the parent of the body, so a panic of the body is raised
+//! where `next` or `send` was called. Which greenlets ask and answer may change from time to time: a
+//! generator can be handed around, and a nested generator can yield for the outer one (a clone of its
+//! [`Yielder`] is all it needs): the next request then goes straight to the nested one.
+//!
+//! Bodies are `'static`: a body that borrowed from its creator could be entered again, by way of a handle
+//! that it stashed, after the borrow had ended.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::iter::FusedIterator;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use crate::switch::control::{Control, ControlRef};
+use crate::switch::exit::Waiting;
+use crate::switch::greenlet::Greenlet;
+use crate::switch::thread::Thread;
+
+/// What travels between inside and outside.
+enum Message<In, Out> {
+    Ask(In),
+    Answer(Out),
+    Ended(Option<Out>),
+}
+
+/// The two ends of a conversation, as far as they wait.
+struct Ends {
+    /// Who waits in `yield_`. If nobody does, the body has not started or is elsewhere.
+    inside: Cell<Option<ControlRef>>,
+    /// Who waits in `next` or `send`.
+    outside: Cell<Option<ControlRef>>,
+}
+
+/// One end, taken while its greenlet waits. However the wait ends, the end is given up.
+struct Taken<'a>(&'a Cell<Option<ControlRef>>);
+
+impl<'a> Taken<'a> {
+    fn by(end: &'a Cell<Option<ControlRef>>, me: &Control) -> Taken<'a> {
+        end.set(Some(NonNull::from(me)));
+        Taken(end)
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.0.set(None);
+    }
+}
+
+struct Conversation<In, Out> {
+    ends: Rc<Ends>,
+    /// Gone as soon as the body has ended.
+    body: RefCell<Option<Greenlet<Message<In, Out>>>>,
+}
+
+impl<In: 'static, Out: 'static> Conversation<In, Out> {
+    /// `body` gets what is asked first; what it returns is the last answer, if it is one.
+    #[track_caller]
+    fn new(body: impl FnOnce(Yielder<Out, In>, In) -> Option<Out> + 'static) -> Self {
+        let ends = Rc::new(Ends {
+            inside: Cell::new(None),
+            outside: Cell::new(None),
+        });
+        let yielder = Yielder {
+            ends: Rc::clone(&ends),
+            message: std::marker::PhantomData,
+        };
+        let body = Greenlet::new(move |first| match first {
+            Message::Ask(first) => Message::Ended(body(yielder, first)),
+            _ => unreachable!("only an outside starts a body"),
+        });
+        Conversation {
+            ends,
+            body: RefCell::new(Some(body)),
+        }
+    }
+
+    /// Asks, and waits for the answer. None if the body has ended without one; `what` is given back if it
+    /// had ended before.
+    #[inline]
+    fn ask(&self, what: In) -> Result<Option<Out>, In> {
+        let Some(body) = self.body.borrow().clone() else {
+            return Err(what);
+        };
+        if body.is_dead() {
+            self.body.take();
+            return Err(what);
+        }
+        self.check_idle(&body);
+        let me = Thread::here().current();
+        let answer = {
+            let _asked = Taken::by(&self.ends.outside, me);
+            let _parent_meanwhile = Waiting::on(body.control(), me);
+            let inside = self.ends.inside.get();
+            // SAFETY: whoever waits in `yield_` is suspended there, and gives up its end when it is not.
+            let target = inside.map_or(body.control(), |inside| unsafe { inside.as_ref() });
+            crate::switch::transfer::switch(
+                target,
+                Message::Ask(what),
+                false,
+                |answer| answer,
+                crate::switch::greenlet::failed,
+            )
+        };
+        match answer {
+            Message::Answer(item) => Ok(Some(item)),
+            Message::Ended(last) => {
+                self.body.take();
+                Ok(last)
+            }
+            Message::Ask(_) => unreachable!("only an outside asks"),
+        }
+    }
+
+    fn check_idle(&self, body: &Greenlet<Message<In, Out>>) {
+        if self.ends.outside.get().is_some() || body.is_current() {
+            panic!("{} is being asked already", body.control());
+        }
+        if body.is_started() && self.ends.inside.get().is_none() {
+            panic!(
+                "{} waits elsewhere, not in `yield_`: it cannot be asked",
+                body.control()
+            );
+        }
+    }
+
+    /// Ends the body; true if it is dead.
+    fn close(&self) -> bool {
+        let Some(body) = self.body.borrow().clone() else {
+            return true;
+        };
+        let dead = body.kill();
+        if dead {
+            self.body.take();
+        }
+        dead
+    }
+
+    fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.body.borrow().as_ref() {
+            Some(body) => write!(f, "{name}({body:?})"),
+            None => write!(f, "{name}(ended)"),
+        }
+    }
+}
+
+/// What a body yields with.
+///
+/// It may be cloned and handed on: to a function, or to a nested generator that yields in its place.
+pub struct Yielder<Out, In = ()> {
+    ends: Rc<Ends>,
+    message: std::marker::PhantomData<fn(Out) -> In>,
+}
+
+impl<Out: 'static, In: 'static> Yielder<Out, In> {
+    /// Answers with `item`, and waits until it is asked again; returns what was sent then.
+    ///
+    /// The next request comes to the greenlet that called this.
+    ///
+    /// # Panics
+    /// If nobody waits for an item: the generator has ended, or its body was entered by another way.
+    /// With [`GreenletExit`](crate::GreenletExit) if the generator is dropped or closed meanwhile.
+    #[track_caller]
+    #[inline]
+    pub fn yield_(&self, item: Out) -> In {
+        let Some(outside) = self.ends.outside.take() else {
+            panic!("`yield_` while nobody asks this generator");
+        };
+        let me = Thread::here().current();
+        let _answered = Taken::by(&self.ends.inside, me);
+        // SAFETY: whoever asks is suspended there, and gives up its end when it is not.
+        let outside = unsafe { outside.as_ref() };
+        let asked = crate::switch::transfer::switch(
+            outside,
+            Message::<In, Out>::Answer(item),
+            false,
+            |asked| asked,
+            crate::switch::greenlet::failed,
+        );
+        match asked {
+            Message::Ask(what) => what,
+            _ => unreachable!("only an inside answers"),
+        }
+    }
+}
+
+impl<Out: 'static> Yielder<Out> {
+    /// Yields all items of `items`.
+    ///
+    /// With a generator in `items` this is recursion: each item passes through every level on its way. A
+    /// nested generator that yields with a clone of the outer one's `Yielder` saves that.
+    pub fn yield_from(&self, items: impl IntoIterator<Item = Out>) {
+        items.into_iter().for_each(|item| self.yield_(item));
+    }
+}
+
+impl<Out, In> Clone for Yielder<Out, In> {
+    fn clone(&self) -> Self {
+        Yielder {
+            ends: Rc::clone(&self.ends),
+            message: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<Out, In> fmt::Debug for Yielder<Out, In> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Yielder").finish_non_exhaustive()
+    }
+}
+
+/// An iterator over what a function yields, from any depth of calls.
+///
+/// The body starts with the first `next`. A panic of it is raised in `next`, and ends the generator. A
+/// generator that is dropped before its end unwinds its body. It is fused.
+///
+/// # Examples
+/// ```
+/// use greenlet::{Generator, Yielder};
+///
+/// fn countdown(n: u32) -> Generator<u32> {
+///     fn down(n: u32, y: &Yielder<u32>) {
+///         if n > 0 {
+///             y.yield_(n);
+///             down(n - 1, y); // out of a nested call: no `async`, no state machine
+///         }
+///     }
+///     Generator::new(move |y| down(n, &y))
+/// }
+/// assert_eq!(countdown(3).collect::<Vec<_>>(), [3, 2, 1]);
+/// ```
+pub struct Generator<Y: 'static> {
+    conversation: Conversation<(), Y>,
+}
+
+impl<Y: 'static> Generator<Y> {
+    /// A generator of what `body` yields.
+    ///
+    /// # Panics
+    /// If the thread-locals of this thread have been destroyed.
+    #[track_caller]
+    pub fn new(body: impl FnOnce(Yielder<Y>) + 'static) -> Generator<Y> {
+        Generator {
+            conversation: Conversation::new(move |yielder, ()| {
+                body(yielder);
+                None
+            }),
+        }
+    }
+}
+
+impl<Y: 'static> Iterator for Generator<Y> {
+    type Item = Y;
+
+    /// The next item.
+    ///
+    /// # Panics
+    /// With a panic of the body. If the body itself asks, or waits elsewhere than in `yield_`.
+    #[inline]
+    fn next(&mut self) -> Option<Y> {
+        self.conversation.ask(()).ok().flatten()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let ended = self.conversation.body.borrow().is_none();
+        (0, ended.then_some(0))
+    }
+}
+
+impl<Y: 'static> FusedIterator for Generator<Y> {}
+
+impl<Y: 'static> fmt::Debug for Generator<Y> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.conversation.describe("Generator", f)
+    }
+}
+
+/// A function that is sent values and answers each.
+///
+/// It is primed from the start: the first value sent is an argument of the body, each later one is what
+/// `yield_` returns.
+///
+/// # Examples
+/// ```
+/// use greenlet::Coroutine;
+///
+/// let mut average = Coroutine::new(|y, first: f64| {
+///     let (mut sum, mut count) = (first, 1.0);
+///     loop {
+///         sum += y.yield_(sum / count);
+///         count += 1.0;
+///     }
+/// });
+/// assert_eq!(average.send(10.0), 10.0);
+/// assert_eq!(average.send(20.0), 15.0);
+/// ```
+pub struct Coroutine<In: 'static, Out: 'static = ()> {
+    conversation: Conversation<In, Out>,
+}
+
+impl<In: 'static, Out: 'static> Coroutine<In, Out> {
+    /// A coroutine that runs `body` with the first value that is sent; what it returns is its last answer.
+    ///
+    /// # Panics
+    /// If the thread-locals of this thread have been destroyed.
+    #[track_caller]
+    pub fn new(body: impl FnOnce(Yielder<Out, In>, In) -> Out + 'static) -> Coroutine<In, Out> {
+        Coroutine {
+            conversation: Conversation::new(move |yielder, first| Some(body(yielder, first))),
+        }
+    }
+
+    /// Sends a value, and returns the answer.
+    ///
+    /// # Panics
+    /// If the coroutine has ended; [`try_send`](Self::try_send) gives the value back. With a panic of the
+    /// body. If the body itself sends, or waits elsewhere than in `yield_`.
+    #[track_caller]
+    #[inline]
+    pub fn send(&mut self, value: In) -> Out {
+        match self.try_send(value) {
+            Ok(answer) => answer,
+            Err(_) => panic!("sent to a coroutine that has ended"),
+        }
+    }
+
+    /// As [`send`](Self::send), with the value given back by a coroutine that has ended.
+    ///
+    /// # Errors
+    /// The value, if there is nobody to send it to.
+    #[inline]
+    pub fn try_send(&mut self, value: In) -> Result<Out, In> {
+        let answer = self.conversation.ask(value)?;
+        Ok(answer.expect("a coroutine answers with what it returns"))
+    }
+
+    /// Ends the body where it waits, so that its destructors run; true if it has ended. Dropping the
+    /// coroutine does the same.
+    ///
+    /// # Panics
+    /// With what the body died of instead.
+    pub fn close(&mut self) -> bool {
+        self.conversation.close()
+    }
+
+    /// Whether the body has ended.
+    pub fn is_ended(&self) -> bool {
+        let body = self.conversation.body.borrow();
+        body.as_ref().is_none_or(Greenlet::is_dead)
+    }
+}
+
+impl<In: 'static, Out: 'static> fmt::Debug for Coroutine<In, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.conversation.describe("Coroutine", f)
+    }
+}

@@ -1,0 +1,122 @@
+//! Closures at rest: a body waits in a pooled block until its greenlet first runs.
+//!
+//! A closure of up to 128 bytes costs no allocation; a larger one is boxed, and the box is what waits. The
+//! block goes back to the pool at the start, so that a suspended greenlet holds none.
+
+use std::mem;
+use std::ptr::NonNull;
+
+use super::thread::Thread;
+use crate::data::slab::BLOCK_ALIGN;
+use crate::sys::context::Entry;
+
+/// The size of a pooled block, in bytes.
+pub(crate) const BLOCK: usize = 128;
+
+/// A closure that has not run, and how to run or drop it.
+pub(crate) struct Body {
+    block: NonNull<u8>,
+    kind: &'static Kind,
+}
+
+struct Kind {
+    entry: Entry,
+    drop: unsafe fn(NonNull<u8>, &Thread),
+}
+
+impl Body {
+    /// Puts a closure into a block of this thread. `entry` is what [`take`](Self::take)s it out again.
+    pub(crate) fn new<F: 'static, E: Enter<F>>(thread: &Thread, closure: F) -> Body {
+        if const { fits::<F>() } {
+            Body {
+                block: store(thread, closure),
+                kind: const {
+                    &Kind {
+                        entry: E::enter,
+                        drop: drop_stored::<F>,
+                    }
+                },
+            }
+        } else {
+            Body {
+                block: store(thread, Box::new(closure)),
+                kind: const {
+                    &Kind {
+                        entry: E::enter,
+                        drop: drop_stored::<Box<F>>,
+                    }
+                },
+            }
+        }
+    }
+
+    /// What the greenlet's stack begins with.
+    pub(crate) fn entry(&self) -> Entry {
+        self.kind.entry
+    }
+
+    /// Takes the closure out, and gives the block back.
+    ///
+    /// # Safety
+    /// It was stored as an `F`.
+    #[inline]
+    pub(crate) unsafe fn take<F: 'static>(self, thread: &Thread) -> F {
+        let block = self.block;
+        mem::forget(self);
+        // SAFETY: `new` stored an `F`, or a box of one, in a block of this thread (caller's promise), and
+        // this is the one time that it is read.
+        unsafe {
+            if const { fits::<F>() } {
+                let closure = block.cast::<F>().read();
+                thread.bodies.put(block);
+                closure
+            } else {
+                let closure = block.cast::<Box<F>>().read();
+                thread.bodies.put(block);
+                *closure
+            }
+        }
+    }
+
+    /// Drops a closure that will never run. This is user code: it may panic, and it may switch.
+    pub(crate) fn discard(self, thread: &Thread) {
+        let (block, kind) = (self.block, self.kind);
+        mem::forget(self);
+        // SAFETY: `kind` was stored with what the block holds, and the body is gone after this.
+        unsafe { (kind.drop)(block, thread) }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        debug_assert!(false, "a body is taken or discarded, never dropped");
+    }
+}
+
+/// How the greenlet with this closure starts; see [`Entry`].
+pub(crate) trait Enter<F> {
+    /// # Safety
+    /// As [`Entry`]: called by the context, with the control block whose body holds an `F`.
+    unsafe fn enter(control: *const ()) -> *const crate::sys::context::Context;
+}
+
+const fn fits<F>() -> bool {
+    mem::size_of::<F>() <= BLOCK && mem::align_of::<F>() <= BLOCK_ALIGN
+}
+
+fn store<V>(thread: &Thread, value: V) -> NonNull<u8> {
+    let block = thread.bodies.take();
+    // SAFETY: the block is fresh, large enough and aligned (`fits`, or a box).
+    unsafe { block.cast::<V>().write(value) };
+    block
+}
+
+/// # Safety
+/// The block holds a `V` that nobody uses again, and belongs to this thread.
+unsafe fn drop_stored<V>(block: NonNull<u8>, thread: &Thread) {
+    // SAFETY: caller's promise. The value moves out first, so that the block is free even if it panics.
+    let value = unsafe { block.cast::<V>().read() };
+    // SAFETY: as above.
+    unsafe { thread.bodies.put(block) };
+    drop(value);
+}

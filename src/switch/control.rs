@@ -1,0 +1,311 @@
+//! The control block: all that is known about one greenlet.
+//!
+//! It is one cache line that every switch reads and writes, and two lines for the rest of its life. It
+//! lives in a slab of its thread ([`Thread`]) and never moves. Handles, children and the thread refer to it
+//! by address and count; every field is a cell, because a greenlet is seen from many places and used from
+//! one thread (law 7).
+//!
+//! ```text
+//!              start                    end
+//!   Pending ──────────▶ Started ──────────────▶ Dead ─▶ retired (no strong handle) ─▶ block free (no weak one)
+//!      │                 current, or suspended    ▲
+//!      └─────────────────── killed ───────────────┘
+//! ```
+
+use std::any::{Any, TypeId, type_name};
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::mem::offset_of;
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+
+use super::body::Body;
+use super::local::Locals;
+use super::thread::Thread;
+use crate::sys::context::Context;
+use crate::sys::stack::{Pages, Stack};
+
+/// What a throw or a panic carries.
+pub(crate) type Payload = Box<dyn Any + Send + 'static>;
+
+/// A control block by address. It is alive as long as a count or its thread keeps it.
+pub(crate) type ControlRef = NonNull<Control>;
+
+/// How far a greenlet has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Not started. It has no stack.
+    Pending,
+    /// Started: current, or suspended somewhere.
+    Started,
+    /// Finished. It has no stack.
+    Dead,
+}
+
+/// Reasons to leave the fast path. A greenlet looks at its own before it switches away and after it has
+/// come back; 0 is the common case.
+pub(crate) mod alert {
+    /// A payload lies in `raise`, to be raised on arrival.
+    pub(crate) const RAISE: u8 = 1;
+    /// The greenlet that ran last has ended: reap it.
+    pub(crate) const REAP: u8 = 2;
+    /// A trace event waits to be told on arrival.
+    pub(crate) const TRACE: u8 = 4;
+    /// The greenlet that ran last has no handle left: end it.
+    pub(crate) const ORPHAN: u8 = 8;
+    /// My own last handle was dropped while I ran.
+    pub(crate) const UNHELD: u8 = 16;
+    /// A payload was thrown at me while a destructor of mine ran during unwinding.
+    pub(crate) const DEFERRED: u8 = 32;
+}
+
+/// The control block of a greenlet.
+#[repr(C, align(64))]
+pub(crate) struct Control {
+    // The line of a switch: 64 bytes in the direct backend.
+    pub(crate) context: Context,
+    /// Where the value for its pending switch goes.
+    pub(crate) slot: Cell<*mut u8>,
+    /// The family of its pending switch. Stale while it is current.
+    pub(crate) expects: Cell<&'static Family>,
+    pub(crate) alert: Cell<u8>,
+    pub(crate) phase: Cell<Phase>,
+    /// Switched away while `thread::panicking()`, which may mean: from a destructor that runs while unwinding.
+    pub(crate) unwinding: Cell<bool>,
+    /// Its pending switch can return an error, so it may be told even when nothing can be raised in it.
+    pub(crate) lenient: Cell<bool>,
+    /// Its last handle is gone and it is being ended, or was given up.
+    pub(crate) ending: Cell<bool>,
+    /// Its first value lies in a box, not in the frame of a starter.
+    pub(crate) boxed: Cell<bool>,
+    /// Whom it switched to last: a guess at whom it will switch to next. It may point to a block that is
+    /// free by now; nothing but `look_ahead` follows it.
+    pub(crate) next: Cell<*const Control>,
+
+    // The rest of its life.
+    pub(crate) strong: Cell<u32>,
+    pub(crate) weak: Cell<u32>,
+    pub(crate) thread: NonNull<Thread>,
+    pub(crate) parent: Cell<Option<ControlRef>>,
+    /// Who waits for its end right now, in `kill`, `next` or a drop: parent for the time being.
+    pub(crate) waiter: Cell<Option<ControlRef>>,
+    /// The family of its first switch and of its result.
+    pub(crate) family: &'static Family,
+    pub(crate) body: Cell<Option<Body>>,
+    pub(crate) stack: Cell<Option<Stack>>,
+    pub(crate) raise: Cell<Option<Payload>>,
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) id: u64,
+    /// Neighbours in the list of all greenlets of the thread that are not dead.
+    pub(crate) older: Cell<Option<ControlRef>>,
+    pub(crate) newer: Cell<Option<ControlRef>>,
+    pub(crate) pages: Pages,
+    extra: UnsafeCell<Option<Box<Extra>>>,
+}
+
+/// What few greenlets have.
+#[derive(Default)]
+pub(crate) struct Extra {
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) locals: Locals,
+    pub(crate) deferred: Cell<Option<Payload>>,
+}
+
+impl Control {
+    pub(crate) fn new(
+        thread: NonNull<Thread>,
+        phase: Phase,
+        context: Context,
+        family: &'static Family,
+        id: u64,
+        birth: Birth,
+    ) -> Control {
+        let extra = birth.name.map(|name| {
+            Box::new(Extra {
+                name: Some(name),
+                ..Extra::default()
+            })
+        });
+        Control {
+            context,
+            slot: Cell::new(ptr::null_mut()),
+            expects: Cell::new(Family::NOBODY),
+            alert: Cell::new(0),
+            phase: Cell::new(phase),
+            unwinding: Cell::new(false),
+            lenient: Cell::new(false),
+            ending: Cell::new(false),
+            boxed: Cell::new(false),
+            // Any control block will do for a first guess.
+            // SAFETY: computes an address.
+            next: Cell::new(unsafe { &raw const (*thread.as_ptr()).main }),
+            strong: Cell::new(1),
+            weak: Cell::new(0),
+            thread,
+            parent: Cell::new(birth.parent),
+            waiter: Cell::new(None),
+            family,
+            body: Cell::new(None),
+            stack: Cell::new(None),
+            raise: Cell::new(None),
+            site: birth.site,
+            id,
+            older: Cell::new(None),
+            newer: Cell::new(None),
+            pages: birth.pages,
+            extra: UnsafeCell::new(extra),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn raise_alert(&self, bit: u8) {
+        self.alert.set(self.alert.get() | bit);
+    }
+
+    /// Takes one alert down; true if it was up.
+    #[inline(always)]
+    pub(crate) fn take_alert(&self, bit: u8) -> bool {
+        let alerts = self.alert.get();
+        self.alert.set(alerts & !bit);
+        alerts & bit != 0
+    }
+
+    /// Fetches what the next two switches will read, if they go where they went the last time.
+    ///
+    /// In a crowd each switch misses the cache twice, one miss after the other: the control block of the
+    /// target says where its frame is. This starts both early.
+    #[inline(always)]
+    pub(crate) fn look_ahead(&self) {
+        // SAFETY: the guess points into the slab of this thread or to its main greenlet: mapped memory,
+        // whatever it holds.
+        unsafe { Context::look_ahead::<{ offset_of!(Control, next) }>(self.next.get().cast()) }
+    }
+
+    #[inline]
+    pub(crate) fn is_dead(&self) -> bool {
+        self.phase.get() == Phase::Dead
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, other: &Control) -> bool {
+        ptr::eq(self, other)
+    }
+
+    /// Whether something may be raised at its pending switch (law 10).
+    pub(crate) fn can_be_raised_in(&self) -> bool {
+        !self.unwinding.get() || self.lenient.get()
+    }
+
+    /// The family of the value that it waits for, or would start with.
+    pub(crate) fn expects_or_starts_with(&self) -> &'static Family {
+        match self.phase.get() {
+            Phase::Pending => self.family,
+            _ => self.expects.get(),
+        }
+    }
+
+    /// What few greenlets have, if this one has it.
+    pub(crate) fn extra(&self) -> Option<&Extra> {
+        // SAFETY: the box is created once, by `extra_or_new`, and goes with the control block; what it
+        // holds is only changed through cells. No reference to the cell itself outlives this expression.
+        unsafe { (*self.extra.get()).as_deref() }
+    }
+
+    /// The same, made if need be.
+    pub(crate) fn extra_or_new(&self) -> &Extra {
+        if self.extra().is_none() {
+            // SAFETY: `extra` returned none, so nobody refers into the cell.
+            unsafe { *self.extra.get() = Some(Box::default()) };
+        }
+        self.extra().expect("just made")
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.extra()?.name.as_deref()
+    }
+
+    /// Frees name and locals. The control block is about to go.
+    ///
+    /// # Safety
+    /// Nobody refers to the name or the locals any more.
+    pub(crate) unsafe fn take_extra(&self) -> Option<Box<Extra>> {
+        // SAFETY: caller's promise.
+        unsafe { (*self.extra.get()).take() }
+    }
+
+    /// Whether it is the main greenlet of its thread.
+    pub(crate) fn is_main(&self) -> bool {
+        // SAFETY: a thread outlives its control blocks.
+        ptr::eq(self, unsafe { &(*self.thread.as_ptr()).main })
+    }
+}
+
+/// How a greenlet came into the world.
+pub(crate) struct Birth {
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) parent: Option<ControlRef>,
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) pages: Pages,
+}
+
+/// How a greenlet is named in messages: `greenlet 'worker' (#7)`, or `greenlet #7`, or `the main greenlet`.
+impl fmt::Display for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "greenlet '{name}' (#{})", self.id),
+            None if self.is_main() => write!(f, "the main greenlet (#{})", self.id),
+            None => write!(f, "greenlet #{}", self.id),
+        }
+    }
+}
+
+/// The type of value that travels in a switch. Families are compared by address first: the same type has
+/// one address within a codegen unit, and may have another one elsewhere.
+pub(crate) struct Family {
+    id: fn() -> TypeId,
+    name: fn() -> &'static str,
+}
+
+impl Family {
+    /// Waits for no value: pending, dead, or not started yet.
+    pub(crate) const NOBODY: &'static Family = Family::of::<Nobody>();
+    /// Waits for somebody's end; a value for it is dropped.
+    pub(crate) const ANY: &'static Family = Family::of::<Anything>();
+    /// As [`ANY`](Self::ANY), and a panic of that somebody is reported, not raised.
+    pub(crate) const QUIET: &'static Family = Family::of::<Quietly>();
+
+    #[inline(always)]
+    pub(crate) const fn of<T: 'static>() -> &'static Family {
+        const {
+            &Family {
+                id: TypeId::of::<T>,
+                name: type_name::<T>,
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is(&'static self, other: &'static Family) -> bool {
+        ptr::eq(self, other) || self.is_elsewhere(other)
+    }
+
+    /// Compares two addresses that differ.
+    #[inline(never)]
+    fn is_elsewhere(&self, other: &Family) -> bool {
+        (self.id)() == (other.id)()
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        (self.name)()
+    }
+
+    /// Waits for an end, not for a value.
+    pub(crate) fn takes_anything(&'static self) -> bool {
+        self.is(Family::ANY) || self.is(Family::QUIET)
+    }
+}
+
+struct Nobody;
+struct Anything;
+struct Quietly;

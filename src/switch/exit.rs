@@ -1,0 +1,401 @@
+//! The end of greenlets: killed, dropped, left over at the end of their thread, and reaped.
+//!
+//! | how | what happens |
+//! |---|---|
+//! | `kill`, or a thrown [`GreenletExit`] | raised at its pending switch; the killer is its parent until it is dead |
+//! | the last handle is dropped | the same, at once, inside the drop; a panic out of it is reported |
+//! | … while it runs | the same, at its next switch, by whoever it switches to |
+//! | its thread ends | the same, newest first; one that refuses is leaked with a message |
+//! | killed while pending | its closure is dropped, it never had a stack |
+//! | killed while a destructor of it runs during unwinding | deferred until that has ended (law 10) |
+//!
+//! A greenlet cannot free the stack it stands on (law 11), so whoever runs next does.
+
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::NonNull;
+use std::thread::panicking;
+
+use super::control::{Control, ControlRef, Family, Payload, Phase, alert};
+use super::thread::{Thread, report};
+use super::trace::{self, Kind};
+use super::{family, transfer};
+
+/// What is raised in a greenlet to end it. It is no error: nobody is told that it passed through.
+///
+/// Catch it only to clean up, and raise it again with [`std::panic::resume_unwind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GreenletExit;
+
+/// How often a greenlet that catches the exit is told again when its thread ends.
+const INSISTENCE: usize = 8;
+/// How many greenlets the destructors of others may make while their thread ends.
+const AFTERTHOUGHTS: usize = 10_000;
+
+/// What a greenlet does last, on its own stack: hands on what it leaves, and says who runs next.
+pub(crate) fn finish<T: 'static>(me: &Control, outcome: Result<T, Payload>) -> &'static Control {
+    // SAFETY: a thread outlives its greenlets.
+    let thread = unsafe { me.thread.as_ref() };
+    super::local::drop_all(me);
+    if let Some(payload) = me.extra().and_then(|extra| extra.deferred.take()) {
+        if !payload.is::<GreenletExit>() {
+            report(
+                format_args!("{me} ended before this could be raised in it"),
+                &payload,
+            );
+        }
+    }
+    let next = match outcome {
+        Ok(value) => family::deliver(thread, me, value),
+        Err(payload) => family::deliver_panic(thread, me, payload),
+    };
+    bury(thread, me);
+    thread.zombie.set(Some(NonNull::from(me)));
+    next.raise_alert(alert::REAP);
+    thread.set_current(next);
+    next
+}
+
+fn bury(thread: &Thread, control: &Control) {
+    control.phase.set(Phase::Dead);
+    control.expects.set(Family::NOBODY);
+    control.alert.set(0);
+    thread.unlink(control);
+}
+
+/// Ends a pending greenlet: its closure is dropped.
+pub(crate) fn bury_pending(thread: &Thread, control: &Control) {
+    let body = control.body.take();
+    bury(thread, control);
+    if let Some(body) = body {
+        let discarded = catch_unwind(AssertUnwindSafe(|| body.discard(thread)));
+        if let Err(payload) = discarded {
+            report(
+                format_args!("dropping the body of {control} panicked"),
+                &payload,
+            );
+        }
+    }
+}
+
+/// Gives back the stack of a greenlet that has ended.
+pub(crate) fn free_stack(thread: &Thread, control: ControlRef) {
+    // SAFETY: it is dead, but nobody has released it yet: its reaper does that.
+    let control = unsafe { control.as_ref() };
+    if let Some(stack) = control.stack.take() {
+        // SAFETY: its entry has returned, and another greenlet runs now.
+        unsafe { control.context.release() };
+        thread.stacks.put(stack);
+    }
+}
+
+/// Lets go of a greenlet that has ended, unless somebody holds it.
+pub(crate) fn reap(control: ControlRef) {
+    // SAFETY: as in `free_stack`.
+    let dead = unsafe { control.as_ref() };
+    if dead.strong.get() == 0 && !dead.ending.get() {
+        retire(control);
+    }
+}
+
+/// Gives one strong count back.
+#[inline]
+pub(crate) fn release(control: ControlRef) {
+    // SAFETY: the caller's count keeps it.
+    let held = unsafe { control.as_ref() };
+    let left = held.strong.get() - 1;
+    held.strong.set(left);
+    if left == 0 && !held.ending.get() {
+        unheld(control);
+    }
+}
+
+/// The last handle has gone.
+#[cold]
+fn unheld(control: ControlRef) {
+    // SAFETY: it is freed below at the earliest.
+    let held = unsafe { control.as_ref() };
+    // SAFETY: a thread outlives its control blocks.
+    let thread = unsafe { held.thread.as_ref() };
+    match held.phase.get() {
+        Phase::Dead => retire(control),
+        Phase::Pending => {
+            held.ending.set(true);
+            bury_pending(thread, held);
+            held.ending.set(false);
+            reap(control);
+        }
+        Phase::Started if held.is_main() => {}
+        Phase::Started if thread.current().is(held) => held.raise_alert(alert::UNHELD),
+        Phase::Started => {
+            held.ending.set(true);
+            if let Some(thrown) = end_orphan(thread, control) {
+                raise_in_drop(thrown);
+            }
+        }
+    }
+}
+
+/// Ends a suspended greenlet that has no handle; returns what was thrown at the greenlet that does it.
+pub(crate) fn end_orphan(thread: &Thread, orphan: ControlRef) -> Option<Payload> {
+    // SAFETY: it is marked as ending, so nobody else frees it.
+    let control = unsafe { orphan.as_ref() };
+    control.strong.set(control.strong.get() + 1);
+    let outcome = end(thread, control, Family::QUIET);
+    control.ending.set(false);
+    control.strong.set(control.strong.get() - 1);
+    if control.strong.get() == 0 {
+        if control.is_dead() {
+            retire(orphan);
+        } else if control.can_be_raised_in() {
+            eprintln!("greenlet: GreenletExit did not end {control}; nobody holds a handle to it");
+        }
+    }
+    outcome.err()
+}
+
+/// Something was thrown at a greenlet that was dropping a handle.
+fn raise_in_drop(payload: Payload) {
+    if panicking() {
+        report(
+            format_args!("thrown while a destructor ran during unwinding"),
+            &payload,
+        );
+    } else {
+        resume_unwind(payload);
+    }
+}
+
+/// Frees what a dead greenlet with no strong handle keeps. Its parents may go with it: one by one, because
+/// a chain of them may be long.
+fn retire(control: ControlRef) {
+    let mut next = Some(control);
+    while let Some(control) = next.take() {
+        // SAFETY: dead, with no strong count; weak handles keep the block below.
+        let dead = unsafe { control.as_ref() };
+        // SAFETY: as above.
+        let thread = unsafe { dead.thread.as_ref() };
+        let parent = dead.parent.take();
+        // SAFETY: names are borrowed from handles, and there is none.
+        drop(unsafe { dead.take_extra() });
+        dead.ending.set(true);
+        if dead.weak.get() == 0 {
+            // SAFETY: no handle of any kind is left.
+            unsafe { thread.free_control(control) };
+        }
+        let Some(parent) = parent else { return };
+        // SAFETY: the child's count kept it.
+        let held = unsafe { parent.as_ref() };
+        let left = held.strong.get() - 1;
+        held.strong.set(left);
+        if left == 0 && !held.ending.get() {
+            if held.is_dead() {
+                next = Some(parent);
+            } else {
+                unheld(parent);
+            }
+        }
+    }
+}
+
+/// Gives one weak count back.
+pub(crate) fn release_weak(control: ControlRef) {
+    // SAFETY: the caller's count keeps the block.
+    let held = unsafe { control.as_ref() };
+    held.weak.set(held.weak.get() - 1);
+    let retired = held.is_dead() && held.strong.get() == 0 && held.ending.get();
+    if held.weak.get() == 0 && retired && !held.is_main() {
+        // SAFETY: it was retired before, and this was the last handle.
+        unsafe { held.thread.as_ref().free_control(control) };
+    }
+}
+
+/// Says that `waiter` waits for the end of a greenlet, until it is dropped.
+pub(crate) struct Waiting<'a> {
+    target: &'a Control,
+    waiter: ControlRef,
+    before: Option<ControlRef>,
+}
+
+impl<'a> Waiting<'a> {
+    pub(crate) fn on(target: &'a Control, waiter: &Control) -> Waiting<'a> {
+        let waiter = NonNull::from(waiter);
+        Waiting {
+            target,
+            waiter,
+            before: target.waiter.replace(Some(waiter)),
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        // Another one may have come and gone in the meantime, or still be there.
+        if self.target.waiter.get() == Some(self.waiter) {
+            self.target.waiter.set(self.before);
+        }
+    }
+}
+
+/// Raises [`GreenletExit`] in `target` and waits: true if it is dead then. An error is what was raised in
+/// the one who waits. The caller keeps `target`.
+pub(crate) fn end(
+    thread: &Thread,
+    target: &Control,
+    wait: &'static Family,
+) -> Result<bool, Payload> {
+    let me = thread.current();
+    match target.phase.get() {
+        Phase::Dead => return Ok(true),
+        Phase::Pending => {
+            trace::tell_now(thread, Kind::Throw, me, target)?;
+            bury_pending(thread, target);
+            trace::tell_now(thread, Kind::Switch, target, me)?;
+            return Ok(true);
+        }
+        Phase::Started => {}
+    }
+    let here = target.is(me);
+    if (here && panicking()) || (!here && !target.can_be_raised_in()) {
+        defer(target, Box::new(GreenletExit));
+        return Ok(false);
+    }
+    if here {
+        trace::tell_now(thread, Kind::Throw, me, me)?;
+        return Err(Box::new(GreenletExit));
+    }
+    if cfg!(panic = "abort") {
+        eprintln!(
+            "greenlet: {target} cannot be ended: this program is built with panic = \"abort\", so nothing can be unwound"
+        );
+        return Ok(false);
+    }
+    let _parent_meanwhile = Waiting::on(target, me);
+    target.raise.set(Some(Box::new(GreenletExit)));
+    target.raise_alert(alert::RAISE);
+    trace::note(thread, Kind::Throw, me, target);
+    me.expects.set(wait);
+    transfer::hop(thread, me, target, false);
+    match transfer::on_arrival(thread, me) {
+        Some(payload) => Err(payload),
+        None => Ok(target.is_dead()),
+    }
+}
+
+/// Keeps a payload for a greenlet in which nothing may be raised now. An exit never displaces another one.
+pub(crate) fn defer(target: &Control, payload: Payload) {
+    let deferred = &target.extra_or_new().deferred;
+    let earlier = deferred.replace(Some(payload));
+    if let Some(earlier) = earlier {
+        if !earlier.is::<GreenletExit>() {
+            let later = deferred.replace(Some(earlier));
+            if let Some(later) = later.filter(|later| !later.is::<GreenletExit>()) {
+                report(
+                    format_args!("{target} already has something deferred; lost"),
+                    &later,
+                );
+            }
+        }
+    }
+    target.raise_alert(alert::DEFERRED);
+}
+
+/// What was thrown at `me` while a destructor of it ran during unwinding, if that has ended.
+pub(crate) fn take_deferred(me: &Control) -> Option<Payload> {
+    if me.alert.get() & alert::DEFERRED == 0 || panicking() {
+        return None;
+    }
+    me.take_alert(alert::DEFERRED);
+    me.extra()?.deferred.take()
+}
+
+/// Ends every greenlet of the thread but the main one, which runs this; the newest first.
+pub(crate) fn end_all(thread: &Thread) {
+    if cfg!(panic = "abort") {
+        return leak_all(thread);
+    }
+    let mut rounds = thread.alive() + AFTERTHOUGHTS;
+    while let Some(newest) = thread.newest() {
+        // SAFETY: it is not dead, so its block stays.
+        let control = unsafe { newest.as_ref() };
+        control.strong.set(control.strong.get() + 1);
+        if rounds == 0 || !insist(thread, control) {
+            leak(thread, control);
+        }
+        rounds = rounds.saturating_sub(1);
+        release(newest);
+    }
+}
+
+/// Tells a greenlet to exit until it does, within reason.
+fn insist(thread: &Thread, control: &Control) -> bool {
+    (0..INSISTENCE).any(|_| match end(thread, control, Family::QUIET) {
+        Ok(dead) => dead,
+        Err(payload) => {
+            report(format_args!("thrown at the end of the thread"), &payload);
+            control.is_dead()
+        }
+    })
+}
+
+fn leak_all(thread: &Thread) {
+    while let Some(newest) = thread.newest() {
+        // SAFETY: it is not dead, so its block stays.
+        let control = unsafe { newest.as_ref() };
+        if control.phase.get() == Phase::Pending {
+            control.strong.set(control.strong.get() + 1);
+            bury_pending(thread, control);
+            release(newest);
+        } else {
+            leak(thread, control);
+        }
+    }
+}
+
+/// Gives up a greenlet that cannot be unwound: dead from now on, its stack is never used again.
+fn leak(thread: &Thread, control: &Control) {
+    let why = if cfg!(panic = "abort") {
+        "panic = \"abort\" leaves no way to unwind it"
+    } else if control.can_be_raised_in() {
+        "it catches every GreenletExit"
+    } else {
+        "it waits in a destructor that runs while it unwinds"
+    };
+    eprintln!("greenlet: {control} is leaked at the end of its thread: {why}");
+    bury(thread, control);
+    if let Some(stack) = control.stack.take() {
+        // SAFETY: it is dead for everybody, so nobody switches to it again; the stack is leaked too.
+        unsafe { control.context.abandon() };
+        thread.stacks.leak(stack);
+    }
+    // What is on the leaked stack may hold a count of this very greenlet: nothing frees it any more.
+    control.strong.set(control.strong.get() + 1);
+}
+
+/// Unwinds every greenlet of this thread, the newest first, as the end of the thread does, but earlier:
+/// before thread-locals are destroyed that destructors may need.
+///
+/// # Panics
+/// If it is not called on the main greenlet of the thread.
+pub fn shutdown() {
+    let thread = Thread::here();
+    let me = thread.current();
+    assert!(
+        me.is_main(),
+        "shutdown is for the main greenlet, not for {me}"
+    );
+    end_all(thread);
+}
+
+/// The payload of a panic on its way: unwinds with it, without the panic hook.
+pub(crate) fn raise(payload: Payload) -> ! {
+    if cfg!(panic = "abort") {
+        eprintln!(
+            "greenlet: cannot raise {}: this program is built with panic = \"abort\"",
+            super::error::describe(&*payload)
+        );
+        mem::forget(payload);
+        std::process::abort();
+    }
+    resume_unwind(payload)
+}

@@ -1,0 +1,183 @@
+//! Parents: who gets what a greenlet leaves behind.
+//!
+//! The parent of a greenlet is the one that made it, until it is given another. A result or a panic goes
+//! to the first live ancestor; a dead greenlet in between is passed over, a pending one is started by a
+//! result and ended by a panic. Whoever waits for the end of a greenlet right now (`kill`, `next`, a drop)
+//! stands before its parent.
+//!
+//! | the receiver | a value | a panic |
+//! |---|---|---|
+//! | waits for that type | gets it | raised at its switch |
+//! | waits for another type | dropped, `Undeliverable` raised there | raised at its switch |
+//! | waits for the end of somebody | dropped | raised there; reported if it is dropping |
+//! | is pending | is its first value | it ends, and the panic goes on to its parent |
+//! | is in a destructor while unwinding | gets it | passed over: nothing may be raised there (law 10) |
+
+use std::ptr::NonNull;
+
+use super::control::{Control, ControlRef, Family, Payload, Phase, alert};
+use super::error::ParentError;
+use super::exit::{self, GreenletExit};
+use super::thread::{Thread, report};
+use super::trace::{self, Kind};
+use super::transfer;
+
+/// Where a payload comes down.
+pub(crate) enum Landing {
+    /// In the greenlet that runs now.
+    Here(Payload),
+    /// At the pending switch of this one, which has been told.
+    At(&'static Control),
+}
+
+/// The greenlet itself if it is not dead, else its first live ancestor.
+pub(crate) fn first_alive(control: &Control) -> &'static Control {
+    // SAFETY: whoever refers to a greenlet keeps it, and a greenlet keeps its ancestors; what is found
+    // here is alive, and stays at least until it has run again.
+    let mut next = unsafe { NonNull::from(control).as_ref() };
+    while next.is_dead() {
+        next = above(next);
+    }
+    next
+}
+
+/// Who receives for an ended greenlet, dead or alive: whoever waits for its end, or its parent.
+fn above(control: &Control) -> &'static Control {
+    let above = control.waiter.get().or(control.parent.get());
+    match above {
+        // SAFETY: a parent is kept by its children; one that waits is not dead.
+        Some(above) => unsafe { above.as_ref() },
+        None => out_of_parents(control),
+    }
+}
+
+/// Only the main greenlet has no parent, and it never ends before its thread does.
+#[cold]
+fn out_of_parents(control: &Control) -> ! {
+    eprintln!("greenlet: {control} has no live ancestor; this thread is ending");
+    std::process::abort()
+}
+
+/// The greenlet whose turn it is after `me` has returned `value`.
+pub(crate) fn deliver<T: 'static>(thread: &Thread, me: &Control, value: T) -> &'static Control {
+    let receiver = first_alive(above(me));
+    match transfer::offer_result(thread, receiver, value) {
+        Ok(()) => {
+            trace::note(thread, Kind::Switch, me, receiver);
+            receiver
+        }
+        Err((refusal, value)) => {
+            transfer::drop_contained(value);
+            let payload = transfer::undeliverable(format!(
+                "the result of {me}, of type `{}`, has no receiver: {refusal}",
+                Family::of::<T>().name()
+            ));
+            deliver_panic(thread, me, payload)
+        }
+    }
+}
+
+/// The greenlet whose turn it is after `me` has died of `payload`.
+pub(crate) fn deliver_panic(thread: &Thread, me: &Control, payload: Payload) -> &'static Control {
+    let receiver = first_alive(above(me));
+    if payload.is::<GreenletExit>() {
+        return deliver_exit(thread, me, receiver);
+    }
+    match raise_from(thread, me, receiver, payload) {
+        Landing::At(target) => target,
+        Landing::Here(_) => unreachable!("an ending greenlet is nobody's ancestor"),
+    }
+}
+
+/// A greenlet that was killed owes nobody a value; but one that exits by itself leaves somebody waiting.
+fn deliver_exit(thread: &Thread, me: &Control, receiver: &'static Control) -> &'static Control {
+    if receiver.phase.get() == Phase::Started && receiver.expects.get().takes_anything() {
+        trace::note(thread, Kind::Switch, me, receiver);
+        return receiver;
+    }
+    let payload = transfer::no_value(me, receiver, receiver.expects_or_starts_with());
+    deliver_panic(thread, me, payload)
+}
+
+/// Raises `payload` at `first`, or in the nearest ancestor of it that can be raised in.
+pub(crate) fn raise_from(
+    thread: &Thread,
+    me: &Control,
+    first: &Control,
+    payload: Payload,
+) -> Landing {
+    let mut target = first_alive(first);
+    // Who the tracer is told it came from: the last one that died of it.
+    let mut origin = me;
+    loop {
+        if target.is(me) {
+            return match trace::tell_now(thread, Kind::Throw, origin, me) {
+                Ok(()) => Landing::Here(payload),
+                Err(panic) => Landing::Here(panic),
+            };
+        }
+        if target.phase.get() == Phase::Pending {
+            // It never runs: what it would have died of goes on to its parent.
+            trace::tell_contained(thread, Kind::Throw, me, target);
+            exit::bury_pending(thread, target);
+            origin = target;
+        } else if target.can_be_raised_in() && !target.expects.get().is(Family::QUIET) {
+            trace::note(thread, Kind::Throw, origin, target);
+            target.raise.set(Some(payload));
+            target.raise_alert(alert::RAISE);
+            return Landing::At(target);
+        } else if target.expects.get().takes_anything() {
+            report(
+                format_args!("{me} died while {target} was ending it"),
+                &payload,
+            );
+            trace::note(thread, Kind::Switch, origin, target);
+            return Landing::At(target);
+        } else if target.is_main() {
+            nowhere_to_raise(me, target, &payload);
+        }
+        target = first_alive(above(target));
+    }
+}
+
+/// As std does for a panic in a destructor while unwinding: there is nothing left to do.
+#[cold]
+fn nowhere_to_raise(me: &Control, last: &Control, payload: &Payload) -> ! {
+    report(
+        format_args!(
+            "{me} died, and {last}, like every greenlet above it, waits in a destructor that runs while unwinding, where nothing can be raised; aborting"
+        ),
+        payload,
+    );
+    std::process::abort()
+}
+
+/// Gives `child` another parent, in any state of either.
+pub(crate) fn reparent(child: &Control, parent: &Control) -> Result<(), ParentError> {
+    if child.is_main() {
+        return Err(ParentError::Main);
+    }
+    if descends_from(parent, child) {
+        return Err(ParentError::Cycle);
+    }
+    parent.strong.set(parent.strong.get() + 1);
+    let before = child.parent.replace(Some(NonNull::from(parent)));
+    // Last, because it may unwind the old parent.
+    if let Some(before) = before {
+        exit::release(before);
+    }
+    Ok(())
+}
+
+fn descends_from(control: &Control, ancestor: &Control) -> bool {
+    let mut next: Option<ControlRef> = Some(NonNull::from(control));
+    while let Some(control) = next {
+        // SAFETY: a parent is kept by its children.
+        let control = unsafe { control.as_ref() };
+        if control.is(ancestor) {
+            return true;
+        }
+        next = control.parent.get();
+    }
+    false
+}

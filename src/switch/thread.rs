@@ -1,0 +1,362 @@
+//! What an OS thread keeps: who runs now, its main greenlet, and the pools its greenlets come from.
+//!
+//! It is made at the first use on a thread and found through one thread-local pointer. A destructor of
+//! that thread unwinds what is left (law 9); the memory goes when the last handle has gone, because other
+//! thread-locals, destroyed later, may still hold handles.
+
+use std::cell::{Cell, RefCell};
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::control::{Birth, Control, ControlRef, Family, Payload, Phase};
+use super::trace::{Event, Tracer};
+use super::{body, exit};
+use crate::data::slab::Slab;
+use crate::sys::context::Context;
+use crate::sys::local;
+use crate::sys::overflow::{self, Message, SignalStack};
+use crate::sys::stack::{Pages, StackStats, Stacks};
+
+const CONTROL_SIZE: usize = size_of::<Control>();
+/// Ids are handed to threads in runs of this many.
+const ID_RUN: u64 = 1024;
+/// From so many greenlets on, a switch is bound by cache misses and worth looking ahead for.
+const CROWD: usize = 64;
+
+/// Everything of one OS thread.
+pub(crate) struct Thread {
+    current: Cell<ControlRef>,
+    /// Not zero while a tracer is set: switches then leave the fast path.
+    pub(crate) tracing: Cell<u8>,
+    /// The greenlet that has ended and waits to be reaped by whoever arrives next.
+    pub(crate) zombie: Cell<Option<ControlRef>>,
+    /// The greenlet that has no handle left and waits to be ended by whoever arrives next.
+    pub(crate) orphan: Cell<Option<ControlRef>>,
+    /// What the tracer is told on arrival.
+    pub(crate) event: Cell<Option<Event>>,
+    /// A value that nobody waits for, dropped on arrival.
+    pub(crate) discarded: Cell<Option<Box<dyn std::any::Any>>>,
+    pub(crate) tracer: RefCell<Option<Rc<Tracer>>>,
+    pub(crate) main: Control,
+    /// How many greenlets are not dead, main not counted.
+    alive: Cell<usize>,
+    newest: Cell<Option<ControlRef>>,
+    controls: Slab<CONTROL_SIZE>,
+    pub(crate) bodies: Slab<{ body::BLOCK }>,
+    pub(crate) stacks: Stacks,
+    ids: Cell<(u64, u64)>,
+    default_pages: Pages,
+    signal_stack: Cell<Option<SignalStack>>,
+    closed: Cell<bool>,
+}
+
+impl Thread {
+    /// The thread that runs this, if it has greenlets (or could have them).
+    #[inline(always)]
+    pub(crate) fn here_if_any() -> Option<&'static Thread> {
+        // SAFETY: the pointer is null or that of a thread that lives: it is cleared before the memory goes
+        // (`close`). What is reached from here never outlives the call that asked.
+        unsafe { local::get().cast::<Thread>().as_ref() }
+    }
+
+    /// The thread that runs this.
+    ///
+    /// # Panics
+    /// If its thread-locals have been destroyed.
+    #[inline(always)]
+    pub(crate) fn here() -> &'static Thread {
+        match Thread::here_if_any() {
+            Some(thread) => thread,
+            None => Thread::begin(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin() -> &'static Thread {
+        if EXIT.try_with(|_| ()).is_err() {
+            panic!(
+                "greenlet: the thread-locals of this thread have been destroyed, it has no greenlets any more"
+            );
+        }
+        let thread = Box::leak(Box::new(Thread::new()));
+        let here = NonNull::from(&*thread);
+        thread.main.thread = here;
+        thread.main.next.set(&raw const thread.main);
+        thread.current.set(NonNull::from(&thread.main));
+        thread.signal_stack.set(overflow::install(explain_overflow));
+        local::set(here.as_ptr().cast_const().cast());
+        thread
+    }
+
+    #[track_caller]
+    fn new() -> Thread {
+        let birth = Birth {
+            name: None,
+            parent: None,
+            site: Location::caller(),
+            pages: Pages::default_size(),
+        };
+        let main = Control::new(
+            NonNull::dangling(),
+            Phase::Started,
+            Context::native(),
+            Family::NOBODY,
+            next_ids(),
+            birth,
+        );
+        let first = main.id + 1;
+        Thread {
+            current: Cell::new(NonNull::dangling()),
+            tracing: Cell::new(0),
+            zombie: Cell::new(None),
+            orphan: Cell::new(None),
+            event: Cell::new(None),
+            discarded: Cell::new(None),
+            tracer: RefCell::new(None),
+            ids: Cell::new((first, first + ID_RUN - 1)),
+            main,
+            alive: Cell::new(0),
+            newest: Cell::new(None),
+            controls: Slab::new(),
+            bodies: Slab::new(),
+            stacks: Stacks::default(),
+            default_pages: Pages::default_size(),
+            signal_stack: Cell::new(None),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// The greenlet that runs now.
+    #[inline(always)]
+    pub(crate) fn current(&self) -> &'static Control {
+        // SAFETY: the current greenlet is not dead, so its control block stays.
+        unsafe { self.current.get().as_ref() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_current(&self, control: &Control) {
+        self.current.set(NonNull::from(control));
+    }
+
+    pub(crate) fn default_pages(&self) -> Pages {
+        self.default_pages
+    }
+
+    /// Makes the control block of a pending greenlet, with one strong count.
+    #[inline]
+    pub(crate) fn new_control(&self, family: &'static Family, birth: Birth) -> ControlRef {
+        if let Some(parent) = birth.parent {
+            // SAFETY: the caller has just looked at the parent.
+            let parent = unsafe { parent.as_ref() };
+            parent.strong.set(parent.strong.get() + 1);
+        }
+        let control = Control::new(
+            NonNull::from(self),
+            Phase::Pending,
+            Context::unbound(),
+            family,
+            self.next_id(),
+            birth,
+        );
+        let block = self.controls.take().cast::<Control>();
+        // SAFETY: the block is fresh and of this size and alignment.
+        unsafe { block.write(control) };
+        self.link(block);
+        block
+    }
+
+    /// Frees the control block of a dead greenlet.
+    ///
+    /// # Safety
+    /// Nobody refers to it any more, strongly or weakly.
+    pub(crate) unsafe fn free_control(&self, control: ControlRef) {
+        // SAFETY: caller's promise; it was written by `new_control`.
+        unsafe {
+            control.drop_in_place();
+            self.controls.put(control.cast());
+        }
+        self.free_if_done();
+    }
+
+    #[inline]
+    fn next_id(&self) -> u64 {
+        let (next, end) = self.ids.get();
+        let (id, end) = if next < end {
+            (next, end)
+        } else {
+            let first = next_ids();
+            (first, first + ID_RUN)
+        };
+        self.ids.set((id + 1, end));
+        id
+    }
+
+    /// The newest greenlet that is not dead; main is not among them.
+    pub(crate) fn newest(&self) -> Option<ControlRef> {
+        self.newest.get()
+    }
+
+    #[inline]
+    fn link(&self, new: ControlRef) {
+        self.alive.set(self.alive.get() + 1);
+        let newest = self.newest.replace(Some(new));
+        // SAFETY: greenlets in the list are not dead, so their control blocks stay.
+        unsafe {
+            new.as_ref().older.set(newest);
+            if let Some(newest) = newest {
+                newest.as_ref().newer.set(Some(new));
+            }
+        }
+    }
+
+    /// Takes a greenlet out of the list of those that are not dead.
+    #[inline]
+    pub(crate) fn unlink(&self, control: &Control) {
+        self.alive.set(self.alive.get() - 1);
+        let (older, newer) = (control.older.take(), control.newer.take());
+        // SAFETY: as in `link`.
+        unsafe {
+            if let Some(older) = older {
+                older.as_ref().newer.set(newer);
+            }
+            match newer {
+                Some(newer) => newer.as_ref().older.set(older),
+                None => self.newest.set(older),
+            }
+        }
+    }
+
+    /// Greenlets that are not dead, main not counted.
+    pub(crate) fn alive(&self) -> usize {
+        self.alive.get()
+    }
+
+    /// Whether there are more greenlets than the first-level caches hold.
+    #[inline(always)]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.alive.get() > CROWD
+    }
+
+    /// Control blocks in use, those of dead greenlets with handles included.
+    pub(crate) fn controls_taken(&self) -> usize {
+        self.controls.taken()
+    }
+
+    /// The end of the thread: no greenlet is left, and none can be made any more.
+    fn close(&self) {
+        local::set(std::ptr::null());
+        self.closed.set(true);
+        drop(self.signal_stack.take());
+        self.main.phase.set(Phase::Dead);
+        self.main.strong.set(self.main.strong.get() - 1);
+        self.free_if_done();
+    }
+
+    /// Frees everything, once the thread is closed and nobody holds a handle.
+    pub(crate) fn free_if_done(&self) {
+        if self.closed.get()
+            && self.controls.taken() == 0
+            && self.main.strong.get() == 0
+            && self.main.weak.get() == 0
+        {
+            // SAFETY: made by `Box::leak` in `begin`; no control block, handle or thread-local refers to
+            // it any more.
+            drop(unsafe { Box::from_raw(std::ptr::from_ref(self).cast_mut()) });
+        }
+    }
+}
+
+/// The first of a run of ids. Ids start at 1 and are never used again.
+fn next_ids() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(ID_RUN, Ordering::Relaxed)
+}
+
+/// How the overflow handler learns whose guard was hit. Runs in a signal handler.
+fn explain_overflow(address: usize, message: &mut Message) -> bool {
+    let Some(thread) = Thread::here_if_any() else {
+        return false;
+    };
+    let control = thread.current();
+    let Some(stack) = control.stack.take() else {
+        return false;
+    };
+    let hit = stack.guards(address);
+    control.stack.set(Some(stack));
+    if !hit {
+        return false;
+    }
+    message.text("\ngreenlet ");
+    if let Some(name) = control.name() {
+        message
+            .text("'")
+            .text(name)
+            .text("' (#")
+            .number(control.id)
+            .text(", ");
+    } else {
+        message.text("#").number(control.id).text(" (");
+    }
+    message
+        .text("spawned at ")
+        .text(control.site.file())
+        .text(":")
+        .number(u64::from(control.site.line()))
+        .text(") overflowed its ")
+        .number(control.pages.bytes() as u64 / 1024)
+        .text(" KiB stack; ask for more with Builder::stack_size\n");
+    true
+}
+
+thread_local! {
+    /// Its destructor is the end of the thread.
+    static EXIT: Exit = const { Exit };
+}
+
+struct Exit;
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        let Some(thread) = Thread::here_if_any() else {
+            return;
+        };
+        if !thread.current().is_main() {
+            // `process::exit` on the stack of a greenlet: nothing is unwound.
+            return;
+        }
+        exit::end_all(thread);
+        super::local::drop_all(&thread.main);
+        drop(thread.tracer.take());
+        thread.close();
+    }
+}
+
+/// What stands behind the greenlets of this thread: its stacks, in use and pooled.
+pub fn stack_stats() -> StackStats {
+    Thread::here().stacks.stats()
+}
+
+/// Gives the memory of all pooled stacks of this thread back to the system.
+pub fn trim_stacks() {
+    Thread::here().stacks.trim();
+}
+
+/// Greenlets of this thread that are not dead, the main greenlet not counted.
+pub fn alive() -> usize {
+    Thread::here().alive()
+}
+
+/// Control blocks and closures in use on this thread, for leak checks: `(control blocks, closures)`. A
+/// control block lives until its greenlet is dead and the last handle, strong or weak, is gone.
+pub fn blocks_in_use() -> (usize, usize) {
+    let thread = Thread::here();
+    (thread.controls_taken(), thread.bodies.taken())
+}
+
+/// Something went wrong where nobody can be told: say so on standard error (law 12).
+pub(crate) fn report(what: std::fmt::Arguments<'_>, payload: &Payload) {
+    eprintln!("greenlet: {what}: {}", super::error::describe(&**payload));
+}

@@ -1,0 +1,442 @@
+//! Leaving one greenlet and arriving in another: the fast path, and everything else.
+//!
+//! A switch in the common case is eight loads and stores around [`Context::switch`]. It is common if the
+//! target waits for this type of value, is not the caller, nothing is on alert on either side, and no
+//! thread of the process panics. All other cases go through [`slow`], which finds out who really receives,
+//! starts greenlets, tells the tracer and remembers who may not be raised in.
+//!
+//! ```text
+//!   caller                                   receiver
+//!   write the value into its slot
+//!   say where my own value goes
+//!   current = receiver ───── switch ───────▶ alert == 0?  take the value, go on
+//!                                            else         value out of the slot first, then: reap,
+//!                                                         trace, end an orphan, raise
+//! ```
+//!
+//! Nothing here holds a borrow across a switch or while user code runs (law 6).
+
+use std::any::Any;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr::NonNull;
+use std::thread::panicking;
+
+use super::control::{Control, Family, Payload, Phase, alert};
+use super::error::{Refusal, RefusalKind, SwitchError, Undeliverable};
+use super::exit::GreenletExit;
+use super::thread::{Thread, report};
+use super::trace::{self, Kind};
+use super::{exit, family};
+use crate::sys::context::Context;
+
+/// Sends `value` to whoever receives for `to`, and waits for a value of the same family, which `got` makes
+/// the answer of. `failed` makes it of anything else.
+///
+/// `lenient` says that the caller can take an error where nothing may be raised. The two closures, rather
+/// than a `Result`, let the value go straight from its slot to where the caller wants it.
+#[inline(always)]
+pub(crate) fn switch<T: 'static, R>(
+    to: &Control,
+    value: T,
+    lenient: bool,
+    got: impl FnOnce(T) -> R,
+    failed: impl FnOnce(SwitchError<T>) -> R,
+) -> R {
+    if let Some(thread) = Thread::here_if_any() {
+        let me = thread.current();
+        if to.expects.get().is(Family::of::<T>())
+            && !to.is(me)
+            && thread.tracing.get() | me.alert.get() == 0
+            && !panicking()
+        {
+            let mut slot = MaybeUninit::<T>::uninit();
+            // SAFETY: `to` waits for a `T`, so its slot points to room for one in its frame.
+            unsafe { to.slot.get().cast::<T>().write(value) };
+            expect_value(me, &mut slot);
+            thread.set_current(to);
+            me.next.set(to);
+            // SAFETY: `me` runs, `to` is suspended in this function or its slow twin, both on this thread.
+            unsafe { Context::switch(&me.context, &to.context) };
+            if thread.is_crowded() {
+                me.look_ahead();
+            }
+            if me.alert.get() == 0 {
+                // SAFETY: without an alert, whoever switched here wrote the slot first.
+                return got(unsafe { slot.assume_init() });
+            }
+            return match arrive(thread, me, slot) {
+                Ok(value) => got(value),
+                Err(payload) => failed(SwitchError::Thrown(payload)),
+            };
+        }
+    }
+    match slow(to, value, lenient) {
+        Ok(value) => got(value),
+        Err(error) => failed(error),
+    }
+}
+
+/// Says where the value for the switch that follows goes.
+#[inline(always)]
+fn expect_value<T: 'static>(me: &Control, slot: &mut MaybeUninit<T>) {
+    me.slot.set(slot.as_mut_ptr().cast());
+    me.expects.set(Family::of::<T>());
+}
+
+/// Takes what came: a value, or something to be raised.
+#[cold]
+#[inline(never)]
+fn arrive<T>(thread: &Thread, me: &Control, slot: MaybeUninit<T>) -> Result<T, Payload> {
+    if me.alert.get() & alert::RAISE != 0 {
+        return Err(on_arrival(thread, me).expect("a payload was announced"));
+    }
+    // The value leaves its slot before anything else runs: the tracer may switch.
+    // SAFETY: nothing is raised, so whoever switched here wrote the slot.
+    let value = unsafe { slot.assume_init() };
+    match on_arrival(thread, me) {
+        None => Ok(value),
+        Some(payload) => Err(payload),
+    }
+}
+
+/// What a greenlet does for the others as soon as it runs; returns what is to be raised in it.
+pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
+    let mut payload = me
+        .take_alert(alert::RAISE)
+        .then(|| me.raise.take().expect("announced"));
+    let zombie = me.take_alert(alert::REAP).then(|| {
+        let zombie = thread.zombie.take().expect("announced");
+        exit::free_stack(thread, zombie);
+        zombie
+    });
+    drop_contained(thread.discarded.take());
+    if me.take_alert(alert::TRACE) {
+        if let Err(panic) = trace::tell(thread) {
+            payload = Some(panic);
+        }
+    }
+    if let Some(zombie) = zombie {
+        exit::reap(zombie);
+    }
+    if me.take_alert(alert::ORPHAN) {
+        let orphan = thread.orphan.take().expect("announced");
+        if let Some(thrown) = exit::end_orphan(thread, orphan) {
+            payload = Some(thrown);
+        }
+    }
+    payload
+}
+
+/// Switches, with all that the fast path leaves out. The caller has said what `me` waits for and has told
+/// the target what comes; returns what is to be raised in `me`.
+pub(crate) fn hop(thread: &Thread, me: &Control, to: &Control, lenient: bool) {
+    let unwinding = panicking();
+    me.unwinding.set(unwinding);
+    me.lenient.set(lenient);
+    if me.take_alert(alert::UNHELD) && me.strong.get() == 0 {
+        me.ending.set(true);
+        thread.orphan.set(Some(NonNull::from(me)));
+        to.raise_alert(alert::ORPHAN);
+    }
+    thread.set_current(to);
+    // SAFETY: `me` runs; `to` is suspended or freshly bound, and lives; both on this thread.
+    unsafe { Context::switch(&me.context, &to.context) };
+    me.unwinding.set(false);
+}
+
+/// The way of every switch that is not the common one.
+#[cold]
+#[inline(never)]
+fn slow<T: 'static>(to: &Control, value: T, lenient: bool) -> Result<T, SwitchError<T>> {
+    let Some(thread) = Thread::here_if_any() else {
+        return Err(refused(RefusalKind::ThreadExiting, thread_exiting(), value));
+    };
+    let me = thread.current();
+    if let Some(payload) = exit::take_deferred(me) {
+        return Err(SwitchError::Thrown(payload));
+    }
+    let target = family::first_alive(to);
+    if target.is(me) {
+        return match trace::tell_now(thread, Kind::Switch, me, me) {
+            Ok(()) => Ok(value),
+            Err(panic) => Err(SwitchError::Thrown(panic)),
+        };
+    }
+    let mut value = ManuallyDrop::new(value);
+    match offer(thread, target, &mut value) {
+        Ok(()) => {}
+        Err(refusal) if target.is(to) => {
+            return Err(SwitchError::Refused {
+                reason: refusal,
+                value: ManuallyDrop::into_inner(value),
+            });
+        }
+        // The value was forwarded by a dead greenlet: the caller is not to blame.
+        Err(refusal) => {
+            drop_contained(ManuallyDrop::into_inner(value));
+            return forward_failure::<T>(thread, me, to, refusal, lenient);
+        }
+    }
+    trace::note(thread, Kind::Switch, me, target);
+    wait_after_hop(thread, me, target, lenient).map_err(SwitchError::Thrown)
+}
+
+/// Waits for a `T` while `target` runs.
+fn wait_after_hop<T: 'static>(
+    thread: &Thread,
+    me: &Control,
+    target: &Control,
+    lenient: bool,
+) -> Result<T, Payload> {
+    let mut slot = MaybeUninit::<T>::uninit();
+    expect_value(me, &mut slot);
+    hop(thread, me, target, lenient);
+    arrive(thread, me, slot)
+}
+
+/// Hands a value to a greenlet that is not running: into its slot, or as its first value.
+fn offer<T: 'static>(
+    thread: &Thread,
+    target: &Control,
+    value: &mut ManuallyDrop<T>,
+) -> Result<(), Refusal> {
+    let family = Family::of::<T>();
+    let expects = target.expects.get();
+    if target.phase.get() == Phase::Pending {
+        if !target.family.is(family) {
+            return Err(other_family(target, target.family, family, "starts with"));
+        }
+        bind(thread, target)?;
+        // The first thing that runs there reads it out of the caller's frame.
+        target.slot.set((&raw mut **value).cast());
+    } else if expects.is(family) {
+        // SAFETY: the slot has room for a `T`, and this is the one time that the value is read.
+        unsafe {
+            target
+                .slot
+                .get()
+                .cast::<T>()
+                .write(ManuallyDrop::take(value))
+        };
+    } else if expects.takes_anything() {
+        // SAFETY: as above. It is dropped on arrival.
+        discard(thread, unsafe { ManuallyDrop::take(value) });
+    } else {
+        return Err(other_family(target, expects, family, "waits for"));
+    }
+    Ok(())
+}
+
+/// Leaves a value to be dropped by whoever arrives next.
+pub(crate) fn discard<T: 'static>(thread: &Thread, value: T) {
+    thread.discarded.set(Some(Box::new(value) as Box<dyn Any>));
+}
+
+/// Hands the result of an ended greenlet to one that is not running. Unlike the value of a switch it has
+/// no frame to lie in: the ended greenlet's stack may be used again before a pending receiver has read it.
+pub(crate) fn offer_result<T: 'static>(
+    thread: &Thread,
+    target: &Control,
+    value: T,
+) -> Result<(), (Refusal, T)> {
+    let mut value = ManuallyDrop::new(value);
+    if let Err(refusal) = offer(thread, target, &mut value) {
+        return Err((refusal, ManuallyDrop::into_inner(value)));
+    }
+    if target.expects.get().is(Family::NOBODY) {
+        // SAFETY: a pending target got a pointer, not the value: this is the one time that it is read.
+        let boxed = Box::new(unsafe { ManuallyDrop::take(&mut value) });
+        target.slot.set(Box::into_raw(boxed).cast());
+        target.boxed.set(true);
+    }
+    Ok(())
+}
+
+/// Reads the first value of a greenlet that has just started.
+///
+/// # Safety
+/// Called once, first thing, by a greenlet that was started with a `T`.
+pub(crate) unsafe fn first_value<T: 'static>(me: &Control) -> T {
+    let slot = me.slot.get().cast::<T>();
+    if me.boxed.take() {
+        // SAFETY: `offer_result` boxed a `T`.
+        *unsafe { Box::from_raw(slot) }
+    } else {
+        // SAFETY: `offer` pointed to a `T` in the frame of the starter, which is suspended and does not
+        // read it again.
+        unsafe { slot.read() }
+    }
+}
+
+/// Gives a pending greenlet a stack; it is started when this returns.
+fn bind(thread: &Thread, target: &Control) -> Result<(), Refusal> {
+    let Some(body) = target.body.take() else {
+        return Err(no_body(target));
+    };
+    let entry = body.entry();
+    target.body.set(Some(body));
+    let no_stack = |error: std::io::Error| {
+        let message = format!("no stack for {target}: {error}");
+        Refusal::new(RefusalKind::NoStack(error), message)
+    };
+    let stack = thread.stacks.take(target.pages).map_err(no_stack)?;
+    let argument = std::ptr::from_ref(target).cast();
+    // SAFETY: the stack is nobody else's and goes back after the context has been released (`free_stack`);
+    // `entry` belongs to this body, and the control block stays while the greenlet is not dead.
+    if let Err(error) = unsafe { target.context.bind(&stack, entry, argument) } {
+        thread.stacks.put(stack);
+        return Err(no_stack(error));
+    }
+    target.stack.set(Some(stack));
+    target.phase.set(Phase::Started);
+    Ok(())
+}
+
+/// Raises `payload` at the pending switch of `to`, and waits for a `T`.
+#[cold]
+pub(crate) fn throw<T: 'static, E: Any + Send>(
+    to: &Control,
+    payload: E,
+    lenient: bool,
+) -> Result<T, SwitchError<E>> {
+    let Some(thread) = Thread::here_if_any() else {
+        return Err(refused(
+            RefusalKind::ThreadExiting,
+            thread_exiting(),
+            payload,
+        ));
+    };
+    let me = thread.current();
+    if let Some(earlier) = exit::take_deferred(me) {
+        return Err(SwitchError::Thrown(earlier));
+    }
+    if to.phase.get() == Phase::Pending && !has_body(to) {
+        return Err(SwitchError::Refused {
+            reason: no_body(to),
+            value: payload,
+        });
+    }
+    let mid_unwind = if to.is(me) {
+        panicking()
+    } else {
+        !to.can_be_raised_in()
+    };
+    if to.phase.get() == Phase::Started && mid_unwind {
+        let reason = unwinding(to);
+        exit::defer(to, Box::new(payload));
+        return Err(SwitchError::Deferred(reason));
+    }
+    if (&payload as &dyn Any).is::<GreenletExit>() {
+        return throw_exit(thread, me, to, lenient).map_err(SwitchError::Thrown);
+    }
+    raise_and_wait(thread, me, to, Box::new(payload), lenient).map_err(SwitchError::Thrown)
+}
+
+/// A thrown [`GreenletExit`]: the thrower is the parent until the target is dead.
+fn throw_exit<T: 'static>(
+    thread: &Thread,
+    me: &Control,
+    to: &Control,
+    lenient: bool,
+) -> Result<T, Payload> {
+    if to.is(me) {
+        trace::tell_now(thread, Kind::Throw, me, me)?;
+        return Err(Box::new(GreenletExit));
+    }
+    if to.phase.get() == Phase::Started {
+        let _parent_meanwhile = exit::Waiting::on(to, me);
+        return raise_and_wait(thread, me, to, Box::new(GreenletExit), lenient);
+    }
+    exit::end(thread, to, Family::ANY)?;
+    Err(no_value(to, me, Family::of::<T>()))
+}
+
+fn raise_and_wait<T: 'static>(
+    thread: &Thread,
+    me: &Control,
+    to: &Control,
+    payload: Payload,
+    lenient: bool,
+) -> Result<T, Payload> {
+    match family::raise_from(thread, me, to, payload) {
+        family::Landing::Here(payload) => Err(payload),
+        family::Landing::At(target) => wait_after_hop(thread, me, target, lenient),
+    }
+}
+
+/// A value that a dead greenlet forwarded found nobody who takes it.
+fn forward_failure<T: 'static>(
+    thread: &Thread,
+    me: &Control,
+    dead: &Control,
+    refusal: Refusal,
+    lenient: bool,
+) -> Result<T, SwitchError<T>> {
+    let payload = undeliverable(format!(
+        "a value sent to {dead}, which is dead, by {me} has no receiver: {refusal}"
+    ));
+    raise_and_wait(thread, me, family::first_alive(dead), payload, lenient)
+        .map_err(SwitchError::Thrown)
+}
+
+/// The payload for a greenlet that waits for a value where none comes.
+pub(crate) fn undeliverable(message: String) -> Payload {
+    // Printed when it arises, as the message of a panic is: nobody may ever look at the payload.
+    eprintln!("greenlet: {message}");
+    Box::new(Undeliverable::new(message))
+}
+
+/// `from` has ended by [`GreenletExit`] while `receiver` waits for a value.
+pub(crate) fn no_value(from: &Control, receiver: &Control, expects: &Family) -> Payload {
+    undeliverable(format!(
+        "{from} exited and left no value of type `{}` for {receiver}; `kill` waits for none",
+        expects.name()
+    ))
+}
+
+/// Drops a value of the user where a panic must not get any further.
+pub(crate) fn drop_contained<V>(value: V) {
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value)));
+    if let Err(payload) = dropped {
+        report(format_args!("a destructor panicked"), &payload);
+    }
+}
+
+pub(crate) fn has_body(control: &Control) -> bool {
+    let body = control.body.take();
+    let has = body.is_some();
+    control.body.set(body);
+    has
+}
+
+fn refused<V>(kind: RefusalKind, message: String, value: V) -> SwitchError<V> {
+    SwitchError::Refused {
+        reason: Refusal::new(kind, message),
+        value,
+    }
+}
+
+fn thread_exiting() -> String {
+    "the thread-locals of this thread have been destroyed, it has no greenlets any more".into()
+}
+
+fn no_body(target: &Control) -> Refusal {
+    let message = format!("{target} has no body yet: call `define` first");
+    Refusal::new(RefusalKind::NoBody, message)
+}
+
+fn unwinding(target: &Control) -> Refusal {
+    let message = format!(
+        "{target} is in a destructor that runs while it unwinds; what was thrown waits until that has ended"
+    );
+    Refusal::new(RefusalKind::Unwinding, message)
+}
+
+fn other_family(target: &Control, has: &Family, sent: &Family, how: &str) -> Refusal {
+    let message = format!(
+        "{target} {how} a value of type `{}`, not `{}`",
+        has.name(),
+        sent.name()
+    );
+    Refusal::new(RefusalKind::OtherFamily, message)
+}

@@ -1,0 +1,18 @@
+//! Floor 0, the machine: switching stacks, mapping stacks, telling an overflow apart from a bug.
+//!
+//! Nothing here knows what a greenlet is. Two parts are seams, with more than one backend:
+//!
+//! | seam | what a backend provides | backends |
+//! |---|---|---|
+//! | [`context`] | `Context::{native, unbound, bind, switch, look_ahead, release, abandon}` | `direct`, `corosensei`, `baton` |
+//! | [`stack`] | `Stacks::{take, put, trim, stats}`, `Stack::{top, limit}` | `arena`, `borrowed` (baton) |
+//!
+//! The backends are chosen by `cfg` and by nothing else, and the same tests run over all of them.
+
+#[allow(unsafe_code)]
+pub(crate) mod context;
+pub(crate) mod local;
+#[allow(unsafe_code)]
+pub(crate) mod overflow;
+#[allow(unsafe_code)]
+pub(crate) mod stack;

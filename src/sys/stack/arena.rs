@@ -1,0 +1,478 @@
+//! Stacks in slots of large reserved mappings, one kind of slot for each size that was asked for.
+//!
+//! ```text
+//!  chunk  ┌───────┬──────────────────┬───────┬──────────────────┬── …   one mapping: reserved, not committed
+//!         │ guard │ usable     ◀─top │ guard │ usable   ◀─top   │
+//!         └───────┴──────────────────┴───────┴──────────────────┴── …
+//!          64 KiB   slot 0, colour 0          slot 1, colour 64 B
+//! ```
+//!
+//! - **Guards** are made by `MADV_GUARD_INSTALL` where the kernel has it (Linux 6.13): a mark in the page
+//!   table, so that a million guarded stacks stay one mapping. Elsewhere by `mprotect`, which splits the
+//!   mapping twice for each stack and so ends near 32,000 of them (`vm.max_map_count`). A guard is 64 KiB,
+//!   because C code compiled without stack probes can step over a single page.
+//! - **Colours**: each top is 64 bytes lower than the last one's, within 1 KiB. Tops at the same offset in
+//!   their pages would share one cache set, which costs more than half of the speed of a switch
+//!   (`asm-notes/stacks.md`); more than 1 KiB would make a parked greenlet touch a second page.
+//! - **The pool** is last in, first out, so the next greenlet finds a warm stack. The first few stacks of
+//!   it keep their memory; what comes on top keeps only its first page.
+//!
+//! It must never hand out a slot whose guard is not installed, and never unmap: a chunk goes when the
+//! thread that owns it has no greenlet left.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::ptr;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::{Pages, StackStats, page_size};
+
+/// The least size of a guard region, in bytes.
+const GUARD: usize = 64 * 1024;
+/// How far each stack's top lies below the last one's, in bytes, and how many such steps there are.
+const COLOUR_STEP: usize = 64;
+const COLOURS: usize = 16;
+/// The highest top lies this many bytes below the end of its page, so that the frame of a body that switches
+/// by itself does not straddle two lines.
+const BELOW_TOP: usize = 32;
+/// A chunk grows from this many slots …
+const FIRST_CHUNK: usize = 16;
+/// … to this many, or to this many bytes of address space.
+const LARGEST_CHUNK: usize = 16 * 1024;
+const LARGEST_CHUNK_BYTES: usize = if cfg!(target_pointer_width = "64") {
+    8 << 30
+} else {
+    64 << 20
+};
+/// So many pooled stacks of a size keep all the memory they touched.
+const WARM: usize = 64;
+
+/// A stack that somebody may run on. It belongs to the [`Stacks`] it was taken from.
+pub(crate) struct Stack {
+    /// Where it starts: the highest address, coloured.
+    top: ptr::NonNull<u8>,
+    /// The lowest address that may be touched.
+    limit: ptr::NonNull<u8>,
+}
+
+impl Stack {
+    /// The highest address; aligned to 32 bytes.
+    #[inline]
+    pub(crate) fn top(&self) -> *mut u8 {
+        self.top.as_ptr()
+    }
+
+    /// The lowest usable address. The guard lies below.
+    #[allow(dead_code, reason = "only the portable backend asks")]
+    pub(crate) fn limit(&self) -> *mut u8 {
+        self.limit.as_ptr()
+    }
+
+    /// Whether `address` lies in the guard of this stack.
+    pub(crate) fn guards(&self, address: usize) -> bool {
+        let limit = self.limit.as_ptr() as usize;
+        (limit - guard_size()..limit).contains(&address)
+    }
+}
+
+/// The stacks of one thread.
+#[derive(Default)]
+pub(crate) struct Stacks {
+    kinds: RefCell<Vec<Kind>>,
+    in_use: Cell<usize>,
+    trimmed: Cell<u64>,
+}
+
+impl Stacks {
+    /// A stack of the given size: the one that was put back last, or a fresh slot.
+    ///
+    /// # Errors
+    /// What the system says when address space, memory or mappings run out. Nothing else is affected.
+    #[inline]
+    pub(crate) fn take(&self, pages: Pages) -> io::Result<Stack> {
+        let mut kinds = self.kinds.borrow_mut();
+        let kind = match kinds.iter().position(|kind| kind.pages == pages) {
+            Some(known) => &mut kinds[known],
+            None => {
+                kinds.push(Kind::new(pages));
+                kinds.last_mut().expect("just pushed")
+            }
+        };
+        let stack = match kind.pooled.pop() {
+            Some(stack) => stack,
+            None => kind.fresh()?,
+        };
+        self.in_use.set(self.in_use.get() + 1);
+        Ok(stack)
+    }
+
+    /// Takes a stack back. Nobody stands on it any more.
+    #[inline]
+    pub(crate) fn put(&self, stack: Stack) {
+        self.in_use.set(self.in_use.get() - 1);
+        let mut kinds = self.kinds.borrow_mut();
+        let kind = kinds
+            .iter_mut()
+            .find(|kind| kind.owns(&stack))
+            .expect("a stack goes back to where it was taken from");
+        if kind.pooled.len() >= WARM {
+            kind.forget_pages(&stack, page_size());
+            self.trimmed.set(self.trimmed.get() + 1);
+        }
+        kind.pooled.push(stack);
+    }
+
+    /// Gives up a stack for ever: something on it may still be referred to.
+    pub(crate) fn leak(&self, stack: Stack) {
+        let mut kinds = self.kinds.borrow_mut();
+        if let Some(kind) = kinds.iter_mut().find(|kind| kind.owns(&stack)) {
+            kind.leaked = true;
+        }
+    }
+
+    /// Gives the memory of all pooled stacks back to the system; their address space stays reserved.
+    pub(crate) fn trim(&self) {
+        for kind in self.kinds.borrow().iter() {
+            for stack in &kind.pooled {
+                kind.forget_pages(stack, 0);
+            }
+            self.trimmed
+                .set(self.trimmed.get() + kind.pooled.len() as u64);
+        }
+    }
+
+    pub(crate) fn stats(&self) -> StackStats {
+        let kinds = self.kinds.borrow();
+        StackStats {
+            in_use: self.in_use.get(),
+            pooled: kinds.iter().map(|kind| kind.pooled.len()).sum(),
+            reserved: kinds.iter().map(Kind::reserved).sum(),
+            trimmed: self.trimmed.get(),
+        }
+    }
+}
+
+/// All stacks of one size.
+struct Kind {
+    pages: Pages,
+    /// A slot is a guard and the usable bytes above it.
+    slot_size: usize,
+    chunks: Vec<Chunk>,
+    /// Slots of the last chunk that were handed out at least once.
+    begun: usize,
+    pooled: Vec<Stack>,
+    leaked: bool,
+}
+
+impl Kind {
+    fn new(pages: Pages) -> Kind {
+        Kind {
+            pages,
+            slot_size: slot_size(pages),
+            chunks: Vec::new(),
+            begun: 0,
+            pooled: Vec::new(),
+            leaked: false,
+        }
+    }
+
+    /// The next slot that was never used, with its guard.
+    #[cold]
+    fn fresh(&mut self) -> io::Result<Stack> {
+        if self
+            .chunks
+            .last()
+            .is_none_or(|chunk| self.begun == chunk.slots)
+        {
+            self.grow()?;
+        }
+        let chunk = self.chunks.last().expect("grown");
+        // SAFETY: slot number `begun` lies within the chunk.
+        let slot = unsafe { chunk.start.add(self.begun * self.slot_size) };
+        install_guard(slot)?;
+        let colour = self.begun % COLOURS * COLOUR_STEP;
+        self.begun += 1;
+        // Room for every stack in the pool, so that `put` never allocates.
+        self.pooled.reserve(1);
+        // SAFETY: both addresses lie within the slot, which is larger than guard and colour together.
+        unsafe {
+            let limit = slot.add(guard_size());
+            Ok(Stack {
+                top: limit.add(self.pages.bytes() - BELOW_TOP - colour),
+                limit,
+            })
+        }
+    }
+
+    /// Reserves a chunk twice as large as the last one, or as large as the system allows.
+    fn grow(&mut self) -> io::Result<()> {
+        let cap = (LARGEST_CHUNK_BYTES / self.slot_size).clamp(1, LARGEST_CHUNK);
+        let mut slots = self
+            .chunks
+            .last()
+            .map_or(FIRST_CHUNK, |last| last.slots * 2)
+            .min(cap);
+        let chunk = loop {
+            match Chunk::reserve(slots, self.slot_size) {
+                Ok(chunk) => break chunk,
+                Err(error) if slots == 1 => return Err(error),
+                Err(_) => slots /= 2,
+            }
+        };
+        self.pooled.reserve(slots);
+        self.chunks.push(chunk);
+        self.begun = 0;
+        Ok(())
+    }
+
+    fn owns(&self, stack: &Stack) -> bool {
+        // SAFETY: one past the usable bytes is at most one past the chunk.
+        let end = unsafe { stack.limit.add(self.pages.bytes()) };
+        stack.top <= end
+            && end.as_ptr() as usize - stack.top.as_ptr() as usize
+                <= BELOW_TOP + COLOURS * COLOUR_STEP
+    }
+
+    /// Gives the memory of a stack back, but for the `keep` bytes at its top.
+    fn forget_pages(&self, stack: &Stack, keep: usize) {
+        let length = self.pages.bytes() - keep;
+        // SAFETY: the range is inside the slot, nobody stands on this stack, and what is on it is never
+        // read again. It stays mapped; a failure changes nothing.
+        unsafe { libc::madvise(stack.limit.as_ptr().cast(), length, libc::MADV_DONTNEED) };
+    }
+
+    fn reserved(&self) -> usize {
+        let slots: usize = self.chunks.iter().map(|chunk| chunk.slots).sum();
+        slots * self.slot_size
+    }
+}
+
+impl Drop for Kind {
+    fn drop(&mut self) {
+        if self.leaked {
+            // Something still refers to a stack in here: the address space stays taken.
+            return;
+        }
+        for chunk in &self.chunks {
+            // SAFETY: the mapping is ours, and no stack of it is in use: the thread that owns these
+            // stacks frees them after its last greenlet.
+            unsafe { libc::munmap(chunk.start.as_ptr().cast(), chunk.slots * self.slot_size) };
+        }
+    }
+}
+
+/// One reserved mapping.
+struct Chunk {
+    start: ptr::NonNull<u8>,
+    slots: usize,
+}
+
+impl Chunk {
+    fn reserve(slots: usize, slot_size: usize) -> io::Result<Chunk> {
+        let length = slots * slot_size;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANON | NORESERVE;
+        // SAFETY: a fresh anonymous mapping disturbs nobody.
+        let start = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                length,
+                libc::PROT_READ | libc::PROT_WRITE,
+                flags,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        keep_pages_small(start, length);
+        let start = ptr::NonNull::new(start.cast()).expect("mmap does not return null");
+        Ok(Chunk { start, slots })
+    }
+}
+
+#[cfg(any(target_os = "freebsd", target_os = "dragonfly"))]
+const NORESERVE: i32 = 0;
+#[cfg(not(any(target_os = "freebsd", target_os = "dragonfly")))]
+const NORESERVE: i32 = libc::MAP_NORESERVE;
+
+/// A parked greenlet touches one page; a huge page for each would cost 512 times that.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn keep_pages_small(start: *mut libc::c_void, length: usize) {
+    // SAFETY: advice about a mapping of ours; a kernel without huge pages refuses it, which is as good.
+    unsafe { libc::madvise(start, length, libc::MADV_NOHUGEPAGE) };
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn keep_pages_small(_start: *mut libc::c_void, _length: usize) {}
+
+/// How far apart two stacks lie: guard and usable bytes, and up to three pages more, so that the number of
+/// pages leaves a remainder of 2 when divided by 4. At other distances (multiples of 4, and one more or less
+/// than a power of two) stacks compete for the same entries of the translation cache and of the way
+/// predictor, and a switch among a hundred greenlets takes twice as long (`asm-notes/stacks.md`).
+fn slot_size(pages: Pages) -> usize {
+    let size = guard_size() + pages.bytes();
+    let padding = (2 + 3 * (size / page_size())) % 4;
+    size + padding * page_size()
+}
+
+/// The size of a guard region: at least 64 KiB, whole pages.
+fn guard_size() -> usize {
+    GUARD.next_multiple_of(page_size())
+}
+
+/// Makes the lowest part of a slot inaccessible.
+fn install_guard(slot: ptr::NonNull<u8>) -> io::Result<()> {
+    if light_guards() && light_guard(slot).is_ok() {
+        return Ok(());
+    }
+    // SAFETY: the guard region of a slot that was never handed out; nothing is stored there.
+    let result = unsafe { libc::mprotect(slot.as_ptr().cast(), guard_size(), libc::PROT_NONE) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// `MADV_GUARD_INSTALL`, which the libc crate does not name yet.
+const MADV_GUARD_INSTALL: i32 = 102;
+
+fn light_guard(slot: ptr::NonNull<u8>) -> io::Result<()> {
+    // SAFETY: as for `mprotect` in `install_guard`.
+    let result = unsafe { libc::madvise(slot.as_ptr().cast(), guard_size(), MADV_GUARD_INSTALL) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Whether the kernel can guard pages without splitting the mapping. Tried once for the process.
+fn light_guards() -> bool {
+    const UNKNOWN: u8 = 0;
+    const NO: u8 = 1;
+    const YES: u8 = 2;
+    static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
+    if cfg!(greenlet_mprotect) || !cfg!(target_os = "linux") {
+        return false;
+    }
+    match KNOWN.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            let works = try_light_guard();
+            KNOWN.store(if works { YES } else { NO }, Ordering::Relaxed);
+            works
+        }
+        known => known == YES,
+    }
+}
+
+/// Guards a scratch mapping and asks the kernel to read it. An emulator may accept advice it does not
+/// know and do nothing, so the return value alone proves nothing.
+fn try_light_guard() -> bool {
+    let Ok(scratch) = Chunk::reserve(1, guard_size()) else {
+        return false;
+    };
+    let accepted = light_guard(scratch.start).is_ok();
+    // SAFETY: the call reads a path from our mapping, or fails with EFAULT if it cannot.
+    let read = unsafe { libc::access(scratch.start.as_ptr().cast(), libc::F_OK) };
+    let refused = read == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT);
+    // SAFETY: the scratch mapping is ours and unused.
+    unsafe { libc::munmap(scratch.start.as_ptr().cast(), guard_size()) };
+    accepted && refused
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pages() -> Pages {
+        Pages::checked(64 * 1024).unwrap()
+    }
+
+    #[test]
+    fn a_stack_can_be_used_from_top_to_limit_and_its_guard_cannot() {
+        let stacks = Stacks::default();
+        let stack = stacks.take(pages()).unwrap();
+        // SAFETY: all bytes between limit and top are ours.
+        unsafe {
+            stack.limit().write(1);
+            stack.top().sub(1).write(2);
+        }
+        let below = stack.limit() as usize - 1;
+        assert!(stack.guards(below) && !stack.guards(below + 1));
+        // SAFETY: the kernel reads at most one path there, or refuses.
+        let read = unsafe { libc::access(below as *const libc::c_char, libc::F_OK) };
+        assert_eq!(read, -1);
+        assert_eq!(
+            io::Error::last_os_error().raw_os_error(),
+            Some(libc::EFAULT)
+        );
+        stacks.put(stack);
+    }
+
+    #[test]
+    fn the_last_one_back_is_the_next_one_out() {
+        let stacks = Stacks::default();
+        let (a, b) = (stacks.take(pages()).unwrap(), stacks.take(pages()).unwrap());
+        let top = a.top();
+        stacks.put(b);
+        stacks.put(a);
+        assert_eq!(stacks.take(pages()).unwrap().top(), top);
+    }
+
+    #[test]
+    fn tops_are_coloured_within_a_kibibyte() {
+        let stacks = Stacks::default();
+        let offsets: Vec<usize> = (0..COLOURS)
+            .map(|_| stacks.take(pages()).unwrap().top() as usize % 4096)
+            .collect();
+        let mut distinct = offsets.clone();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), COLOURS);
+        assert!(
+            offsets
+                .iter()
+                .all(|offset| 4096 - offset <= 1024 && offset % 32 == 0)
+        );
+    }
+
+    #[test]
+    fn statistics_count_and_sizes_do_not_mix() {
+        let stacks = Stacks::default();
+        let small = stacks.take(pages()).unwrap();
+        let large = stacks.take(Pages::checked(1 << 20).unwrap()).unwrap();
+        assert_eq!(stacks.stats().in_use, 2);
+        assert!(stacks.stats().reserved >= (1 << 20) + (64 << 10) + 2 * GUARD);
+        stacks.put(small);
+        stacks.put(large);
+        let stats = stacks.stats();
+        assert_eq!((stats.in_use, stats.pooled), (0, 2));
+        let again = stacks.take(pages()).unwrap();
+        assert_eq!(stacks.stats().pooled, 1);
+        stacks.put(again);
+        stacks.trim();
+        assert_eq!(stacks.stats().trimmed, 2);
+    }
+
+    #[test]
+    fn beyond_the_warm_ones_a_pooled_stack_keeps_one_page() {
+        let stacks = Stacks::default();
+        let all: Vec<Stack> = (0..WARM + 1)
+            .map(|_| stacks.take(pages()).unwrap())
+            .collect();
+        let deep: Vec<*mut u8> = all.iter().map(Stack::limit).collect();
+        for &byte in &deep {
+            // SAFETY: the lowest byte of a stack that is in use by this test.
+            unsafe { byte.write(7) };
+        }
+        all.into_iter().for_each(|stack| stacks.put(stack));
+        // SAFETY: pooled stacks stay mapped.
+        unsafe {
+            assert_eq!(deep[0].read(), 7, "a warm stack keeps its memory");
+            assert_eq!(deep[WARM].read(), 0, "a cold one does not");
+        }
+        assert_eq!(stacks.stats().trimmed, 1);
+    }
+}

@@ -1,0 +1,53 @@
+//! Stacks that are not ours: the baton backend runs each greenlet on an OS thread, which brings its own.
+
+use std::cell::Cell;
+use std::io;
+
+use super::{Pages, StackStats};
+
+/// The size to ask the OS thread for.
+pub(crate) struct Stack {
+    size: usize,
+}
+
+impl Stack {
+    /// The size in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// No guard of ours: std's own stack overflow message serves OS threads.
+    pub(crate) fn guards(&self, _address: usize) -> bool {
+        false
+    }
+}
+
+/// Counts the stacks in use.
+#[derive(Default)]
+pub(crate) struct Stacks {
+    in_use: Cell<usize>,
+}
+
+impl Stacks {
+    pub(crate) fn take(&self, pages: Pages) -> io::Result<Stack> {
+        self.in_use.set(self.in_use.get() + 1);
+        Ok(Stack {
+            size: pages.bytes(),
+        })
+    }
+
+    pub(crate) fn put(&self, _stack: Stack) {
+        self.in_use.set(self.in_use.get() - 1);
+    }
+
+    pub(crate) fn leak(&self, _stack: Stack) {}
+
+    pub(crate) fn trim(&self) {}
+
+    pub(crate) fn stats(&self) -> StackStats {
+        StackStats {
+            in_use: self.in_use.get(),
+            ..StackStats::default()
+        }
+    }
+}
