@@ -26,8 +26,9 @@ use std::rc::Rc;
 
 use crate::switch::control::{Control, ControlRef};
 use crate::switch::exit::Waiting;
-use crate::switch::greenlet::Greenlet;
+use crate::switch::greenlet::{Greenlet, failed};
 use crate::switch::thread::Thread;
+use crate::switch::transfer;
 
 /// What travels between inside and outside.
 enum Message<In, Out> {
@@ -103,17 +104,12 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
         let me = Thread::here().current();
         let answer = {
             let _asked = Taken::by(&self.ends.outside, me);
-            let _parent_meanwhile = Waiting::on(body.control(), me);
             let inside = self.ends.inside.get();
             // SAFETY: whoever waits in `yield_` is suspended there, and gives up its end when it is not.
             let target = inside.map_or(body.control(), |inside| unsafe { inside.as_ref() });
-            crate::switch::transfer::switch(
-                target,
-                Message::Ask(what),
-                false,
-                |answer| answer,
-                crate::switch::greenlet::failed,
-            )
+            Waiting::during(body.control(), me, || {
+                transfer::switch(target, Message::Ask(what), false, |answer| answer, failed)
+            })
         };
         match answer {
             Message::Answer(item) => Ok(Some(item)),
@@ -183,13 +179,8 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
         let _answered = Taken::by(&self.ends.inside, me);
         // SAFETY: whoever asks is suspended there, and gives up its end when it is not.
         let outside = unsafe { outside.as_ref() };
-        let asked = crate::switch::transfer::switch(
-            outside,
-            Message::<In, Out>::Answer(item),
-            false,
-            |asked| asked,
-            crate::switch::greenlet::failed,
-        );
+        let answer = Message::<In, Out>::Answer(item);
+        let asked = transfer::switch(outside, answer, false, |asked| asked, failed);
         match asked {
             Message::Ask(what) => what,
             _ => unreachable!("only an inside answers"),

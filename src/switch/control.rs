@@ -20,6 +20,7 @@ use std::panic::Location;
 use std::ptr::{self, NonNull};
 
 use super::body::Body;
+use super::exit::Waiting;
 use super::local::Locals;
 use super::thread::Thread;
 use crate::sys::context::Context;
@@ -89,7 +90,7 @@ pub(crate) struct Control {
     pub(crate) thread: NonNull<Thread>,
     pub(crate) parent: Cell<Option<ControlRef>>,
     /// Who waits for its end right now, in `kill`, `next` or a drop: parent for the time being.
-    pub(crate) waiter: Cell<Option<ControlRef>>,
+    pub(crate) waiting: Cell<Option<NonNull<Waiting>>>,
     /// The family of its first switch and of its result.
     pub(crate) family: &'static Family,
     pub(crate) body: Cell<Option<Body>>,
@@ -144,7 +145,7 @@ impl Control {
             weak: Cell::new(0),
             thread,
             parent: Cell::new(birth.parent),
-            waiter: Cell::new(None),
+            waiting: Cell::new(None),
             family,
             body: Cell::new(None),
             stack: Cell::new(None),
@@ -260,10 +261,10 @@ impl fmt::Display for Control {
     }
 }
 
-/// The type of value that travels in a switch. Families are compared by address first: the same type has
-/// one address within a codegen unit, and may have another one elsewhere.
+/// The type of value that travels in a switch. The same type may have several of these, one in each codegen
+/// unit, so two that lie at different addresses are compared by what they say.
 pub(crate) struct Family {
-    id: fn() -> TypeId,
+    id: TypeId,
     name: fn() -> &'static str,
 }
 
@@ -279,7 +280,7 @@ impl Family {
     pub(crate) const fn of<T: 'static>() -> &'static Family {
         const {
             &Family {
-                id: TypeId::of::<T>,
+                id: TypeId::of::<T>(),
                 name: type_name::<T>,
             }
         }
@@ -287,13 +288,7 @@ impl Family {
 
     #[inline(always)]
     pub(crate) fn is(&'static self, other: &'static Family) -> bool {
-        ptr::eq(self, other) || self.is_elsewhere(other)
-    }
-
-    /// Compares two addresses that differ.
-    #[inline(never)]
-    fn is_elsewhere(&self, other: &Family) -> bool {
-        (self.id)() == (other.id)()
+        ptr::eq(self, other) || self.id == other.id
     }
 
     pub(crate) fn name(&self) -> &'static str {

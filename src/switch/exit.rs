@@ -11,6 +11,7 @@
 //!
 //! A greenlet cannot free the stack it stands on (law 11), so whoever runs next does.
 
+use std::cell::Cell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
@@ -173,15 +174,13 @@ fn retire(control: ControlRef) {
     while let Some(control) = next.take() {
         // SAFETY: dead, with no strong count; weak handles keep the block below.
         let dead = unsafe { control.as_ref() };
-        // SAFETY: as above.
-        let thread = unsafe { dead.thread.as_ref() };
         let parent = dead.parent.take();
         // SAFETY: names are borrowed from handles, and there is none.
         drop(unsafe { dead.take_extra() });
         dead.ending.set(true);
         if dead.weak.get() == 0 {
             // SAFETY: no handle of any kind is left.
-            unsafe { thread.free_control(control) };
+            unsafe { Thread::free_control(control) };
         }
         let Some(parent) = parent else { return };
         // SAFETY: the child's count kept it.
@@ -204,35 +203,64 @@ pub(crate) fn release_weak(control: ControlRef) {
     let held = unsafe { control.as_ref() };
     held.weak.set(held.weak.get() - 1);
     let retired = held.is_dead() && held.strong.get() == 0 && held.ending.get();
-    if held.weak.get() == 0 && retired && !held.is_main() {
+    if held.weak.get() == 0 && retired {
         // SAFETY: it was retired before, and this was the last handle.
-        unsafe { held.thread.as_ref().free_control(control) };
+        unsafe { Thread::free_control(control) };
     }
 }
 
-/// Says that `waiter` waits for the end of a greenlet, until it is dropped.
-pub(crate) struct Waiting<'a> {
-    target: &'a Control,
+/// Somebody who waits for the end of a greenlet, and so stands in for its parent. Several may: each is an
+/// entry of a list that begins at the control block and runs through the frames of those who wait.
+pub(crate) struct Waiting {
     waiter: ControlRef,
-    before: Option<ControlRef>,
+    before: Cell<Option<NonNull<Waiting>>>,
 }
 
-impl<'a> Waiting<'a> {
-    pub(crate) fn on(target: &'a Control, waiter: &Control) -> Waiting<'a> {
-        let waiter = NonNull::from(waiter);
-        Waiting {
+impl Waiting {
+    /// Lets `me` stand in for the parent of `target` while `f` runs.
+    #[inline(always)]
+    pub(crate) fn during<R>(target: &Control, me: &Control, f: impl FnOnce() -> R) -> R {
+        let entry = Waiting {
+            waiter: NonNull::from(me),
+            before: Cell::new(target.waiting.get()),
+        };
+        target.waiting.set(Some(NonNull::from(&entry)));
+        let _leave = Leave {
             target,
-            waiter,
-            before: target.waiter.replace(Some(waiter)),
-        }
+            entry: &entry,
+        };
+        f()
+    }
+
+    /// Who stands in for the parent of `target`: the last one that came.
+    pub(crate) fn for_end_of(target: &Control) -> Option<ControlRef> {
+        // SAFETY: an entry is in the list for as long as the frame that it lies in waits.
+        target
+            .waiting
+            .get()
+            .map(|entry| unsafe { entry.as_ref() }.waiter)
     }
 }
 
-impl Drop for Waiting<'_> {
+/// Takes the entry out of the list on every way out (law 5). It need not be the first any more.
+struct Leave<'a> {
+    target: &'a Control,
+    entry: &'a Waiting,
+}
+
+impl Drop for Leave<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
-        // Another one may have come and gone in the meantime, or still be there.
-        if self.target.waiter.get() == Some(self.waiter) {
-            self.target.waiter.set(self.before);
+        let me = NonNull::from(self.entry);
+        let mut link = &self.target.waiting;
+        while let Some(entry) = link.get() {
+            // SAFETY: as in `for_end_of`; our own entry is in the list, so the search ends.
+            let entry_before = unsafe { &(*entry.as_ptr()).before };
+            if entry == me {
+                link.set(entry_before.get());
+                return;
+            }
+            link = entry_before;
         }
     }
 }
@@ -270,13 +298,15 @@ pub(crate) fn end(
         );
         return Ok(false);
     }
-    let _parent_meanwhile = Waiting::on(target, me);
-    target.raise.set(Some(Box::new(GreenletExit)));
-    target.raise_alert(alert::RAISE);
-    trace::note(thread, Kind::Throw, me, target);
-    me.expects.set(wait);
-    transfer::hop(thread, me, target, false);
-    match transfer::on_arrival(thread, me) {
+    let thrown = Waiting::during(target, me, || {
+        target.raise.set(Some(Box::new(GreenletExit)));
+        target.raise_alert(alert::RAISE);
+        trace::note(thread, Kind::Throw, me, target);
+        me.expects.set(wait);
+        transfer::hop(thread, me, target, false);
+        transfer::on_arrival(thread, me)
+    });
+    match thrown {
         Some(payload) => Err(payload),
         None => Ok(target.is_dead()),
     }

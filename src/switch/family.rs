@@ -43,7 +43,7 @@ pub(crate) fn first_alive(control: &Control) -> &'static Control {
 
 /// Who receives for an ended greenlet, dead or alive: whoever waits for its end, or its parent.
 fn above(control: &Control) -> &'static Control {
-    let above = control.waiter.get().or(control.parent.get());
+    let above = exit::Waiting::for_end_of(control).or(control.parent.get());
     match above {
         // SAFETY: a parent is kept by its children; one that waits is not dead.
         Some(above) => unsafe { above.as_ref() },

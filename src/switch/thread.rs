@@ -81,9 +81,11 @@ impl Thread {
                 "greenlet: the thread-locals of this thread have been destroyed, it has no greenlets any more"
             );
         }
-        let thread = Box::leak(Box::new(Thread::new()));
-        let here = NonNull::from(&*thread);
-        thread.main.thread = here;
+        let here = NonNull::from(Box::leak(Box::new(Thread::new())));
+        // SAFETY: just made, and nobody else refers to it yet.
+        unsafe { (*here.as_ptr()).main.thread = here };
+        // SAFETY: it lives until `free_if_done`.
+        let thread: &'static Thread = unsafe { here.as_ref() };
         thread.main.next.set(&raw const thread.main);
         thread.current.set(NonNull::from(&thread.main));
         thread.signal_stack.set(overflow::install(explain_overflow));
@@ -168,17 +170,20 @@ impl Thread {
         block
     }
 
-    /// Frees the control block of a dead greenlet.
+    /// Frees the control block of a dead greenlet, and the thread with the last of them.
     ///
     /// # Safety
     /// Nobody refers to it any more, strongly or weakly.
-    pub(crate) unsafe fn free_control(&self, control: ControlRef) {
-        // SAFETY: caller's promise; it was written by `new_control`.
+    pub(crate) unsafe fn free_control(control: ControlRef) {
+        // SAFETY: caller's promise; it was written by `new_control`, unless it is a part of the thread.
         unsafe {
-            control.drop_in_place();
-            self.controls.put(control.cast());
+            let thread = control.as_ref().thread;
+            if !control.as_ref().is_main() {
+                control.drop_in_place();
+                thread.as_ref().controls.put(control.cast());
+            }
+            Thread::free_if_done(thread);
         }
-        self.free_if_done();
     }
 
     #[inline]
@@ -246,25 +251,35 @@ impl Thread {
     }
 
     /// The end of the thread: no greenlet is left, and none can be made any more.
-    fn close(&self) {
-        local::set(std::ptr::null());
-        self.closed.set(true);
-        drop(self.signal_stack.take());
-        self.main.phase.set(Phase::Dead);
-        self.main.strong.set(self.main.strong.get() - 1);
-        self.free_if_done();
+    ///
+    /// # Safety
+    /// Called once, by the destructor of the thread, which uses nothing of it afterwards.
+    unsafe fn close(here: NonNull<Thread>) {
+        {
+            // SAFETY: it lives until `free_if_done`.
+            let thread = unsafe { here.as_ref() };
+            local::set(std::ptr::null());
+            thread.closed.set(true);
+            drop(thread.signal_stack.take());
+            thread.main.phase.set(Phase::Dead);
+            thread.main.strong.set(thread.main.strong.get() - 1);
+        }
+        // SAFETY: caller's promise.
+        unsafe { Thread::free_if_done(here) };
     }
 
     /// Frees everything, once the thread is closed and nobody holds a handle.
-    pub(crate) fn free_if_done(&self) {
-        if self.closed.get()
-            && self.controls.taken() == 0
-            && self.main.strong.get() == 0
-            && self.main.weak.get() == 0
-        {
+    ///
+    /// # Safety
+    /// The caller uses nothing of a closed thread afterwards.
+    unsafe fn free_if_done(here: NonNull<Thread>) {
+        // SAFETY: it lives until the end of this function at least.
+        let thread = unsafe { here.as_ref() };
+        let held = thread.main.strong.get() > 0 || thread.main.weak.get() > 0;
+        if thread.closed.get() && thread.controls.taken() == 0 && !held {
             // SAFETY: made by `Box::leak` in `begin`; no control block, handle or thread-local refers to
             // it any more.
-            drop(unsafe { Box::from_raw(std::ptr::from_ref(self).cast_mut()) });
+            drop(unsafe { Box::from_raw(here.as_ptr()) });
         }
     }
 }
@@ -330,7 +345,8 @@ impl Drop for Exit {
         exit::end_all(thread);
         super::local::drop_all(&thread.main);
         drop(thread.tracer.take());
-        thread.close();
+        // SAFETY: this is the destructor of the thread.
+        unsafe { Thread::close(thread.main.thread) };
     }
 }
 

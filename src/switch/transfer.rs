@@ -344,8 +344,9 @@ fn throw_exit<T: 'static>(
         return Err(Box::new(GreenletExit));
     }
     if to.phase.get() == Phase::Started {
-        let _parent_meanwhile = exit::Waiting::on(to, me);
-        return raise_and_wait(thread, me, to, Box::new(GreenletExit), lenient);
+        return exit::Waiting::during(to, me, || {
+            raise_and_wait(thread, me, to, Box::new(GreenletExit), lenient)
+        });
     }
     exit::end(thread, to, Family::ANY)?;
     Err(no_value(to, me, Family::of::<T>()))

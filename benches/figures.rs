@@ -1,0 +1,204 @@
+//! All figures of the explicit greenlets in one table: interleaved rounds, medians, ratios.
+//!
+//! `cargo bench --bench figures`. Each round measures every row once, so that a machine whose speed drifts
+//! slows all rows of a round alike; a ratio is the median of the ratios within each round. The memory rows
+//! run last, each in a process of its own.
+
+mod rings;
+
+use std::hint::black_box;
+use std::process::Command;
+use std::time::Instant;
+
+use greenlet::{Coroutine, Generator, Greenlet, current};
+use rings::{Ring, Yardstick};
+
+const ROUNDS: usize = 15;
+
+fn main() {
+    match std::env::args()
+        .skip_while(|word| word != "--million")
+        .nth(1)
+    {
+        Some(stack) => memory::million(&stack),
+        None => table(),
+    }
+}
+
+fn table() {
+    println!(
+        "backend {}, {ROUNDS} rounds, median ns and ratio",
+        greenlet::BACKEND
+    );
+    for size in [2, 16, 100, 1000] {
+        let (ring, mut yardstick) = (Ring::new(size), Yardstick::new(size));
+        let row = format!("switch, ring of {size} / corosensei loop");
+        compare(&row, 1_000_000, |n| ring.run(n), |n| yardstick.run(n));
+    }
+    let main = current::<u64>();
+    let echo = Greenlet::new(move |mut n| {
+        loop {
+            n = main.switch(n + 1);
+        }
+    });
+    let two_switches = |n| (0..n).fold(0, |sum, i| sum + echo.switch(i));
+    let mut numbers = Generator::new(|y| (0_u64..).for_each(|n| y.yield_(n)));
+    let next = |n| numbers.by_ref().take(n as usize).sum();
+    compare(
+        "Generator::next / two switches",
+        1_000_000,
+        next,
+        two_switches,
+    );
+    let mut doubler = Coroutine::new(|y, mut n: u64| {
+        loop {
+            n = y.yield_(2 * n);
+        }
+    });
+    let send = |n| (0..n).map(|i| doubler.send(i)).sum();
+    compare(
+        "Coroutine::send / two switches",
+        1_000_000,
+        send,
+        two_switches,
+    );
+    let create = |n| {
+        (0..n).fold(0, |sum, i| {
+            sum + Greenlet::new(move |j: u64| i + j).switch(1)
+        })
+    };
+    compare(
+        "create + switch in + finish / two switches",
+        300_000,
+        create,
+        two_switches,
+    );
+    let ask = |n| {
+        (0..n)
+            .filter(|_| black_box(current::<u64>()).is_dead())
+            .count() as u64
+    };
+    compare("current / two switches", 3_000_000, ask, two_switches);
+    memory::table();
+}
+
+/// Measures two programs in turn and prints the medians and the median ratio.
+fn compare(
+    what: &str,
+    count: u64,
+    mut ours: impl FnMut(u64) -> u64,
+    mut other: impl FnMut(u64) -> u64,
+) {
+    let mut rounds: Vec<[f64; 3]> = (0..ROUNDS)
+        .map(|_| {
+            let (a, b) = (timed(count, &mut ours), timed(count, &mut other));
+            [a, b, a / b]
+        })
+        .collect();
+    let mut median = |column: usize| {
+        rounds.sort_by(|a, b| a[column].total_cmp(&b[column]));
+        rounds[ROUNDS / 2][column]
+    };
+    println!(
+        "{what:46} {:7.2} / {:7.2}   ratio {:.2}",
+        median(0),
+        median(1),
+        median(2)
+    );
+}
+
+fn timed(count: u64, program: &mut impl FnMut(u64) -> u64) -> f64 {
+    let begin = Instant::now();
+    black_box(program(count));
+    begin.elapsed().as_nanos() as f64 / count as f64
+}
+
+/// A million suspended greenlets, each with its guard.
+mod memory {
+    use super::*;
+
+    const COUNT: usize = 1_000_000;
+
+    pub fn table() {
+        if !cfg!(target_os = "linux") {
+            return println!("memory: not measured on this system");
+        }
+        for stack in ["65536", "262144"] {
+            let program = std::env::current_exe().expect("a path");
+            let child = Command::new(program)
+                .args(["--bench", "--million", stack])
+                .status();
+            assert!(child.expect("it runs").success());
+        }
+    }
+
+    /// Makes them, and a bare loop that maps, guards and touches as many stacks.
+    pub fn million(stack: &str) {
+        let size: usize = stack.parse().expect("a number of bytes");
+        let bare = bare_loop(size);
+        let before = resident();
+        let begin = Instant::now();
+        let main = current::<u64>();
+        let all: Vec<Greenlet<u64>> = (0..COUNT)
+            .map(|_| {
+                let main = main.clone();
+                let one = Greenlet::builder()
+                    .stack_size(size)
+                    .build(move |n| main.switch(n));
+                one.switch(1);
+                one
+            })
+            .collect();
+        let took = begin.elapsed().as_secs_f64();
+        let each = (resident() - before) as f64 / COUNT as f64;
+        println!(
+            "1,000,000 suspended, {:3} KiB stacks: {:.2} KiB each (RSS + page tables), {took:.2} s / bare loop {bare:.2} s = {:.2}",
+            size / 1024,
+            each / 1024.0,
+            took / bare
+        );
+        // They are not unwound: this process ends here.
+        std::mem::forget(all);
+        std::process::exit(0);
+    }
+
+    /// Seconds to reserve, guard and touch a million stacks of this size, with nothing on them.
+    fn bare_loop(size: usize) -> f64 {
+        const GUARD: usize = 64 * 1024;
+        const MADV_GUARD_INSTALL: i32 = 102;
+        let slot = size + GUARD;
+        // SAFETY: a mapping of our own, used and unmapped right here.
+        unsafe {
+            let begin = Instant::now();
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            let start = libc::mmap(std::ptr::null_mut(), COUNT * slot, access, flags, -1, 0);
+            assert_ne!(start, libc::MAP_FAILED);
+            libc::madvise(start, COUNT * slot, libc::MADV_NOHUGEPAGE);
+            for index in 0..COUNT {
+                let bottom = start.cast::<u8>().add(index * slot);
+                libc::madvise(bottom.cast(), GUARD, MADV_GUARD_INSTALL);
+                bottom.add(slot - 64).write(1);
+            }
+            let took = begin.elapsed().as_secs_f64();
+            libc::munmap(start, COUNT * slot);
+            took
+        }
+    }
+
+    /// Resident memory and page tables of this process, in bytes.
+    fn resident() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
+        let line = |name: &str| {
+            let line = status
+                .lines()
+                .find(|line| line.starts_with(name))
+                .expect("a line");
+            line.split_whitespace()
+                .nth(1)
+                .and_then(|kib| kib.parse().ok())
+                .unwrap_or(0)
+        };
+        1024 * (line("VmRSS:") + line("VmPTE:"))
+    }
+}

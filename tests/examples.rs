@@ -1,0 +1,102 @@
+//! Every example prints what its header says.
+//!
+//! The header of an example is its documentation and its test: what stands under `Expected output:` must be
+//! its standard output, to the letter, given what stands under `Input:`.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+#[test]
+fn every_example_prints_what_its_header_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut ran = 0;
+    for entry in fs::read_dir(folder).expect("examples") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "rs") && can_run(&path) {
+            check(&path);
+            ran += 1;
+        }
+    }
+    assert!(ran >= 6, "only {ran} examples ran");
+}
+
+/// The baton backend has an OS thread for each greenlet: a hundred thousand are too many for it.
+fn can_run(source: &Path) -> bool {
+    greenlet::BACKEND != "baton" || !source.ends_with("chain.rs")
+}
+
+fn check(source: &Path) {
+    let name = source
+        .file_stem()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned();
+    let text = fs::read_to_string(source).expect("readable");
+    assert!(
+        text.lines().count() <= 120,
+        "{name} has more than 120 lines"
+    );
+    let expected = block(&text, "Expected output:")
+        .unwrap_or_else(|| panic!("{name}: no expected output in its header"));
+    let input = block(&text, "Input:").unwrap_or_default();
+    let (printed, ended_well) = run(&name, &input);
+    assert_eq!(printed, expected, "{name} prints something else");
+    assert!(ended_well, "{name} failed");
+}
+
+/// The fenced block after a heading of the `//!` header.
+fn block(text: &str, heading: &str) -> Option<String> {
+    let header = text.lines().map_while(|line| line.strip_prefix("//!"));
+    let mut lines = header
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .skip_while(|line| !line.starts_with(heading))
+        .skip(1);
+    lines.next().filter(|line| line.starts_with("```"))?;
+    Some(
+        lines
+            .take_while(|line| *line != "```")
+            .map(|line| format!("{line}\n"))
+            .collect(),
+    )
+}
+
+fn run(name: &str, input: &str) -> (String, bool) {
+    let mut child = command(&built(name))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{name}: {error}; `cargo test` builds the examples"));
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin
+        .write_all(input.as_bytes())
+        .expect("it reads its input");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    (printed, output.status.success())
+}
+
+/// How to start a program of the target that the tests are built for: with its emulator, if it has one.
+fn command(program: &Path) -> Command {
+    match std::env::var("GREENLET_TEST_RUNNER") {
+        Ok(runner) => {
+            let mut words = runner.split_whitespace();
+            let mut command = Command::new(words.next().expect("a runner"));
+            command.args(words).arg(program);
+            command
+        }
+        Err(_) => Command::new(program),
+    }
+}
+
+/// Examples lie beside the folder of the test programs.
+fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a path");
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/PROFILE/deps/NAME");
+    profile.join("examples").join(name)
+}
