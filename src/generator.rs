@@ -18,10 +18,12 @@
 //! Bodies are `'static`: a body that borrowed from its creator could be entered again, by way of a handle
 //! that it stashed, after the borrow had ended.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::iter::FusedIterator;
-use std::ptr::NonNull;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
 use crate::switch::control::{Control, ControlRef};
@@ -38,17 +40,21 @@ enum Message<In, Out> {
 }
 
 /// The two ends of a conversation, as far as they wait.
+#[derive(Default)]
 struct Ends {
-    /// Who waits in `yield_`. If nobody does, the body has not started or is elsewhere.
+    /// Who waits in `yield_`. If nobody does, the body has not started, has ended, or is elsewhere.
     inside: Cell<Option<ControlRef>>,
     /// Who waits in `next` or `send`.
     outside: Cell<Option<ControlRef>>,
+    /// The entry by which whoever asks becomes the parent of a body that ends.
+    asker: Waiting,
 }
 
-/// One end, taken while its greenlet waits. However the wait ends, the end is given up.
+/// One end, taken while its greenlet waits. However the wait ends, the end is given up (law 5).
 struct Taken<'a>(&'a Cell<Option<ControlRef>>);
 
 impl<'a> Taken<'a> {
+    #[inline(always)]
     fn by(end: &'a Cell<Option<ControlRef>>, me: &Control) -> Taken<'a> {
         end.set(Some(NonNull::from(me)));
         Taken(end)
@@ -56,100 +62,93 @@ impl<'a> Taken<'a> {
 }
 
 impl Drop for Taken<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         self.0.set(None);
     }
 }
 
+/// At the end of a body, by return or by panic: what it leaves goes to whoever asks.
+struct Last(Rc<Ends>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        if let Some(outside) = self.0.outside.get() {
+            // The entry outlives the body: whoever asks has borrowed the conversation that holds it.
+            self.0
+                .asker
+                .stand_in_for_good(Thread::here().current(), outside);
+        }
+    }
+}
+
 struct Conversation<In, Out> {
     ends: Rc<Ends>,
-    /// Gone as soon as the body has ended.
-    body: RefCell<Option<Greenlet<Message<In, Out>>>>,
+    body: Greenlet<Message<In, Out>>,
 }
 
 impl<In: 'static, Out: 'static> Conversation<In, Out> {
     /// `body` gets what is asked first; what it returns is the last answer, if it is one.
     #[track_caller]
     fn new(body: impl FnOnce(Yielder<Out, In>, In) -> Option<Out> + 'static) -> Self {
-        let ends = Rc::new(Ends {
-            inside: Cell::new(None),
-            outside: Cell::new(None),
-        });
+        let ends = Rc::<Ends>::default();
         let yielder = Yielder {
             ends: Rc::clone(&ends),
-            message: std::marker::PhantomData,
+            message: PhantomData,
         };
         let body = Greenlet::new(move |first| match first {
-            Message::Ask(first) => Message::Ended(body(yielder, first)),
+            Message::Ask(first) => {
+                let _last = Last(Rc::clone(&yielder.ends));
+                Message::Ended(body(yielder, first))
+            }
             _ => unreachable!("only an outside starts a body"),
         });
-        Conversation {
-            ends,
-            body: RefCell::new(Some(body)),
-        }
+        Conversation { ends, body }
     }
 
     /// Asks, and waits for the answer. None if the body has ended without one; `what` is given back if it
     /// had ended before.
     #[inline]
-    fn ask(&self, what: In) -> Result<Option<Out>, In> {
-        let Some(body) = self.body.borrow().clone() else {
-            return Err(what);
-        };
-        if body.is_dead() {
-            self.body.take();
-            return Err(what);
-        }
-        self.check_idle(&body);
-        let me = Thread::here().current();
-        let answer = {
-            let _asked = Taken::by(&self.ends.outside, me);
-            let inside = self.ends.inside.get();
+    fn ask(&mut self, what: In) -> Result<Option<Out>, In> {
+        let target = match self.ends.inside.get() {
             // SAFETY: whoever waits in `yield_` is suspended there, and gives up its end when it is not.
-            let target = inside.map_or(body.control(), |inside| unsafe { inside.as_ref() });
-            Waiting::during(body.control(), me, || {
-                transfer::switch(target, Message::Ask(what), false, |answer| answer, failed)
-            })
+            Some(inside) => unsafe { inside.as_ref() },
+            None => match self.beginning() {
+                Some(body) => body,
+                None => return Err(what),
+            },
         };
-        match answer {
-            Message::Answer(item) => Ok(Some(item)),
-            Message::Ended(last) => {
-                self.body.take();
-                Ok(last)
+        let _asked = Taken::by(&self.ends.outside, Thread::here().current());
+        let got = |slot: &mut MaybeUninit<_>| {
+            // SAFETY: it is initialised and ours; the one variant that it is is read once, where it lies.
+            unsafe {
+                match slot.assume_init_ref() {
+                    Message::Answer(item) => Ok(Some(ptr::read(item))),
+                    Message::Ended(last) => Ok(ptr::read(last)),
+                    Message::Ask(_) => unreachable!("only an outside asks"),
+                }
             }
-            Message::Ask(_) => unreachable!("only an outside asks"),
-        }
+        };
+        transfer::switch(target, || Message::Ask(what), false, got, failed)
     }
 
-    fn check_idle(&self, body: &Greenlet<Message<In, Out>>) {
-        if self.ends.outside.get().is_some() || body.is_current() {
-            panic!("{} is being asked already", body.control());
+    /// The body, if it has not started; none if it has ended.
+    #[cold]
+    fn beginning(&self) -> Option<&Control> {
+        let body = self.body.control();
+        if self.body.is_started() {
+            panic!("{body} waits elsewhere than in `yield_`: it cannot be asked");
         }
-        if body.is_started() && self.ends.inside.get().is_none() {
-            panic!(
-                "{} waits elsewhere, not in `yield_`: it cannot be asked",
-                body.control()
-            );
-        }
+        (!body.is_dead()).then_some(body)
     }
 
     /// Ends the body; true if it is dead.
-    fn close(&self) -> bool {
-        let Some(body) = self.body.borrow().clone() else {
-            return true;
-        };
-        let dead = body.kill();
-        if dead {
-            self.body.take();
-        }
-        dead
+    fn close(&mut self) -> bool {
+        self.body.kill()
     }
 
     fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.body.borrow().as_ref() {
-            Some(body) => write!(f, "{name}({body:?})"),
-            None => write!(f, "{name}(ended)"),
-        }
+        write!(f, "{name}({:?})", self.body)
     }
 }
 
@@ -158,7 +157,7 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
 /// It may be cloned and handed on: to a function, or to a nested generator that yields in its place.
 pub struct Yielder<Out, In = ()> {
     ends: Rc<Ends>,
-    message: std::marker::PhantomData<fn(Out) -> In>,
+    message: PhantomData<fn(Out) -> In>,
 }
 
 impl<Out: 'static, In: 'static> Yielder<Out, In> {
@@ -179,12 +178,17 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
         let _answered = Taken::by(&self.ends.inside, me);
         // SAFETY: whoever asks is suspended there, and gives up its end when it is not.
         let outside = unsafe { outside.as_ref() };
-        let answer = Message::<In, Out>::Answer(item);
-        let asked = transfer::switch(outside, answer, false, |asked| asked, failed);
-        match asked {
-            Message::Ask(what) => what,
-            _ => unreachable!("only an inside answers"),
-        }
+        let got = |slot: &mut MaybeUninit<_>| {
+            // SAFETY: as in `ask`.
+            unsafe {
+                match slot.assume_init_ref() {
+                    Message::Ask(what) => ptr::read(what),
+                    _ => unreachable!("only an inside answers"),
+                }
+            }
+        };
+        let answer = || Message::<In, Out>::Answer(item);
+        transfer::switch(outside, answer, false, got, failed)
     }
 }
 
@@ -202,7 +206,7 @@ impl<Out, In> Clone for Yielder<Out, In> {
     fn clone(&self) -> Self {
         Yielder {
             ends: Rc::clone(&self.ends),
-            message: std::marker::PhantomData,
+            message: PhantomData,
         }
     }
 }
@@ -266,8 +270,7 @@ impl<Y: 'static> Iterator for Generator<Y> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let ended = self.conversation.body.borrow().is_none();
-        (0, ended.then_some(0))
+        (0, self.conversation.body.is_dead().then_some(0))
     }
 }
 
@@ -349,8 +352,7 @@ impl<In: 'static, Out: 'static> Coroutine<In, Out> {
 
     /// Whether the body has ended.
     pub fn is_ended(&self) -> bool {
-        let body = self.conversation.body.borrow();
-        body.as_ref().is_none_or(Greenlet::is_dead)
+        self.conversation.body.is_dead()
     }
 }
 

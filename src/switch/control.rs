@@ -113,7 +113,18 @@ pub(crate) struct Extra {
     pub(crate) deferred: Cell<Option<Payload>>,
 }
 
+impl Extra {
+    #[cold]
+    fn named(name: Box<str>) -> Box<Extra> {
+        Box::new(Extra {
+            name: Some(name),
+            ..Extra::default()
+        })
+    }
+}
+
 impl Control {
+    #[inline(always)]
     pub(crate) fn new(
         thread: NonNull<Thread>,
         phase: Phase,
@@ -122,12 +133,7 @@ impl Control {
         id: u64,
         birth: Birth,
     ) -> Control {
-        let extra = birth.name.map(|name| {
-            Box::new(Extra {
-                name: Some(name),
-                ..Extra::default()
-            })
-        });
+        let extra = birth.name.map(Extra::named);
         Control {
             context,
             slot: Cell::new(ptr::null_mut()),

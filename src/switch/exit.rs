@@ -59,6 +59,7 @@ pub(crate) fn finish<T: 'static>(me: &Control, outcome: Result<T, Payload>) -> &
 
 fn bury(thread: &Thread, control: &Control) {
     control.phase.set(Phase::Dead);
+    control.waiting.set(None);
     control.expects.set(Family::NOBODY);
     control.alert.set(0);
     thread.unlink(control);
@@ -211,17 +212,17 @@ pub(crate) fn release_weak(control: ControlRef) {
 
 /// Somebody who waits for the end of a greenlet, and so stands in for its parent. Several may: each is an
 /// entry of a list that begins at the control block and runs through the frames of those who wait.
+#[derive(Default)]
 pub(crate) struct Waiting {
-    waiter: ControlRef,
+    waiter: Cell<Option<ControlRef>>,
     before: Cell<Option<NonNull<Waiting>>>,
 }
 
 impl Waiting {
     /// Lets `me` stand in for the parent of `target` while `f` runs.
-    #[inline(always)]
     pub(crate) fn during<R>(target: &Control, me: &Control, f: impl FnOnce() -> R) -> R {
         let entry = Waiting {
-            waiter: NonNull::from(me),
+            waiter: Cell::new(Some(NonNull::from(me))),
             before: Cell::new(target.waiting.get()),
         };
         target.waiting.set(Some(NonNull::from(&entry)));
@@ -232,13 +233,22 @@ impl Waiting {
         f()
     }
 
+    /// Lets `waiter` stand in for the parent of `target`, which is about to end, unless somebody does
+    /// already. The entry stays where it is until that has happened.
+    pub(crate) fn stand_in_for_good(&self, target: &Control, waiter: ControlRef) {
+        if target.waiting.get().is_none() {
+            self.waiter.set(Some(waiter));
+            target.waiting.set(Some(NonNull::from(self)));
+        }
+    }
+
     /// Who stands in for the parent of `target`: the last one that came.
     pub(crate) fn for_end_of(target: &Control) -> Option<ControlRef> {
-        // SAFETY: an entry is in the list for as long as the frame that it lies in waits.
+        // SAFETY: an entry is in the list for as long as it lies where it is.
         target
             .waiting
             .get()
-            .map(|entry| unsafe { entry.as_ref() }.waiter)
+            .and_then(|entry| unsafe { entry.as_ref() }.waiter.get())
     }
 }
 
@@ -254,7 +264,7 @@ impl Drop for Leave<'_> {
         let me = NonNull::from(self.entry);
         let mut link = &self.target.waiting;
         while let Some(entry) = link.get() {
-            // SAFETY: as in `for_end_of`; our own entry is in the list, so the search ends.
+            // SAFETY: as in `for_end_of`. Our own entry is in the list, or the list ended with its target.
             let entry_before = unsafe { &(*entry.as_ptr()).before };
             if entry == me {
                 link.set(entry_before.get());

@@ -152,7 +152,7 @@ impl<T: 'static> Greenlet<T> {
     #[track_caller]
     #[inline]
     pub fn switch(&self, value: T) -> T {
-        transfer::switch(self.control(), value, false, |value| value, failed)
+        transfer::switch(self.control(), || value, false, transfer::plainly, failed)
     }
 
     /// As [`switch`](Self::switch), with every failure as an error.
@@ -163,7 +163,13 @@ impl<T: 'static> Greenlet<T> {
     /// of a throw by no other way than this one: in a plain `switch` nothing may be raised there.
     #[inline]
     pub fn try_switch(&self, value: T) -> Result<T, SwitchError<T>> {
-        transfer::switch(self.control(), value, true, Ok, Err)
+        transfer::switch(
+            self.control(),
+            || value,
+            true,
+            |slot| Ok(transfer::plainly(slot)),
+            Err,
+        )
     }
 
     /// Raises `payload` at the pending switch of this greenlet, and waits until a value comes back.

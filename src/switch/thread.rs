@@ -155,17 +155,18 @@ impl Thread {
             let parent = unsafe { parent.as_ref() };
             parent.strong.set(parent.strong.get() + 1);
         }
-        let control = Control::new(
-            NonNull::from(self),
-            Phase::Pending,
-            Context::unbound(),
-            family,
-            self.next_id(),
-            birth,
-        );
         let block = self.controls.take().cast::<Control>();
         // SAFETY: the block is fresh and of this size and alignment.
-        unsafe { block.write(control) };
+        unsafe {
+            block.write(Control::new(
+                NonNull::from(self),
+                Phase::Pending,
+                Context::unbound(),
+                family,
+                self.next_id(),
+                birth,
+            ));
+        }
         self.link(block);
         block
     }

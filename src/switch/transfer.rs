@@ -29,17 +29,21 @@ use super::trace::{self, Kind};
 use super::{exit, family};
 use crate::sys::context::Context;
 
-/// Sends `value` to whoever receives for `to`, and waits for a value of the same family, which `got` makes
-/// the answer of. `failed` makes it of anything else.
+/// Sends what `value` makes to whoever receives for `to`, and waits for a value of the same family, which
+/// `got` takes out of its slot to make the answer. `failed` makes the answer of anything else.
 ///
-/// `lenient` says that the caller can take an error where nothing may be raised. The two closures, rather
-/// than a `Result`, let the value go straight from its slot to where the caller wants it.
+/// `lenient` says that the caller can take an error where nothing may be raised. `got` finds its slot
+/// initialised, and owns what is in it.
+///
+/// Closures, rather than a value and a `Result`, let each value be made where it is to lie and be read where
+/// it lies: one that is moved on the way may be read in larger pieces than it was written in, and the stall
+/// that follows costs more than the switch.
 #[inline(always)]
 pub(crate) fn switch<T: 'static, R>(
     to: &Control,
-    value: T,
+    value: impl FnOnce() -> T,
     lenient: bool,
-    got: impl FnOnce(T) -> R,
+    got: impl FnOnce(&mut MaybeUninit<T>) -> R,
     failed: impl FnOnce(SwitchError<T>) -> R,
 ) -> R {
     if let Some(thread) = Thread::here_if_any() {
@@ -51,7 +55,7 @@ pub(crate) fn switch<T: 'static, R>(
         {
             let mut slot = MaybeUninit::<T>::uninit();
             // SAFETY: `to` waits for a `T`, so its slot points to room for one in its frame.
-            unsafe { to.slot.get().cast::<T>().write(value) };
+            unsafe { to.slot.get().cast::<T>().write(value()) };
             expect_value(me, &mut slot);
             thread.set_current(to);
             me.next.set(to);
@@ -61,19 +65,26 @@ pub(crate) fn switch<T: 'static, R>(
                 me.look_ahead();
             }
             if me.alert.get() == 0 {
-                // SAFETY: without an alert, whoever switched here wrote the slot first.
-                return got(unsafe { slot.assume_init() });
+                // Without an alert, whoever switched here wrote the slot first.
+                return got(&mut slot);
             }
             return match arrive(thread, me, slot) {
-                Ok(value) => got(value),
+                Ok(value) => got(&mut MaybeUninit::new(value)),
                 Err(payload) => failed(SwitchError::Thrown(payload)),
             };
         }
     }
-    match slow(to, value, lenient) {
-        Ok(value) => got(value),
+    match slow(to, value(), lenient) {
+        Ok(value) => got(&mut MaybeUninit::new(value)),
         Err(error) => failed(error),
     }
+}
+
+/// Takes what came as it is: the `got` of a plain switch.
+#[inline(always)]
+pub(crate) fn plainly<T>(slot: &mut MaybeUninit<T>) -> T {
+    // SAFETY: it is initialised and ours (contract of `switch`), and this is the one time that it is read.
+    unsafe { slot.assume_init_read() }
 }
 
 /// Says where the value for the switch that follows goes.
@@ -109,7 +120,9 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
         exit::free_stack(thread, zombie);
         zombie
     });
-    drop_contained(thread.discarded.take());
+    if let Some(nobodys) = thread.discarded.take() {
+        drop_contained(nobodys);
+    }
     if me.take_alert(alert::TRACE) {
         if let Err(panic) = trace::tell(thread) {
             payload = Some(panic);
