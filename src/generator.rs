@@ -50,21 +50,44 @@ struct Ends {
     asker: Waiting,
 }
 
-/// One end, taken while its greenlet waits. However the wait ends, the end is given up (law 5).
-struct Taken<'a>(&'a Cell<Option<ControlRef>>);
+/// The inside, taken while its greenlet waits. However the wait ends, it is given up (law 5).
+struct Answering<'a>(&'a Ends);
 
-impl<'a> Taken<'a> {
+impl<'a> Answering<'a> {
     #[inline(always)]
-    fn by(end: &'a Cell<Option<ControlRef>>, me: &Control) -> Taken<'a> {
-        end.set(Some(NonNull::from(me)));
-        Taken(end)
+    fn by(ends: &'a Ends, me: &Control) -> Answering<'a> {
+        ends.inside.set(Some(NonNull::from(me)));
+        Answering(ends)
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for Answering<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.0.set(None);
+        self.0.inside.set(None);
+    }
+}
+
+/// The outside, taken while its greenlet waits; an answer has given it up already.
+struct Asking<'a> {
+    ends: &'a Ends,
+    body: &'a Control,
+}
+
+impl<'a> Asking<'a> {
+    #[inline(always)]
+    fn by(ends: &'a Ends, body: &'a Control, me: &Control) -> Asking<'a> {
+        ends.outside.set(Some(NonNull::from(me)));
+        Asking { ends, body }
+    }
+}
+
+impl Drop for Asking<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.ends.outside.take().is_some() {
+            self.ends.asker.leave(self.body);
+        }
     }
 }
 
@@ -74,7 +97,7 @@ struct Last(Rc<Ends>);
 impl Drop for Last {
     fn drop(&mut self) {
         if let Some(outside) = self.0.outside.get() {
-            // The entry outlives the body: whoever asks has borrowed the conversation that holds it.
+            // The entry leaves before it goes: whoever asks takes it out (`Asking`), and holds it.
             self.0
                 .asker
                 .stand_in_for_good(Thread::here().current(), outside);
@@ -118,7 +141,8 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
                 None => return Err(what),
             },
         };
-        let _asked = Taken::by(&self.ends.outside, Thread::here().current());
+        let body = self.body.control();
+        let _asking = Asking::by(&self.ends, body, Thread::here().current());
         let got = |slot: &mut MaybeUninit<_>| {
             // SAFETY: it is initialised and ours; the one variant that it is is read once, where it lies.
             unsafe {
@@ -175,7 +199,7 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
             panic!("`yield_` while nobody asks this generator");
         };
         let me = Thread::here().current();
-        let _answered = Taken::by(&self.ends.inside, me);
+        let _answering = Answering::by(&self.ends, me);
         // SAFETY: whoever asks is suspended there, and gives up its end when it is not.
         let outside = unsafe { outside.as_ref() };
         let got = |slot: &mut MaybeUninit<_>| {

@@ -234,11 +234,26 @@ impl Waiting {
     }
 
     /// Lets `waiter` stand in for the parent of `target`, which is about to end, unless somebody does
-    /// already. The entry stays where it is until that has happened.
+    /// already. The caller sees to it that the entry leaves before it goes.
     pub(crate) fn stand_in_for_good(&self, target: &Control, waiter: ControlRef) {
         if target.waiting.get().is_none() {
             self.waiter.set(Some(waiter));
             target.waiting.set(Some(NonNull::from(self)));
+        }
+    }
+
+    /// Takes this entry out of the list of `target`, if it is there. It need not be the first any more.
+    pub(crate) fn leave(&self, target: &Control) {
+        let me = NonNull::from(self);
+        let mut link = &target.waiting;
+        while let Some(entry) = link.get() {
+            // SAFETY: as in `for_end_of`.
+            let before = unsafe { &(*entry.as_ptr()).before };
+            if entry == me {
+                link.set(before.get());
+                return;
+            }
+            link = before;
         }
     }
 
@@ -252,26 +267,15 @@ impl Waiting {
     }
 }
 
-/// Takes the entry out of the list on every way out (law 5). It need not be the first any more.
+/// Takes the entry out of the list on every way out (law 5).
 struct Leave<'a> {
     target: &'a Control,
     entry: &'a Waiting,
 }
 
 impl Drop for Leave<'_> {
-    #[inline(always)]
     fn drop(&mut self) {
-        let me = NonNull::from(self.entry);
-        let mut link = &self.target.waiting;
-        while let Some(entry) = link.get() {
-            // SAFETY: as in `for_end_of`. Our own entry is in the list, or the list ended with its target.
-            let entry_before = unsafe { &(*entry.as_ptr()).before };
-            if entry == me {
-                link.set(entry_before.get());
-                return;
-            }
-            link = entry_before;
-        }
+        self.entry.leave(self.target);
     }
 }
 
