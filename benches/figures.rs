@@ -42,7 +42,7 @@ fn table() {
         }
     });
     let two_switches = |n| (0..n).fold(0, |sum, i| sum + echo.switch(i));
-    let mut numbers = Generator::new(|y| (0_u64..).for_each(|n| y.yield_(n)));
+    let mut numbers = Generator::new(|y| (0..u64::MAX).for_each(|n| y.yield_(n)));
     let next = |n| numbers.by_ref().take(n as usize).sum();
     compare(
         "Generator::next / two switches",

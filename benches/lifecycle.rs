@@ -33,7 +33,7 @@ fn conversations(criterion: &mut Criterion) {
         }
     });
     criterion.bench_function("two switches", |b| b.iter(|| echo.switch(black_box(1))));
-    let mut numbers = Generator::new(|y| (0_u64..).for_each(|n| y.yield_(n)));
+    let mut numbers = Generator::new(|y| (0..u64::MAX).for_each(|n| y.yield_(n)));
     criterion.bench_function("Generator::next", |b| b.iter(|| numbers.next()));
     let mut doubler = Coroutine::new(|y, mut n: u64| {
         loop {

@@ -12,10 +12,10 @@ const STACK: usize = 64 * 1024;
 const FAR: u64 = 1 << 40;
 
 /// Greenlets that pass a number around until it reaches `FAR`.
-pub struct Ring(Vec<Greenlet<u64>>);
+pub(crate) struct Ring(Vec<Greenlet<u64>>);
 
 impl Ring {
-    pub fn new(size: usize) -> Ring {
+    pub(crate) fn new(size: usize) -> Ring {
         let main = current::<u64>();
         let declare = || {
             Greenlet::builder()
@@ -41,7 +41,7 @@ impl Ring {
     }
 
     /// So many hand-offs.
-    pub fn run(&self, count: u64) -> u64 {
+    pub(crate) fn run(&self, count: u64) -> u64 {
         self.0[0].switch(FAR - count)
     }
 }
@@ -57,13 +57,13 @@ impl Drop for Ring {
 type Member = Coroutine<u64, (usize, u64), ()>;
 
 /// The same ring through a dispatch loop.
-pub struct Yardstick {
+pub(crate) struct Yardstick {
     members: Vec<Member>,
     at: usize,
 }
 
 impl Yardstick {
-    pub fn new(size: usize) -> Yardstick {
+    pub(crate) fn new(size: usize) -> Yardstick {
         let member = |me: usize| {
             let body = move |y: &Yielder<u64, (usize, u64)>, mut v: u64| {
                 let next = (me + 1) % size;
@@ -80,7 +80,7 @@ impl Yardstick {
     }
 
     /// So many hand-offs.
-    pub fn run(&mut self, count: u64) -> u64 {
+    pub(crate) fn run(&mut self, count: u64) -> u64 {
         let mut v = 0;
         for _ in 0..count {
             match self.members[self.at].resume(v) {

@@ -28,7 +28,7 @@ struct Free {
 
 impl<const SIZE: usize> Slab<SIZE> {
     pub(crate) const fn new() -> Self {
-        const { assert!(SIZE % BLOCK_ALIGN == 0 && SIZE > 0) };
+        const { assert!(SIZE.is_multiple_of(BLOCK_ALIGN) && SIZE > 0) };
         Slab {
             free: Cell::new(None),
             chunks: RefCell::new(Vec::new()),

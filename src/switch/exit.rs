@@ -38,13 +38,13 @@ pub(crate) fn finish<T: 'static>(me: &Control, outcome: Result<T, Payload>) -> &
     // SAFETY: a thread outlives its greenlets.
     let thread = unsafe { me.thread.as_ref() };
     super::local::drop_all(me);
-    if let Some(payload) = me.extra().and_then(|extra| extra.deferred.take()) {
-        if !payload.is::<GreenletExit>() {
-            report(
-                format_args!("{me} ended before this could be raised in it"),
-                &payload,
-            );
-        }
+    if let Some(payload) = me.extra().and_then(|extra| extra.deferred.take())
+        && !payload.is::<GreenletExit>()
+    {
+        report(
+            format_args!("{me} ended before this could be raised in it"),
+            &payload,
+        );
     }
     let next = match outcome {
         Ok(value) => family::deliver(thread, me, value),
@@ -326,21 +326,23 @@ pub(crate) fn end(
     }
 }
 
-/// Keeps a payload for a greenlet in which nothing may be raised now. An exit never displaces another one.
+/// Keeps a payload for a greenlet in which nothing may be raised now. The first one stands, but an exit
+/// makes room for anything else.
 pub(crate) fn defer(target: &Control, payload: Payload) {
     let deferred = &target.extra_or_new().deferred;
-    let earlier = deferred.replace(Some(payload));
-    if let Some(earlier) = earlier {
-        if !earlier.is::<GreenletExit>() {
-            let later = deferred.replace(Some(earlier));
-            if let Some(later) = later.filter(|later| !later.is::<GreenletExit>()) {
+    let kept = match deferred.take() {
+        Some(first) if !first.is::<GreenletExit>() => {
+            if !payload.is::<GreenletExit>() {
                 report(
-                    format_args!("{target} already has something deferred; lost"),
-                    &later,
+                    format_args!("lost: {target} has something deferred already"),
+                    &payload,
                 );
             }
+            first
         }
-    }
+        _ => payload,
+    };
+    deferred.set(Some(kept));
     target.raise_alert(alert::DEFERRED);
 }
 

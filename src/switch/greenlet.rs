@@ -55,7 +55,7 @@ use crate::sys::stack::Pages;
 /// ```
 pub struct Greenlet<T = ()> {
     control: ControlRef,
-    family: PhantomData<(fn(T) -> T, *const ())>,
+    family: PhantomData<fn(T) -> T>,
 }
 
 impl<T: 'static> Greenlet<T> {
@@ -363,10 +363,10 @@ impl<T: 'static, F: FnOnce(T) -> T + 'static> Enter<F> for Start<T> {
         // SAFETY: this entry stands in the body that holds an `F`.
         let run: F = unsafe { body.take(thread) };
         let outcome = catch_unwind(AssertUnwindSafe(move || {
-            if me.alert.get() != 0 {
-                if let Some(payload) = transfer::on_arrival(thread, me) {
-                    exit::raise(payload);
-                }
+            if me.alert.get() != 0
+                && let Some(payload) = transfer::on_arrival(thread, me)
+            {
+                exit::raise(payload);
             }
             run(value)
         }));
@@ -439,7 +439,7 @@ fn state(control: &Control) -> &'static str {
 /// It holds the control block, about 200 bytes, but no stack.
 pub struct WeakGreenlet<T = ()> {
     control: ControlRef,
-    family: PhantomData<(fn(T) -> T, *const ())>,
+    family: PhantomData<fn(T) -> T>,
 }
 
 impl<T: 'static> WeakGreenlet<T> {

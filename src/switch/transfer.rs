@@ -123,10 +123,10 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
     if let Some(nobodys) = thread.discarded.take() {
         drop_contained(nobodys);
     }
-    if me.take_alert(alert::TRACE) {
-        if let Err(panic) = trace::tell(thread) {
-            payload = Some(panic);
-        }
+    if me.take_alert(alert::TRACE)
+        && let Err(panic) = trace::tell(thread)
+    {
+        payload = Some(panic);
     }
     if let Some(zombie) = zombie {
         exit::reap(zombie);
