@@ -1,6 +1,7 @@
 //! What does it cost to have a greenlet at all? Create, switch in, finish; `current`; a generator's `next`.
 //!
 //! `cargo bench --bench lifecycle`
+#![allow(missing_docs, reason = "criterion_group makes a public function")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use greenlet::{Coroutine, Generator, Greenlet, current};

@@ -2,6 +2,7 @@
 //!
 //! `cargo bench --bench switch`; the report is in `target/criterion/report/index.html`. For ratios of
 //! interleaved rounds see `cargo bench --bench figures`.
+#![allow(missing_docs, reason = "criterion_group makes a public function")]
 
 mod rings;
 

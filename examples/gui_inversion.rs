@@ -29,10 +29,12 @@ use std::rc::Rc;
 
 use greenlet::{Greenlet, current};
 
+type Callback = Box<dyn Fn(String)>;
+
 /// A toolkit as they are: it calls back for each line, and there is no way to wait inside a callback.
 #[derive(Default)]
 struct Toolkit {
-    on_line: RefCell<Option<Box<dyn Fn(String)>>>,
+    on_line: RefCell<Option<Callback>>,
 }
 
 impl Toolkit {

@@ -1,0 +1,123 @@
+//! No memory for a stack: the starter is told and gets its value back, everybody else goes on.
+//!
+//! Address space is limited for a whole process, so each scenario runs in a child: this program again, with
+//! its own name in the environment.
+
+#![cfg(target_os = "linux")]
+
+use std::process::Command;
+
+use greenlet::{Greenlet, RefusalKind, SwitchError, current};
+
+const SCENARIO: &str = "GREENLET_EXHAUSTION";
+
+/// Runs a test of this program in a process of its own. True in that process.
+fn in_a_child(test: &str) -> bool {
+    if std::env::var(SCENARIO).as_deref() == Ok(test) {
+        return true;
+    }
+    let program = std::env::current_exe().expect("a path");
+    let output = Command::new(program)
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(SCENARIO, test)
+        .output()
+        .expect("it starts");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{test}: {}\n{text}", output.status);
+    false
+}
+
+/// Leaves this process so many bytes of address space beyond what it has.
+fn limit_address_space(more: u64) {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("procfs");
+    let pages: u64 = statm
+        .split(' ')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect("a number");
+    let limit = libc::rlimit {
+        rlim_cur: pages * 4096 + more,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: sets a limit of this process, which is a child made for it.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+}
+
+#[test]
+fn a_stack_that_cannot_be_mapped_is_reported_to_the_starter() {
+    if greenlet::BACKEND == "baton"
+        || !in_a_child("a_stack_that_cannot_be_mapped_is_reported_to_the_starter")
+    {
+        return;
+    }
+    let main = current::<String>();
+    let big = |echo: &Greenlet<String>| {
+        let echo = echo.clone();
+        Greenlet::builder()
+            .stack_size(16 << 20)
+            .build(move |first| echo.switch(first))
+    };
+    limit_address_space(256 << 20);
+    let mut running = Vec::new();
+    let refused = loop {
+        let next = big(&main);
+        match next.try_switch("precious".to_string()) {
+            Ok(answer) => assert_eq!(answer, "precious"),
+            Err(SwitchError::Refused { reason, value }) => {
+                assert_eq!(value, "precious");
+                assert!(
+                    matches!(reason.kind(), RefusalKind::NoStack(_)),
+                    "{reason:?}"
+                );
+                assert!(
+                    reason.to_string().starts_with("no stack for greenlet #"),
+                    "{reason}"
+                );
+                break next;
+            }
+            Err(other) => panic!("{other}"),
+        }
+        running.push(next);
+    };
+    assert!(running.len() > 3, "only {} fitted", running.len());
+    assert!(
+        !refused.is_started() && !refused.is_dead(),
+        "it stays pending"
+    );
+    // The others go on: one ends, and its stack serves the one that had none.
+    let first = running.swap_remove(0);
+    assert_eq!(first.switch("done".to_string()), "done");
+    assert!(first.is_dead());
+    assert_eq!(refused.switch("again".to_string()), "again");
+    assert!(running.iter().all(Greenlet::is_started));
+}
+
+#[test]
+fn a_result_for_a_pending_parent_without_a_stack_goes_further_up() {
+    if greenlet::BACKEND == "baton"
+        || !in_a_child("a_result_for_a_pending_parent_without_a_stack_goes_further_up")
+    {
+        return;
+    }
+    let ran = std::rc::Rc::new(std::cell::Cell::new(false));
+    let seen = ran.clone();
+    let parent = Greenlet::builder()
+        .stack_size(1 << 30)
+        .build(move |n: u32| {
+            seen.set(true);
+            n
+        });
+    let child = Greenlet::builder().parent(&parent).build(|n| n + 1);
+    // Chunks are reserved before the limit: the child still gets its stack.
+    Greenlet::new(|()| ()).switch(());
+    limit_address_space(64 << 20);
+    let outcome = child.try_switch(1);
+    let Err(SwitchError::Thrown(payload)) = outcome else {
+        panic!("{outcome:?}")
+    };
+    let what = payload
+        .downcast_ref::<greenlet::Undeliverable>()
+        .expect("undeliverable");
+    assert!(what.to_string().contains("no stack for"), "{what}");
+    assert!(parent.is_dead() && child.is_dead() && !ran.get());
+}
