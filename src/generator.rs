@@ -119,13 +119,15 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
             ends: Rc::clone(&ends),
             message: PhantomData,
         };
-        let body = Greenlet::new(move |first| match first {
+        // Its parent is main, not its maker, which it would keep alive: whoever asks stands in anyway.
+        let run = move |first| match first {
             Message::Ask(first) => {
                 let _last = Last(Rc::clone(&yielder.ends));
                 Message::Ended(body(yielder, first))
             }
             _ => unreachable!("only an outside starts a body"),
-        });
+        };
+        let body = Greenlet::below_main(run);
         Conversation { ends, body }
     }
 

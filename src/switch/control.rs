@@ -18,6 +18,7 @@ use std::fmt;
 use std::mem::offset_of;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
+use std::thread::panicking;
 
 use super::body::Body;
 use super::exit::Waiting;
@@ -78,6 +79,8 @@ pub(crate) struct Control {
     pub(crate) lenient: Cell<bool>,
     /// Its last handle is gone and it is being ended, or was given up.
     pub(crate) ending: Cell<bool>,
+    /// Dead and without a strong handle: it waits for the last weak one.
+    pub(crate) retired: Cell<bool>,
     /// Its first value lies in a box, not in the frame of a starter.
     pub(crate) boxed: Cell<bool>,
     /// Whom it switched to last: a guess at whom it will switch to next. It may point to a block that is
@@ -143,6 +146,7 @@ impl Control {
             unwinding: Cell::new(false),
             lenient: Cell::new(false),
             ending: Cell::new(false),
+            retired: Cell::new(false),
             boxed: Cell::new(false),
             // Any control block will do for a first guess.
             // SAFETY: computes an address.
@@ -199,9 +203,10 @@ impl Control {
         ptr::eq(self, other)
     }
 
-    /// Whether something may be raised at its pending switch (law 10).
+    /// Whether something may be raised at its pending switch (law 10). If nothing unwinds on this thread
+    /// by now, it does not either, whatever it looked like when it left.
     pub(crate) fn can_be_raised_in(&self) -> bool {
-        !self.unwinding.get() || self.lenient.get()
+        !self.unwinding.get() || self.lenient.get() || !panicking()
     }
 
     /// The family of the value that it waits for, or would start with.

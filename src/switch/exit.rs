@@ -80,6 +80,19 @@ pub(crate) fn bury_pending(thread: &Thread, control: &Control) {
     }
 }
 
+/// Ends a pending greenlet on the way of something to its parent. It is kept until that has arrived there,
+/// because it may be all that keeps the parent.
+pub(crate) fn pass_through(thread: &Thread, control: &Control) {
+    control.strong.set(control.strong.get() + 1);
+    bury_pending(thread, control);
+    thread.passed.borrow_mut().push(NonNull::from(control));
+}
+
+/// Lets go of those that something has passed through.
+pub(crate) fn release_passed(thread: &Thread) {
+    thread.passed.take().into_iter().for_each(release);
+}
+
 /// Gives back the stack of a greenlet that has ended.
 pub(crate) fn free_stack(thread: &Thread, control: ControlRef) {
     // SAFETY: it is dead, but nobody has released it yet: its reaper does that.
@@ -92,71 +105,100 @@ pub(crate) fn free_stack(thread: &Thread, control: ControlRef) {
 }
 
 /// Lets go of a greenlet that has ended, unless somebody holds it.
-pub(crate) fn reap(control: ControlRef) {
+pub(crate) fn reap(control: ControlRef) -> Option<Payload> {
     // SAFETY: as in `free_stack`.
     let dead = unsafe { control.as_ref() };
-    if dead.strong.get() == 0 && !dead.ending.get() {
-        retire(control);
+    let unheld_now = dead.strong.get() == 0 && !dead.ending.get();
+    unheld_now.then(|| unheld(control)).flatten()
+}
+
+/// Gives one strong count back, in a destructor.
+#[inline]
+pub(crate) fn release(control: ControlRef) {
+    if let Some(thrown) = let_go(control) {
+        raise_in_drop(thrown);
     }
 }
 
-/// Gives one strong count back.
+/// Gives one strong count back; returns what was thrown at the caller meanwhile.
 #[inline]
-pub(crate) fn release(control: ControlRef) {
+pub(crate) fn let_go(control: ControlRef) -> Option<Payload> {
     // SAFETY: the caller's count keeps it.
     let held = unsafe { control.as_ref() };
     let left = held.strong.get() - 1;
     held.strong.set(left);
     if left == 0 && !held.ending.get() {
-        unheld(control);
+        return unheld(control);
     }
+    None
 }
 
-/// The last handle has gone.
+/// The last handle has gone: ends the greenlet if need be, and frees it. Its parents may go with it: one by
+/// one, because a chain of them may be long.
 #[cold]
-fn unheld(control: ControlRef) {
-    // SAFETY: it is freed below at the earliest.
-    let held = unsafe { control.as_ref() };
-    // SAFETY: a thread outlives its control blocks.
-    let thread = unsafe { held.thread.as_ref() };
-    match held.phase.get() {
-        Phase::Dead => retire(control),
-        Phase::Pending => {
-            held.ending.set(true);
-            bury_pending(thread, held);
-            held.ending.set(false);
-            reap(control);
-        }
-        Phase::Started if held.is_main() => {}
-        Phase::Started if thread.current().is(held) => held.raise_alert(alert::UNHELD),
-        Phase::Started => {
-            held.ending.set(true);
-            if let Some(thrown) = end_orphan(thread, control) {
-                raise_in_drop(thrown);
+fn unheld(first: ControlRef) -> Option<Payload> {
+    let mut thrown = None;
+    let mut next = Some(first);
+    while let Some(control) = next.take() {
+        // SAFETY: it is freed by `retire` at the earliest.
+        let held = unsafe { control.as_ref() };
+        // SAFETY: a thread outlives its control blocks.
+        let thread = unsafe { held.thread.as_ref() };
+        if held.phase.get() == Phase::Started {
+            if held.is_main() {
+                break;
+            }
+            if thread.current().is(held) {
+                held.raise_alert(alert::UNHELD);
+                break;
             }
         }
+        keep_first(&mut thrown, end_unheld(thread, held));
+        if held.strong.get() > 0 || !held.is_dead() {
+            break;
+        }
+        next = retire(control);
     }
+    thrown
 }
 
-/// Ends a suspended greenlet that has no handle; returns what was thrown at the greenlet that does it.
-pub(crate) fn end_orphan(thread: &Thread, orphan: ControlRef) -> Option<Payload> {
-    // SAFETY: it is marked as ending, so nobody else frees it.
-    let control = unsafe { orphan.as_ref() };
+/// Ends a greenlet that has no handle and does not run; returns what was thrown at the one who does it.
+fn end_unheld(thread: &Thread, control: &Control) -> Option<Payload> {
+    let mut outcome = Ok(true);
+    control.ending.set(true);
     control.strong.set(control.strong.get() + 1);
-    let outcome = end(thread, control, Family::QUIET);
-    control.ending.set(false);
+    match control.phase.get() {
+        Phase::Dead => {}
+        Phase::Pending => bury_pending(thread, control),
+        Phase::Started => outcome = end(thread, control, Family::QUIET),
+    }
     control.strong.set(control.strong.get() - 1);
-    if control.strong.get() == 0 {
-        if control.is_dead() {
-            retire(orphan);
-        } else if control.can_be_raised_in() {
-            eprintln!("greenlet: GreenletExit did not end {control}; nobody holds a handle to it");
-        }
+    control.ending.set(false);
+    let survives = !control.is_dead() && control.can_be_raised_in();
+    if survives && control.strong.get() == 0 {
+        eprintln!("greenlet: GreenletExit did not end {control}; nobody holds a handle to it");
     }
     outcome.err()
 }
 
+/// Ends a greenlet that lost its last handle while it ran, unless somebody has got one again.
+pub(crate) fn end_orphan(orphan: ControlRef) -> Option<Payload> {
+    // SAFETY: it is marked as ending, so nobody else frees it.
+    unsafe { orphan.as_ref() }.ending.set(false);
+    reap(orphan)
+}
+
+/// Two things cannot be raised at once: the first one is, and the other is reported.
+pub(crate) fn keep_first(kept: &mut Option<Payload>, other: Option<Payload>) {
+    match other {
+        Some(other) if kept.is_some() => report(format_args!("lost to what came first"), &other),
+        Some(other) => *kept = Some(other),
+        None => {}
+    }
+}
+
 /// Something was thrown at a greenlet that was dropping a handle.
+#[cold]
 fn raise_in_drop(payload: Payload) {
     if panicking() {
         report(
@@ -168,34 +210,24 @@ fn raise_in_drop(payload: Payload) {
     }
 }
 
-/// Frees what a dead greenlet with no strong handle keeps. Its parents may go with it: one by one, because
-/// a chain of them may be long.
-fn retire(control: ControlRef) {
-    let mut next = Some(control);
-    while let Some(control) = next.take() {
-        // SAFETY: dead, with no strong count; weak handles keep the block below.
-        let dead = unsafe { control.as_ref() };
-        let parent = dead.parent.take();
-        // SAFETY: names are borrowed from handles, and there is none.
-        drop(unsafe { dead.take_extra() });
-        dead.ending.set(true);
-        if dead.weak.get() == 0 {
-            // SAFETY: no handle of any kind is left.
-            unsafe { Thread::free_control(control) };
-        }
-        let Some(parent) = parent else { return };
-        // SAFETY: the child's count kept it.
-        let held = unsafe { parent.as_ref() };
-        let left = held.strong.get() - 1;
-        held.strong.set(left);
-        if left == 0 && !held.ending.get() {
-            if held.is_dead() {
-                next = Some(parent);
-            } else {
-                unheld(parent);
-            }
-        }
+/// Frees what a dead greenlet with no strong handle keeps; returns its parent if that has no handle left.
+fn retire(control: ControlRef) -> Option<ControlRef> {
+    // SAFETY: dead, with no strong count; weak handles keep the block below.
+    let dead = unsafe { control.as_ref() };
+    let parent = dead.parent.take();
+    dead.retired.set(true);
+    // SAFETY: names are borrowed from handles, and there is none.
+    drop(unsafe { dead.take_extra() });
+    if dead.weak.get() == 0 {
+        // SAFETY: no handle of any kind is left.
+        unsafe { Thread::free_control(control) };
     }
+    let parent = parent?;
+    // SAFETY: the child's count kept it.
+    let held = unsafe { parent.as_ref() };
+    let left = held.strong.get() - 1;
+    held.strong.set(left);
+    (left == 0 && !held.ending.get()).then_some(parent)
 }
 
 /// Gives one weak count back.
@@ -203,8 +235,7 @@ pub(crate) fn release_weak(control: ControlRef) {
     // SAFETY: the caller's count keeps the block.
     let held = unsafe { control.as_ref() };
     held.weak.set(held.weak.get() - 1);
-    let retired = held.is_dead() && held.strong.get() == 0 && held.ending.get();
-    if held.weak.get() == 0 && retired {
+    if held.weak.get() == 0 && held.retired.get() {
         // SAFETY: it was retired before, and this was the last handle.
         unsafe { Thread::free_control(control) };
     }

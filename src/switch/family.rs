@@ -83,9 +83,9 @@ pub(crate) fn deliver_panic(thread: &Thread, me: &Control, payload: Payload) -> 
     if payload.is::<GreenletExit>() {
         return deliver_exit(thread, me, receiver);
     }
-    match raise_from(thread, me, receiver, payload) {
+    match raise_from(thread, me, receiver, payload, Cause::Death) {
         Landing::At(target) => target,
-        Landing::Here(_) => unreachable!("an ending greenlet is nobody's ancestor"),
+        Landing::Here(_) => unreachable!("no parent of a greenlet descends from it"),
     }
 }
 
@@ -99,44 +99,78 @@ fn deliver_exit(thread: &Thread, me: &Control, receiver: &'static Control) -> &'
     deliver_panic(thread, me, payload)
 }
 
+/// What makes something be raised.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The running greenlet threw it.
+    Throw,
+    /// The running greenlet has died of it.
+    Death,
+}
+
 /// Raises `payload` at `first`, or in the nearest ancestor of it that can be raised in.
 pub(crate) fn raise_from(
     thread: &Thread,
     me: &Control,
     first: &Control,
     payload: Payload,
+    cause: Cause,
 ) -> Landing {
     let mut target = first_alive(first);
     // Who the tracer is told it came from: the last one that died of it.
     let mut origin = me;
     loop {
         if target.is(me) {
+            exit::release_passed(thread);
             return match trace::tell_now(thread, Kind::Throw, origin, me) {
                 Ok(()) => Landing::Here(payload),
                 Err(panic) => Landing::Here(panic),
             };
         }
+        let passed_over = target;
         if target.phase.get() == Phase::Pending {
             // It never runs: what it would have died of goes on to its parent.
-            trace::tell_contained(thread, Kind::Throw, me, target);
-            exit::bury_pending(thread, target);
+            trace::tell_contained(thread, Kind::Throw, origin, target);
+            exit::pass_through(thread, target);
             origin = target;
-        } else if target.can_be_raised_in() && !target.expects.get().is(Family::QUIET) {
+        } else if cause == Cause::Death && is_dropping(target, me) || !target.can_be_raised_in() {
+            if target.expects.get().takes_anything() {
+                report(
+                    format_args!("{me} died while {target} was ending it"),
+                    &payload,
+                );
+                trace::note(thread, Kind::Switch, origin, target);
+                return Landing::At(target);
+            }
+        } else {
             trace::note(thread, Kind::Throw, origin, target);
             target.raise.set(Some(payload));
             target.raise_alert(alert::RAISE);
             return Landing::At(target);
-        } else if target.expects.get().takes_anything() {
-            report(
-                format_args!("{me} died while {target} was ending it"),
-                &payload,
-            );
-            trace::note(thread, Kind::Switch, origin, target);
-            return Landing::At(target);
-        } else if target.is_main() {
-            nowhere_to_raise(me, target, &payload);
         }
-        target = first_alive(above(target));
+        if passed_over.is_main() {
+            nowhere_to_raise(me, passed_over, &payload);
+        }
+        target = next_ancestor(me, passed_over, cause);
+    }
+}
+
+/// Whether `target` waits for the end of `me` because it drops the last handle to it.
+fn is_dropping(target: &Control, me: &Control) -> bool {
+    target.expects.get().is(Family::QUIET)
+        && exit::Waiting::for_end_of(me) == Some(NonNull::from(target))
+}
+
+/// Where to go on after `passed_over`. Somebody who only stood in for the parent of `me` has ancestors of
+/// its own, to which `me` is nothing: it goes on with the parent.
+fn next_ancestor(me: &Control, passed_over: &Control, cause: Cause) -> &'static Control {
+    let stood_in =
+        cause == Cause::Death && exit::Waiting::for_end_of(me) == Some(NonNull::from(passed_over));
+    let child = if stood_in { me } else { passed_over };
+    match child.parent.get() {
+        // SAFETY: a parent is kept by its children.
+        Some(parent) => first_alive(unsafe { parent.as_ref() }),
+        None => out_of_parents(child),
     }
 }
 

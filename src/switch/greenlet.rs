@@ -32,7 +32,9 @@ use crate::sys::stack::Pages;
 /// # Dropping
 /// When the last handle of a suspended greenlet is dropped, [`GreenletExit`](crate::GreenletExit) is raised
 /// at its switch, inside the drop, so that its destructors run. A pending one just drops its closure. A
-/// greenlet keeps its ancestors; it does not keep its children.
+/// greenlet keeps its ancestors; it does not keep its children. So one that holds the handle of its own
+/// child in a local variable is kept by that child: the two go with a kill, or with their thread. A child
+/// that is not to keep its maker is given [another parent](Builder::parent).
 ///
 /// # Threads
 /// A greenlet belongs to its OS thread for ever, and so do its handles:
@@ -212,13 +214,17 @@ impl<T: 'static> Greenlet<T> {
     /// unwinds (then the exit is raised when that has ended). A pending greenlet drops its closure; a dead
     /// one is left alone. A value that comes for the caller meanwhile is dropped.
     ///
+    /// After the end of the thread it tells whether the greenlet is dead, and does nothing.
+    ///
     /// With `panic = "abort"` a started greenlet cannot be ended: a message says so, and this is false.
     ///
     /// # Panics
     /// With what the greenlet died of instead, and with whatever is thrown at the caller while it waits.
     /// Killing oneself unwinds: it does not return.
     pub fn kill(&self) -> bool {
-        let thread = Thread::here();
+        let Some(thread) = Thread::here_if_any() else {
+            return self.is_dead();
+        };
         match exit::end(thread, self.control(), Family::ANY) {
             Ok(dead) => dead,
             Err(payload) => exit::raise(payload),
@@ -279,6 +285,16 @@ impl<T: 'static> Greenlet<T> {
             control: self.control,
             family: PhantomData,
         }
+    }
+
+    /// As [`new`](Self::new), with the main greenlet as the parent.
+    #[track_caller]
+    pub(crate) fn below_main(run: impl FnOnce(T) -> T + 'static) -> Greenlet<T> {
+        let thread = Thread::here();
+        let main = Some(NonNull::from(&thread.main));
+        let greenlet = Greenlet::pending(thread, None, main, thread.default_pages());
+        greenlet.set_body(thread, run);
+        greenlet
     }
 
     /// A new handle to a greenlet that somebody keeps.

@@ -34,6 +34,8 @@ pub(crate) struct Thread {
     pub(crate) zombie: Cell<Option<ControlRef>>,
     /// The greenlet that has no handle left and waits to be ended by whoever arrives next.
     pub(crate) orphan: Cell<Option<ControlRef>>,
+    /// Pending greenlets that something passed through on its way up; kept until it has arrived.
+    pub(crate) passed: RefCell<Vec<ControlRef>>,
     /// What the tracer is told on arrival.
     pub(crate) event: Cell<Option<Event>>,
     /// A value that nobody waits for, dropped on arrival.
@@ -115,6 +117,7 @@ impl Thread {
             tracing: Cell::new(0),
             zombie: Cell::new(None),
             orphan: Cell::new(None),
+            passed: RefCell::new(Vec::new()),
             event: Cell::new(None),
             discarded: Cell::new(None),
             tracer: RefCell::new(None),

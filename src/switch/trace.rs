@@ -106,11 +106,11 @@ pub(crate) fn note(thread: &Thread, kind: Kind, origin: &Control, target: &Contr
 }
 
 /// Tells the tracer what was noted.
-pub(crate) fn tell(thread: &Thread) -> Result<(), Payload> {
-    match thread.event.take() {
-        Some(event) => call(thread, &event),
-        None => Ok(()),
-    }
+pub(crate) fn tell(thread: &Thread, event: Event) -> Result<(), Payload> {
+    let told = call(thread, &event);
+    // The event may have the last handle to its origin, and something may be thrown where that is ended.
+    let ended = catch_unwind(AssertUnwindSafe(|| drop(event)));
+    told.and(ended)
 }
 
 /// Tells the tracer of something that needs no change of stacks.

@@ -112,30 +112,40 @@ fn arrive<T>(thread: &Thread, me: &Control, slot: MaybeUninit<T>) -> Result<T, P
 
 /// What a greenlet does for the others as soon as it runs; returns what is to be raised in it.
 pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
+    // All that was left here is taken first: what follows runs code of the user, which may switch.
     let mut payload = me
         .take_alert(alert::RAISE)
         .then(|| me.raise.take().expect("announced"));
-    let zombie = me.take_alert(alert::REAP).then(|| {
-        let zombie = thread.zombie.take().expect("announced");
+    let zombie = me
+        .take_alert(alert::REAP)
+        .then(|| thread.zombie.take().expect("announced"));
+    let orphan = me
+        .take_alert(alert::ORPHAN)
+        .then(|| thread.orphan.take().expect("announced"));
+    let event = me
+        .take_alert(alert::TRACE)
+        .then(|| thread.event.take().expect("announced"));
+    let nobodys = thread.discarded.take();
+    let passed = thread.passed.take();
+    if let Some(zombie) = zombie {
         exit::free_stack(thread, zombie);
-        zombie
-    });
-    if let Some(nobodys) = thread.discarded.take() {
+    }
+    if let Some(event) = event
+        && let Err(panic) = trace::tell(thread, event)
+    {
+        drop_contained(payload.replace(panic));
+    }
+    if let Some(nobodys) = nobodys {
         drop_contained(nobodys);
     }
-    if me.take_alert(alert::TRACE)
-        && let Err(panic) = trace::tell(thread)
-    {
-        payload = Some(panic);
+    for pending in passed {
+        exit::keep_first(&mut payload, exit::let_go(pending));
     }
     if let Some(zombie) = zombie {
-        exit::reap(zombie);
+        exit::keep_first(&mut payload, exit::reap(zombie));
     }
-    if me.take_alert(alert::ORPHAN) {
-        let orphan = thread.orphan.take().expect("announced");
-        if let Some(thrown) = exit::end_orphan(thread, orphan) {
-            payload = Some(thrown);
-        }
+    if let Some(orphan) = orphan {
+        exit::keep_first(&mut payload, exit::end_orphan(orphan));
     }
     payload
 }
@@ -372,7 +382,7 @@ fn raise_and_wait<T: 'static>(
     payload: Payload,
     lenient: bool,
 ) -> Result<T, Payload> {
-    match family::raise_from(thread, me, to, payload) {
+    match family::raise_from(thread, me, to, payload, family::Cause::Throw) {
         family::Landing::Here(payload) => Err(payload),
         family::Landing::At(target) => wait_after_hop(thread, me, target, lenient),
     }

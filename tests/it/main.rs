@@ -1,0 +1,18 @@
+//! The integration tests: modules mirror `src`, and every test that greenlet (Python's) has and that can be
+//! had in Rust has its counterpart here. `src/manual/rules.md` says which is which.
+
+mod support;
+
+mod backtraces;
+mod generators;
+mod killing;
+mod leaks;
+mod locals;
+mod misuse;
+mod parents;
+mod stacks;
+mod switching;
+mod threads;
+mod throwing;
+mod tidy;
+mod tracing;
