@@ -24,7 +24,7 @@ use super::body::Body;
 use super::exit::Waiting;
 use super::local::Locals;
 use super::thread::Thread;
-use crate::sys::context::Context;
+use crate::sys::context::{Context, SHARES_THREAD};
 use crate::sys::stack::{Pages, Stack};
 
 /// What a throw or a panic carries.
@@ -206,7 +206,8 @@ impl Control {
     /// Whether something may be raised at its pending switch (law 10). If nothing unwinds on this thread
     /// by now, it does not either, whatever it looked like when it left.
     pub(crate) fn can_be_raised_in(&self) -> bool {
-        !self.unwinding.get() || self.lenient.get() || !panicking()
+        let unwinds = self.unwinding.get() && (panicking() || !SHARES_THREAD);
+        !unwinds || self.lenient.get()
     }
 
     /// The family of the value that it waits for, or would start with.

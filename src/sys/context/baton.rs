@@ -15,6 +15,8 @@ use crate::sys::stack::Stack;
 
 /// The name of this backend.
 pub(crate) const NAME: &str = "baton";
+/// Whether all contexts run on one OS thread.
+pub(crate) const SHARES_THREAD: bool = false;
 
 /// A context is a thread and the baton it waits for.
 pub(crate) struct Context {

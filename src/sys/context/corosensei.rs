@@ -22,6 +22,8 @@ use crate::sys::stack::Stack;
 
 /// The name of this backend.
 pub(crate) const NAME: &str = "corosensei";
+/// Whether all contexts run on one OS thread.
+pub(crate) const SHARES_THREAD: bool = true;
 
 type Target = *const Context;
 

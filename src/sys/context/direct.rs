@@ -26,6 +26,8 @@ use crate::sys::stack::Stack;
 
 /// The name of this backend.
 pub(crate) const NAME: &str = "direct";
+/// Whether all contexts run on one OS thread.
+pub(crate) const SHARES_THREAD: bool = true;
 
 /// Where a stack goes on.
 #[repr(transparent)]

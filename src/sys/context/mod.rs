@@ -17,6 +17,8 @@
 //!   (law 11: nobody frees the stack it stands on).
 //! - A backtrace taken inside ends cleanly at the entry (`direct`, `baton`) or goes on into the native
 //!   stack (`corosensei`).
+//! - `SHARES_THREAD` says whether all contexts run on one OS thread, and so share std's thread-locals and its
+//!   panic count.
 //! - Nothing is allocated by `switch`. Neither the signal mask nor the floating-point control words are
 //!   switched: they belong to the OS thread.
 //!
@@ -65,7 +67,7 @@ mod direct;
 )))]
 use direct as backend;
 
-pub(crate) use backend::{Context, NAME};
+pub(crate) use backend::{Context, NAME, SHARES_THREAD};
 
 /// What a context runs first; it returns the context to run next.
 pub(crate) type Entry = unsafe fn(*const ()) -> *const Context;
