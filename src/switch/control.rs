@@ -60,6 +60,9 @@ pub(crate) mod alert {
     pub(crate) const UNHELD: u8 = 16;
     /// A payload was thrown at me while a destructor of mine ran during unwinding.
     pub(crate) const DEFERRED: u8 = 32;
+    /// The thread keeps something to be let go of on arrival: a value that nobody waits for, or greenlets
+    /// that something has passed through.
+    pub(crate) const LITTER: u8 = 64;
 }
 
 /// The control block of a greenlet.

@@ -119,6 +119,7 @@ pub(crate) fn raise_from(
     let mut target = first_alive(first);
     // Who the tracer is told it came from: the last one that died of it.
     let mut origin = me;
+    let mut passed = 0;
     loop {
         if target.is(me) {
             exit::release_passed(thread);
@@ -132,6 +133,7 @@ pub(crate) fn raise_from(
             // It never runs: what it would have died of goes on to its parent.
             trace::tell_contained(thread, Kind::Throw, origin, target);
             exit::pass_through(thread, target);
+            passed = alert::LITTER;
             origin = target;
         } else if cause == Cause::Death && is_dropping(target, me) || !target.can_be_raised_in() {
             if target.expects.get().takes_anything() {
@@ -140,12 +142,13 @@ pub(crate) fn raise_from(
                     &payload,
                 );
                 trace::note(thread, Kind::Switch, origin, target);
+                target.raise_alert(passed);
                 return Landing::At(target);
             }
         } else {
             trace::note(thread, Kind::Throw, origin, target);
             target.raise.set(Some(payload));
-            target.raise_alert(alert::RAISE);
+            target.raise_alert(alert::RAISE | passed);
             return Landing::At(target);
         }
         if passed_over.is_main() {

@@ -125,8 +125,9 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
     let event = me
         .take_alert(alert::TRACE)
         .then(|| thread.event.take().expect("announced"));
-    let nobodys = thread.discarded.take();
-    let passed = thread.passed.take();
+    let litter = me
+        .take_alert(alert::LITTER)
+        .then(|| (thread.discarded.take(), thread.passed.take()));
     if let Some(zombie) = zombie {
         exit::free_stack(thread, zombie);
     }
@@ -135,11 +136,11 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
     {
         drop_contained(payload.replace(panic));
     }
-    if let Some(nobodys) = nobodys {
+    if let Some((nobodys, passed)) = litter {
         drop_contained(nobodys);
-    }
-    for pending in passed {
-        exit::keep_first(&mut payload, exit::let_go(pending));
+        for pending in passed {
+            exit::keep_first(&mut payload, exit::let_go(pending));
+        }
     }
     if let Some(zombie) = zombie {
         exit::keep_first(&mut payload, exit::reap(zombie));
@@ -243,16 +244,13 @@ fn offer<T: 'static>(
         };
     } else if expects.takes_anything() {
         // SAFETY: as above. It is dropped on arrival.
-        discard(thread, unsafe { ManuallyDrop::take(value) });
+        let nobodys: Box<dyn Any> = Box::new(unsafe { ManuallyDrop::take(value) });
+        thread.discarded.set(Some(nobodys));
+        target.raise_alert(alert::LITTER);
     } else {
         return Err(other_family(target, expects, family, "waits for"));
     }
     Ok(())
-}
-
-/// Leaves a value to be dropped by whoever arrives next.
-pub(crate) fn discard<T: 'static>(thread: &Thread, value: T) {
-    thread.discarded.set(Some(Box::new(value) as Box<dyn Any>));
 }
 
 /// Hands the result of an ended greenlet to one that is not running. Unlike the value of a switch it has
