@@ -80,19 +80,6 @@ pub(crate) fn bury_pending(thread: &Thread, control: &Control) {
     }
 }
 
-/// Ends a pending greenlet on the way of something to its parent. It is kept until that has arrived there,
-/// because it may be all that keeps the parent.
-pub(crate) fn pass_through(thread: &Thread, control: &Control) {
-    control.strong.set(control.strong.get() + 1);
-    bury_pending(thread, control);
-    thread.passed.borrow_mut().push(NonNull::from(control));
-}
-
-/// Lets go of those that something has passed through.
-pub(crate) fn release_passed(thread: &Thread) {
-    thread.passed.take().into_iter().for_each(release);
-}
-
 /// Gives back the stack of a greenlet that has ended.
 pub(crate) fn free_stack(thread: &Thread, control: ControlRef) {
     // SAFETY: it is dead, but nobody has released it yet: its reaper does that.
@@ -322,6 +309,10 @@ pub(crate) fn end(
         Phase::Dead => return Ok(true),
         Phase::Pending => {
             trace::tell_now(thread, Kind::Throw, me, target)?;
+            if target.phase.get() != Phase::Pending {
+                // The tracer has started it, or ended it.
+                return end(thread, target, wait);
+            }
             bury_pending(thread, target);
             trace::tell_now(thread, Kind::Switch, target, me)?;
             return Ok(true);

@@ -119,21 +119,29 @@ pub(crate) fn raise_from(
     let mut target = first_alive(first);
     // Who the tracer is told it came from: the last one that died of it.
     let mut origin = me;
-    let mut passed = 0;
+    // Kept until it has arrived: they may be all that keeps those above them.
+    let mut passed = Vec::new();
     loop {
         if target.is(me) {
-            exit::release_passed(thread);
-            return match trace::tell_now(thread, Kind::Throw, origin, me) {
-                Ok(()) => Landing::Here(payload),
-                Err(panic) => Landing::Here(panic),
-            };
+            let told = trace::tell_now(thread, Kind::Throw, origin, me);
+            let mut raised = Some(told.err().unwrap_or(payload));
+            for pending in passed {
+                exit::keep_first(&mut raised, exit::let_go(pending));
+            }
+            return Landing::Here(raised.expect("kept"));
         }
         let passed_over = target;
         if target.phase.get() == Phase::Pending {
             // It never runs: what it would have died of goes on to its parent.
+            target.strong.set(target.strong.get() + 1);
+            passed.push(NonNull::from(target));
             trace::tell_contained(thread, Kind::Throw, origin, target);
-            exit::pass_through(thread, target);
-            passed = alert::LITTER;
+            if target.phase.get() != Phase::Pending {
+                // The tracer has started it, or ended it.
+                target = first_alive(target);
+                continue;
+            }
+            exit::bury_pending(thread, target);
             origin = target;
         } else if cause == Cause::Death && is_dropping(target, me) || !target.can_be_raised_in() {
             if target.expects.get().takes_anything() {
@@ -142,19 +150,28 @@ pub(crate) fn raise_from(
                     &payload,
                 );
                 trace::note(thread, Kind::Switch, origin, target);
-                target.raise_alert(passed);
+                leave(thread, target, passed);
                 return Landing::At(target);
             }
         } else {
             trace::note(thread, Kind::Throw, origin, target);
             target.raise.set(Some(payload));
-            target.raise_alert(alert::RAISE | passed);
+            target.raise_alert(alert::RAISE);
+            leave(thread, target, passed);
             return Landing::At(target);
         }
         if passed_over.is_main() {
             nowhere_to_raise(me, passed_over, &payload);
         }
         target = next_ancestor(me, passed_over, cause);
+    }
+}
+
+/// Leaves those that something has passed through to be let go of on arrival.
+fn leave(thread: &Thread, target: &Control, passed: Vec<ControlRef>) {
+    if !passed.is_empty() {
+        thread.passed.set(passed);
+        target.raise_alert(alert::LITTER);
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Thread {
     /// The greenlet that has no handle left and waits to be ended by whoever arrives next.
     pub(crate) orphan: Cell<Option<ControlRef>>,
     /// Pending greenlets that something passed through on its way up; kept until it has arrived.
-    pub(crate) passed: RefCell<Vec<ControlRef>>,
+    pub(crate) passed: Cell<Vec<ControlRef>>,
     /// What the tracer is told on arrival.
     pub(crate) event: Cell<Option<Event>>,
     /// A value that nobody waits for, dropped on arrival.
@@ -117,7 +117,7 @@ impl Thread {
             tracing: Cell::new(0),
             zombie: Cell::new(None),
             orphan: Cell::new(None),
-            passed: RefCell::new(Vec::new()),
+            passed: Cell::default(),
             event: Cell::new(None),
             discarded: Cell::new(None),
             tracer: RefCell::new(None),

@@ -123,7 +123,7 @@ pub(crate) fn tell_now(
     if thread.tracing.get() == 0 {
         return Ok(());
     }
-    call(thread, &event(kind, origin, target))
+    tell(thread, event(kind, origin, target))
 }
 
 fn event(kind: Kind, origin: &Control, target: &Control) -> Event {

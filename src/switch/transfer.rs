@@ -130,6 +130,10 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
         .then(|| (thread.discarded.take(), thread.passed.take()));
     if let Some(zombie) = zombie {
         exit::free_stack(thread, zombie);
+        // SAFETY: it is dead, but nobody has released it yet.
+        let dead = unsafe { zombie.as_ref() };
+        // The event may have its last handle.
+        dead.strong.set(dead.strong.get() + 1);
     }
     if let Some(event) = event
         && let Err(panic) = trace::tell(thread, event)
@@ -143,7 +147,7 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
         }
     }
     if let Some(zombie) = zombie {
-        exit::keep_first(&mut payload, exit::reap(zombie));
+        exit::keep_first(&mut payload, exit::let_go(zombie));
     }
     if let Some(orphan) = orphan {
         exit::keep_first(&mut payload, exit::end_orphan(orphan));
