@@ -85,7 +85,7 @@ impl<'a> Asking<'a> {
 impl Drop for Asking<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.ends.outside.take().is_some() {
+        if self.ends.outside.take().is_some() || self.ends.asker.is_entered() {
             self.ends.asker.leave(self.body);
         }
     }
@@ -96,7 +96,8 @@ struct Last(Rc<Ends>);
 
 impl Drop for Last {
     fn drop(&mut self) {
-        if let Some(outside) = self.0.outside.get() {
+        // Taken: what still runs on the way out cannot answer any more.
+        if let Some(outside) = self.0.outside.take() {
             // The entry leaves before it goes: whoever asks takes it out (`Asking`), and holds it.
             self.0
                 .asker
@@ -135,11 +136,12 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
     /// had ended before.
     #[inline]
     fn ask(&mut self, what: In) -> Result<Option<Out>, In> {
-        let target = match self.ends.inside.get() {
+        let target: ControlRef = match self.ends.inside.get() {
             // SAFETY: whoever waits in `yield_` is suspended there, and gives up its end when it is not.
-            Some(inside) => unsafe { inside.as_ref() },
-            None => match self.beginning() {
-                Some(body) => body,
+            // Only at the end of a thread may it be dead, and leaked.
+            Some(inside) if unsafe { !inside.as_ref().is_dead() } => inside,
+            _ => match self.beginning() {
+                Some(body) => NonNull::from(body),
                 None => return Err(what),
             },
         };
@@ -202,8 +204,6 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
         };
         let me = Thread::here().current();
         let _answering = Answering::by(&self.ends, me);
-        // SAFETY: whoever asks is suspended there, and gives up its end when it is not.
-        let outside = unsafe { outside.as_ref() };
         let got = |slot: &mut MaybeUninit<_>| {
             // SAFETY: as in `ask`.
             unsafe {

@@ -172,6 +172,12 @@ impl Control {
         }
     }
 
+    /// Counts a handle more.
+    #[inline(always)]
+    pub(crate) fn retain(&self) {
+        self.strong.set(count_up(self.strong.get()));
+    }
+
     #[inline(always)]
     pub(crate) fn raise_alert(&self, bit: u8) {
         self.alert.set(self.alert.get() | bit);
@@ -254,6 +260,15 @@ impl Control {
     pub(crate) fn is_main(&self) -> bool {
         // SAFETY: a thread outlives its control blocks.
         ptr::eq(self, unsafe { &(*self.thread.as_ptr()).main })
+    }
+}
+
+/// One more. So many that the count runs over can only have been leaked, and end the process.
+#[inline(always)]
+pub(crate) fn count_up(count: u32) -> u32 {
+    match count.checked_add(1) {
+        Some(count) => count,
+        None => std::process::abort(),
     }
 }
 

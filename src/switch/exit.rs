@@ -18,7 +18,7 @@ use std::ptr::NonNull;
 use std::thread::panicking;
 
 use super::control::{Control, ControlRef, Family, Payload, Phase, alert};
-use super::thread::{Thread, report};
+use super::thread::{Thread, report, say};
 use super::trace::{self, Kind};
 use super::{family, transfer};
 
@@ -43,7 +43,7 @@ pub(crate) fn finish<T: 'static>(me: &Control, outcome: Result<T, Payload>) -> &
     {
         report(
             format_args!("{me} ended before this could be raised in it"),
-            &payload,
+            payload,
         );
     }
     let next = match outcome {
@@ -74,7 +74,7 @@ pub(crate) fn bury_pending(thread: &Thread, control: &Control) {
         if let Err(payload) = discarded {
             report(
                 format_args!("dropping the body of {control} panicked"),
-                &payload,
+                payload,
             );
         }
     }
@@ -132,7 +132,7 @@ fn unheld(first: ControlRef) -> Option<Payload> {
         // SAFETY: a thread outlives its control blocks.
         let thread = unsafe { held.thread.as_ref() };
         if held.phase.get() == Phase::Started {
-            if held.is_main() {
+            if held.is_main() || thread.is_closed() {
                 break;
             }
             if thread.current().is(held) {
@@ -153,7 +153,7 @@ fn unheld(first: ControlRef) -> Option<Payload> {
 fn end_unheld(thread: &Thread, control: &Control) -> Option<Payload> {
     let mut outcome = Ok(true);
     control.ending.set(true);
-    control.strong.set(control.strong.get() + 1);
+    control.retain();
     match control.phase.get() {
         Phase::Dead => {}
         Phase::Pending => bury_pending(thread, control),
@@ -163,7 +163,9 @@ fn end_unheld(thread: &Thread, control: &Control) -> Option<Payload> {
     control.ending.set(false);
     let survives = !control.is_dead() && control.can_be_raised_in();
     if survives && control.strong.get() == 0 {
-        eprintln!("greenlet: GreenletExit did not end {control}; nobody holds a handle to it");
+        say(format_args!(
+            "GreenletExit did not end {control}; nobody holds a handle to it"
+        ));
     }
     outcome.err()
 }
@@ -178,7 +180,7 @@ pub(crate) fn end_orphan(orphan: ControlRef) -> Option<Payload> {
 /// Two things cannot be raised at once: the first one is, and the other is reported.
 pub(crate) fn keep_first(kept: &mut Option<Payload>, other: Option<Payload>) {
     match other {
-        Some(other) if kept.is_some() => report(format_args!("lost to what came first"), &other),
+        Some(other) if kept.is_some() => report(format_args!("lost to what came first"), other),
         Some(other) => *kept = Some(other),
         None => {}
     }
@@ -190,7 +192,7 @@ fn raise_in_drop(payload: Payload) {
     if panicking() {
         report(
             format_args!("thrown while a destructor ran during unwinding"),
-            &payload,
+            payload,
         );
     } else {
         resume_unwind(payload);
@@ -201,10 +203,16 @@ fn raise_in_drop(payload: Payload) {
 fn retire(control: ControlRef) -> Option<ControlRef> {
     // SAFETY: dead, with no strong count; weak handles keep the block below.
     let dead = unsafe { control.as_ref() };
+    // What its locals made when they were dropped is code of the user, which may have handles to it.
+    dead.ending.set(true);
+    // SAFETY: names are borrowed from handles, and there is none.
+    transfer::drop_contained(unsafe { dead.take_extra() });
+    dead.ending.set(false);
+    if dead.strong.get() > 0 {
+        return None;
+    }
     let parent = dead.parent.take();
     dead.retired.set(true);
-    // SAFETY: names are borrowed from handles, and there is none.
-    drop(unsafe { dead.take_extra() });
     if dead.weak.get() == 0 {
         // SAFETY: no handle of any kind is left.
         unsafe { Thread::free_control(control) };
@@ -260,8 +268,15 @@ impl Waiting {
         }
     }
 
+    /// Whether it has been entered by `stand_in_for_good`, and has not left.
+    #[inline(always)]
+    pub(crate) fn is_entered(&self) -> bool {
+        self.waiter.get().is_some()
+    }
+
     /// Takes this entry out of the list of `target`, if it is there. It need not be the first any more.
     pub(crate) fn leave(&self, target: &Control) {
+        self.waiter.set(None);
         let me = NonNull::from(self);
         let mut link = &target.waiting;
         while let Some(entry) = link.get() {
@@ -329,9 +344,9 @@ pub(crate) fn end(
         return Err(Box::new(GreenletExit));
     }
     if cfg!(panic = "abort") {
-        eprintln!(
-            "greenlet: {target} cannot be ended: this program is built with panic = \"abort\", so nothing can be unwound"
-        );
+        say(format_args!(
+            "{target} cannot be ended: this program is built with panic = \"abort\", so nothing can be unwound"
+        ));
         return Ok(false);
     }
     let thrown = Waiting::during(target, me, || {
@@ -339,7 +354,7 @@ pub(crate) fn end(
         target.raise_alert(alert::RAISE);
         trace::note(thread, Kind::Throw, me, target);
         me.expects.set(wait);
-        transfer::hop(thread, me, target, false);
+        transfer::hop(thread, me, NonNull::from(target), false);
         transfer::on_arrival(thread, me)
     });
     match thrown {
@@ -357,7 +372,7 @@ pub(crate) fn defer(target: &Control, payload: Payload) {
             if !payload.is::<GreenletExit>() {
                 report(
                     format_args!("lost: {target} has something deferred already"),
-                    &payload,
+                    payload,
                 );
             }
             first
@@ -386,7 +401,7 @@ pub(crate) fn end_all(thread: &Thread) {
     while let Some(newest) = thread.newest() {
         // SAFETY: it is not dead, so its block stays.
         let control = unsafe { newest.as_ref() };
-        control.strong.set(control.strong.get() + 1);
+        control.retain();
         if rounds == 0 || !insist(thread, control) {
             leak(thread, control);
         }
@@ -400,7 +415,7 @@ fn insist(thread: &Thread, control: &Control) -> bool {
     (0..INSISTENCE).any(|_| match end(thread, control, Family::QUIET) {
         Ok(dead) => dead,
         Err(payload) => {
-            report(format_args!("thrown at the end of the thread"), &payload);
+            report(format_args!("thrown at the end of the thread"), payload);
             control.is_dead()
         }
     })
@@ -411,7 +426,7 @@ fn leak_all(thread: &Thread) {
         // SAFETY: it is not dead, so its block stays.
         let control = unsafe { newest.as_ref() };
         if control.phase.get() == Phase::Pending {
-            control.strong.set(control.strong.get() + 1);
+            control.retain();
             bury_pending(thread, control);
             release(newest);
         } else {
@@ -429,7 +444,9 @@ fn leak(thread: &Thread, control: &Control) {
     } else {
         "it waits in a destructor that runs while it unwinds"
     };
-    eprintln!("greenlet: {control} is leaked at the end of its thread: {why}");
+    say(format_args!(
+        "{control} is leaked at the end of its thread: {why}"
+    ));
     bury(thread, control);
     if let Some(stack) = control.stack.take() {
         // SAFETY: it is dead for everybody, so nobody switches to it again; the stack is leaked too.
@@ -437,7 +454,7 @@ fn leak(thread: &Thread, control: &Control) {
         thread.stacks.leak(stack);
     }
     // What is on the leaked stack may hold a count of this very greenlet: nothing frees it any more.
-    control.strong.set(control.strong.get() + 1);
+    control.retain();
 }
 
 /// Unwinds every greenlet of this thread, the newest first, as the end of the thread does, but earlier:
@@ -458,10 +475,10 @@ pub fn shutdown() {
 /// The payload of a panic on its way: unwinds with it, without the panic hook.
 pub(crate) fn raise(payload: Payload) -> ! {
     if cfg!(panic = "abort") {
-        eprintln!(
-            "greenlet: cannot raise {}: this program is built with panic = \"abort\"",
+        say(format_args!(
+            "cannot raise {}: this program is built with panic = \"abort\"",
             super::error::describe(&*payload)
-        );
+        ));
         mem::forget(payload);
         std::process::abort();
     }

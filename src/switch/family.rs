@@ -18,7 +18,7 @@ use std::ptr::NonNull;
 use super::control::{Control, ControlRef, Family, Payload, Phase, alert};
 use super::error::ParentError;
 use super::exit::{self, GreenletExit};
-use super::thread::{Thread, report};
+use super::thread::{Thread, report, say};
 use super::trace::{self, Kind};
 use super::transfer;
 
@@ -28,6 +28,8 @@ pub(crate) enum Landing {
     Here(Payload),
     /// At the pending switch of this one, which has been told.
     At(&'static Control),
+    /// Later, in this one: nothing may be raised in it now.
+    Deferred(&'static Control),
 }
 
 /// The greenlet itself if it is not dead, else its first live ancestor.
@@ -54,7 +56,9 @@ fn above(control: &Control) -> &'static Control {
 /// Only the main greenlet has no parent, and it never ends before its thread does.
 #[cold]
 fn out_of_parents(control: &Control) -> ! {
-    eprintln!("greenlet: {control} has no live ancestor; this thread is ending");
+    say(format_args!(
+        "{control} has no live ancestor; this thread is ending"
+    ));
     std::process::abort()
 }
 
@@ -85,7 +89,9 @@ pub(crate) fn deliver_panic(thread: &Thread, me: &Control, payload: Payload) -> 
     }
     match raise_from(thread, me, receiver, payload, Cause::Death) {
         Landing::At(target) => target,
-        Landing::Here(_) => unreachable!("no parent of a greenlet descends from it"),
+        Landing::Here(_) | Landing::Deferred(_) => {
+            unreachable!("no parent of a greenlet descends from it")
+        }
     }
 }
 
@@ -133,7 +139,7 @@ pub(crate) fn raise_from(
         let passed_over = target;
         if target.phase.get() == Phase::Pending {
             // It never runs: what it would have died of goes on to its parent.
-            target.strong.set(target.strong.get() + 1);
+            target.retain();
             passed.push(NonNull::from(target));
             trace::tell_contained(thread, Kind::Throw, origin, target);
             if target.phase.get() != Phase::Pending {
@@ -143,11 +149,15 @@ pub(crate) fn raise_from(
             }
             exit::bury_pending(thread, target);
             origin = target;
+        } else if cause == Cause::Throw && !target.can_be_raised_in() {
+            exit::defer(target, payload);
+            passed.into_iter().for_each(exit::release);
+            return Landing::Deferred(target);
         } else if cause == Cause::Death && is_dropping(target, me) || !target.can_be_raised_in() {
             if target.expects.get().takes_anything() {
                 report(
                     format_args!("{me} died while {target} was ending it"),
-                    &payload,
+                    payload,
                 );
                 trace::note(thread, Kind::Switch, origin, target);
                 leave(thread, target, passed);
@@ -161,7 +171,7 @@ pub(crate) fn raise_from(
             return Landing::At(target);
         }
         if passed_over.is_main() {
-            nowhere_to_raise(me, passed_over, &payload);
+            nowhere_to_raise(me, passed_over, payload);
         }
         target = next_ancestor(me, passed_over, cause);
     }
@@ -196,7 +206,7 @@ fn next_ancestor(me: &Control, passed_over: &Control, cause: Cause) -> &'static 
 
 /// As std does for a panic in a destructor while unwinding: there is nothing left to do.
 #[cold]
-fn nowhere_to_raise(me: &Control, last: &Control, payload: &Payload) -> ! {
+fn nowhere_to_raise(me: &Control, last: &Control, payload: Payload) -> ! {
     report(
         format_args!(
             "{me} died, and {last}, like every greenlet above it, waits in a destructor that runs while unwinding, where nothing can be raised; aborting"
@@ -214,7 +224,7 @@ pub(crate) fn reparent(child: &Control, parent: &Control) -> Result<(), ParentEr
     if descends_from(parent, child) {
         return Err(ParentError::Cycle);
     }
-    parent.strong.set(parent.strong.get() + 1);
+    parent.retain();
     let before = child.parent.replace(Some(NonNull::from(parent)));
     // Last, because it may unwind the old parent.
     if let Some(before) = before {

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr::NonNull;
 
 use super::body::{Body, Enter};
-use super::control::{Birth, Control, ControlRef, Family, Phase, alert};
+use super::control::{Birth, Control, ControlRef, Family, Phase, alert, count_up};
 use super::error::{ParentError, SwitchError};
 use super::thread::Thread;
 use super::{exit, family, transfer};
@@ -154,7 +154,9 @@ impl<T: 'static> Greenlet<T> {
     #[track_caller]
     #[inline]
     pub fn switch(&self, value: T) -> T {
-        transfer::switch(self.control(), || value, false, transfer::plainly, failed)
+        let site = Location::caller();
+        let failed = |error| failed_at(error, site);
+        transfer::switch(self.control, || value, false, transfer::plainly, failed)
     }
 
     /// As [`switch`](Self::switch), with every failure as an error.
@@ -166,7 +168,7 @@ impl<T: 'static> Greenlet<T> {
     #[inline]
     pub fn try_switch(&self, value: T) -> Result<T, SwitchError<T>> {
         transfer::switch(
-            self.control(),
+            self.control,
             || value,
             true,
             |slot| Ok(transfer::plainly(slot)),
@@ -300,7 +302,7 @@ impl<T: 'static> Greenlet<T> {
     /// A new handle to a greenlet that somebody keeps.
     #[inline]
     pub(crate) fn of(control: &Control) -> Greenlet<T> {
-        control.strong.set(count_up(control.strong.get()));
+        control.retain();
         Greenlet {
             control: NonNull::from(control),
             family: PhantomData,
@@ -340,27 +342,26 @@ impl<T: 'static> Greenlet<T> {
     }
 }
 
-/// Counts a handle more. So many that the count runs over can only have been leaked, and end the process.
-#[inline(always)]
-fn count_up(count: u32) -> u32 {
-    match count.checked_add(1) {
-        Some(count) => count,
-        None => std::process::abort(),
-    }
-}
-
 /// A switch failed where an error cannot be returned.
 #[cold]
 #[inline(never)]
 #[track_caller]
 pub(crate) fn failed<V, R>(error: SwitchError<V>) -> R {
+    failed_at(error, Location::caller())
+}
+
+/// The same, for a call from `site`. It is told in words, because a panic names the place of its own call:
+/// the fast path has no room for the bookkeeping that would make it name another one.
+#[cold]
+#[inline(never)]
+pub(crate) fn failed_at<V, R>(error: SwitchError<V>, site: &Location<'_>) -> R {
     match error {
         SwitchError::Thrown(payload) => exit::raise(payload),
         SwitchError::Refused { reason, value } => {
             drop(value);
-            panic!("switch refused: {reason}")
+            panic!("switch refused at {site}: {reason}")
         }
-        SwitchError::Deferred(reason) => panic!("throw deferred: {reason}"),
+        SwitchError::Deferred(reason) => panic!("throw deferred at {site}: {reason}"),
     }
 }
 
@@ -395,7 +396,7 @@ impl<T> Clone for Greenlet<T> {
     fn clone(&self) -> Self {
         // SAFETY: the handle counts, so the control block stays.
         let control = unsafe { self.control.as_ref() };
-        control.strong.set(count_up(control.strong.get()));
+        control.retain();
         Greenlet {
             control: self.control,
             family: PhantomData,

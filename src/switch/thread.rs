@@ -5,6 +5,7 @@
 //! thread-locals, destroyed later, may still hold handles.
 
 use std::cell::{Cell, RefCell};
+use std::io::Write;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::control::{Birth, Control, ControlRef, Family, Payload, Phase};
 use super::trace::{Event, Tracer};
-use super::{body, exit};
+use super::{body, exit, transfer};
 use crate::data::slab::Slab;
 use crate::sys::context::Context;
 use crate::sys::local;
@@ -22,6 +23,8 @@ use crate::sys::stack::{Pages, StackStats, Stacks};
 const CONTROL_SIZE: usize = size_of::<Control>();
 /// Ids are handed to threads in runs of this many.
 const ID_RUN: u64 = 1024;
+/// How often what is left of a thread is dropped in turn.
+const LAST_ROUNDS: usize = 3;
 /// From so many greenlets on, a switch is bound by cache misses and worth looking ahead for.
 const CROWD: usize = 64;
 
@@ -156,7 +159,7 @@ impl Thread {
         if let Some(parent) = birth.parent {
             // SAFETY: the caller has just looked at the parent.
             let parent = unsafe { parent.as_ref() };
-            parent.strong.set(parent.strong.get() + 1);
+            parent.retain();
         }
         let block = self.controls.take().cast::<Control>();
         // SAFETY: the block is fresh and of this size and alignment.
@@ -241,6 +244,11 @@ impl Thread {
     /// Greenlets that are not dead, main not counted.
     pub(crate) fn alive(&self) -> usize {
         self.alive.get()
+    }
+
+    /// Whether it is at its end: nothing of it runs any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
     }
 
     /// Whether there are more greenlets than the first-level caches hold.
@@ -343,40 +351,70 @@ impl Drop for Exit {
             return;
         };
         if !thread.current().is_main() {
-            // `process::exit` on the stack of a greenlet: nothing is unwound.
-            return;
+            // `process::exit` on the stack of a greenlet: nothing is unwound, now or by what comes after.
+            thread.closed.set(true);
+            return local::set(std::ptr::null());
         }
-        exit::end_all(thread);
-        super::local::drop_all(&thread.main);
-        drop(thread.tracer.take());
+        // std may have taken its signal stack away by now.
+        let own = overflow::install(explain_overflow);
+        thread.signal_stack.set(thread.signal_stack.take().or(own));
+        // Destructors of main's locals and of the tracer may make greenlets, and those again locals.
+        for _ in 0..LAST_ROUNDS {
+            super::local::drop_all(&thread.main);
+            transfer::drop_contained(thread.tracer.take());
+            exit::end_all(thread);
+        }
         // SAFETY: this is the destructor of the thread.
         unsafe { Thread::close(thread.main.thread) };
     }
 }
 
 /// What stands behind the greenlets of this thread: its stacks, in use and pooled.
+///
+/// # Panics
+/// If the thread-locals of this thread have been destroyed.
 pub fn stack_stats() -> StackStats {
     Thread::here().stacks.stats()
 }
 
 /// Gives the memory of all pooled stacks of this thread back to the system.
+///
+/// # Panics
+/// If the thread-locals of this thread have been destroyed.
 pub fn trim_stacks() {
     Thread::here().stacks.trim();
 }
 
 /// Greenlets of this thread that are not dead, the main greenlet not counted.
+///
+/// # Panics
+/// If the thread-locals of this thread have been destroyed.
 pub fn alive() -> usize {
     Thread::here().alive()
 }
 
 /// Control blocks and closures in use on this thread, for leak checks: `(control blocks, closures)`. A
 /// control block lives until its greenlet is dead and the last handle, strong or weak, is gone.
+///
+/// # Panics
+/// If the thread-locals of this thread have been destroyed.
 pub fn blocks_in_use() -> (usize, usize) {
     let thread = Thread::here();
     (thread.controls_taken(), thread.bodies.taken())
 }
 
-/// Something went wrong where nobody can be told: say so on standard error (law 12).
-pub(crate) fn report(what: std::fmt::Arguments<'_>, payload: &Payload) {
-    eprintln!("greenlet: {what}: {}", super::error::describe(&**payload));
+/// Something went wrong where nobody can be told: says so on standard error (law 12), if that can be had.
+pub(crate) fn say(what: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "greenlet: {what}");
+}
+
+/// The same for a payload that is raised nowhere. It ends here.
+pub(crate) fn report(what: std::fmt::Arguments<'_>, payload: Payload) {
+    say(format_args!(
+        "{what}: {}",
+        super::error::describe(&*payload)
+    ));
+    // Dropping it is code of the user, where a panic must not get any further.
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload)));
+    std::mem::forget(dropped);
 }

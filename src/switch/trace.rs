@@ -15,6 +15,7 @@ use std::thread::panicking;
 use super::control::{Control, Payload, alert};
 use super::greenlet::Greenlet;
 use super::thread::{Thread, report};
+use super::transfer::drop_contained;
 
 /// What a thread calls for each switch and throw.
 pub type Tracer = dyn Fn(&Event);
@@ -142,11 +143,11 @@ fn call(thread: &Thread, event: &Event) -> Result<(), Payload> {
     };
     let told = catch_unwind(AssertUnwindSafe(|| tracer(event)));
     let Err(panic) = told else { return Ok(()) };
-    drop(set(None));
+    drop_contained((set(None), tracer));
     if panicking() {
         report(
             format_args!("a tracer panicked while something unwinds"),
-            &panic,
+            panic,
         );
         return Ok(());
     }
@@ -156,6 +157,6 @@ fn call(thread: &Thread, event: &Event) -> Result<(), Payload> {
 /// As [`tell_now`], where nothing can be raised: a tracer that panics is removed, and reported.
 pub(crate) fn tell_contained(thread: &Thread, kind: Kind, origin: &Control, target: &Control) {
     if let Err(panic) = tell_now(thread, kind, origin, target) {
-        report(format_args!("a tracer panicked"), &panic);
+        report(format_args!("a tracer panicked"), panic);
     }
 }

@@ -21,10 +21,10 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::thread::panicking;
 
-use super::control::{Control, Family, Payload, Phase, alert};
+use super::control::{Control, ControlRef, Family, Payload, Phase, alert};
 use super::error::{Refusal, RefusalKind, SwitchError, Undeliverable};
 use super::exit::GreenletExit;
-use super::thread::{Thread, report};
+use super::thread::{Thread, report, say};
 use super::trace::{self, Kind};
 use super::{exit, family};
 use crate::sys::context::Context;
@@ -40,7 +40,7 @@ use crate::sys::context::Context;
 /// that follows costs more than the switch.
 #[inline(always)]
 pub(crate) fn switch<T: 'static, R>(
-    to: &Control,
+    to: ControlRef,
     value: impl FnOnce() -> T,
     lenient: bool,
     got: impl FnOnce(&mut MaybeUninit<T>) -> R,
@@ -48,6 +48,8 @@ pub(crate) fn switch<T: 'static, R>(
 ) -> R {
     if let Some(thread) = Thread::here_if_any() {
         let me = thread.current();
+        // SAFETY: the caller has just looked at it. It may be gone when this greenlet runs again.
+        let to = unsafe { to.as_ref() };
         if to.expects.get().is(Family::of::<T>())
             && !to.is(me)
             && thread.tracing.get() | me.alert.get() == 0
@@ -60,7 +62,7 @@ pub(crate) fn switch<T: 'static, R>(
             thread.set_current(to);
             me.next.set(to);
             // SAFETY: `me` runs, `to` is suspended in this function or its slow twin, both on this thread.
-            unsafe { Context::switch(&me.context, &to.context) };
+            unsafe { Context::switch(&raw const me.context, &raw const to.context) };
             if thread.is_crowded() {
                 me.look_ahead();
             }
@@ -133,7 +135,7 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
         // SAFETY: it is dead, but nobody has released it yet.
         let dead = unsafe { zombie.as_ref() };
         // The event may have its last handle.
-        dead.strong.set(dead.strong.get() + 1);
+        dead.retain();
     }
     if let Some(event) = event
         && let Err(panic) = trace::tell(thread, event)
@@ -157,7 +159,9 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
 
 /// Switches, with all that the fast path leaves out. The caller has said what `me` waits for and has told
 /// the target what comes; returns what is to be raised in `me`.
-pub(crate) fn hop(thread: &Thread, me: &Control, to: &Control, lenient: bool) {
+pub(crate) fn hop(thread: &Thread, me: &Control, to: ControlRef, lenient: bool) {
+    // SAFETY: the caller has just looked at it. It may be gone when this greenlet runs again.
+    let to = unsafe { to.as_ref() };
     let unwinding = panicking();
     me.unwinding.set(unwinding);
     me.lenient.set(lenient);
@@ -168,14 +172,16 @@ pub(crate) fn hop(thread: &Thread, me: &Control, to: &Control, lenient: bool) {
     }
     thread.set_current(to);
     // SAFETY: `me` runs; `to` is suspended or freshly bound, and lives; both on this thread.
-    unsafe { Context::switch(&me.context, &to.context) };
+    unsafe { Context::switch(&raw const me.context, &raw const to.context) };
     me.unwinding.set(false);
 }
 
 /// The way of every switch that is not the common one.
 #[cold]
 #[inline(never)]
-fn slow<T: 'static>(to: &Control, value: T, lenient: bool) -> Result<T, SwitchError<T>> {
+fn slow<T: 'static>(to: ControlRef, value: T, lenient: bool) -> Result<T, SwitchError<T>> {
+    // SAFETY: as in `switch`.
+    let to = unsafe { to.as_ref() };
     let Some(thread) = Thread::here_if_any() else {
         return Err(refused(RefusalKind::ThreadExiting, thread_exiting(), value));
     };
@@ -206,14 +212,14 @@ fn slow<T: 'static>(to: &Control, value: T, lenient: bool) -> Result<T, SwitchEr
         }
     }
     trace::note(thread, Kind::Switch, me, target);
-    wait_after_hop(thread, me, target, lenient).map_err(SwitchError::Thrown)
+    wait_after_hop(thread, me, NonNull::from(target), lenient).map_err(SwitchError::Thrown)
 }
 
 /// Waits for a `T` while `target` runs.
 fn wait_after_hop<T: 'static>(
     thread: &Thread,
     me: &Control,
-    target: &Control,
+    target: ControlRef,
     lenient: bool,
 ) -> Result<T, Payload> {
     let mut slot = MaybeUninit::<T>::uninit();
@@ -352,41 +358,44 @@ pub(crate) fn throw<T: 'static, E: Any + Send>(
         return Err(SwitchError::Deferred(reason));
     }
     if (&payload as &dyn Any).is::<GreenletExit>() {
-        return throw_exit(thread, me, to, lenient).map_err(SwitchError::Thrown);
+        return throw_exit(thread, me, to, lenient);
     }
-    raise_and_wait(thread, me, to, Box::new(payload), lenient).map_err(SwitchError::Thrown)
+    raise_and_wait(thread, me, to, Box::new(payload), lenient)
 }
 
 /// A thrown [`GreenletExit`]: the thrower is the parent until the target is dead.
-fn throw_exit<T: 'static>(
+fn throw_exit<T: 'static, E>(
     thread: &Thread,
     me: &Control,
     to: &Control,
     lenient: bool,
-) -> Result<T, Payload> {
+) -> Result<T, SwitchError<E>> {
     if to.is(me) {
-        trace::tell_now(thread, Kind::Throw, me, me)?;
-        return Err(Box::new(GreenletExit));
+        trace::tell_now(thread, Kind::Throw, me, me).map_err(SwitchError::Thrown)?;
+        return Err(SwitchError::Thrown(Box::new(GreenletExit)));
     }
     if to.phase.get() == Phase::Started {
         return exit::Waiting::during(to, me, || {
             raise_and_wait(thread, me, to, Box::new(GreenletExit), lenient)
         });
     }
-    exit::end(thread, to, Family::ANY)?;
-    Err(no_value(to, me, Family::of::<T>()))
+    exit::end(thread, to, Family::ANY).map_err(SwitchError::Thrown)?;
+    Err(SwitchError::Thrown(no_value(to, me, Family::of::<T>())))
 }
 
-fn raise_and_wait<T: 'static>(
+fn raise_and_wait<T: 'static, V>(
     thread: &Thread,
     me: &Control,
     to: &Control,
     payload: Payload,
     lenient: bool,
-) -> Result<T, Payload> {
+) -> Result<T, SwitchError<V>> {
     match family::raise_from(thread, me, to, payload, family::Cause::Throw) {
-        family::Landing::Here(payload) => Err(payload),
-        family::Landing::At(target) => wait_after_hop(thread, me, target, lenient),
+        family::Landing::Here(payload) => Err(SwitchError::Thrown(payload)),
+        family::Landing::At(target) => {
+            wait_after_hop(thread, me, NonNull::from(target), lenient).map_err(SwitchError::Thrown)
+        }
+        family::Landing::Deferred(target) => Err(SwitchError::Deferred(unwinding(target))),
     }
 }
 
@@ -402,13 +411,12 @@ fn forward_failure<T: 'static>(
         "a value sent to {dead}, which is dead, by {me} has no receiver: {refusal}"
     ));
     raise_and_wait(thread, me, family::first_alive(dead), payload, lenient)
-        .map_err(SwitchError::Thrown)
 }
 
 /// The payload for a greenlet that waits for a value where none comes.
 pub(crate) fn undeliverable(message: String) -> Payload {
     // Printed when it arises, as the message of a panic is: nobody may ever look at the payload.
-    eprintln!("greenlet: {message}");
+    say(format_args!("{message}"));
     Box::new(Undeliverable::new(message))
 }
 
@@ -424,7 +432,7 @@ pub(crate) fn no_value(from: &Control, receiver: &Control, expects: &Family) -> 
 pub(crate) fn drop_contained<V>(value: V) {
     let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value)));
     if let Err(payload) = dropped {
-        report(format_args!("a destructor panicked"), &payload);
+        report(format_args!("a destructor panicked"), payload);
     }
 }
 

@@ -70,9 +70,11 @@ impl Context {
     ///
     /// # Safety
     /// As for `direct::Context::switch`.
-    pub(crate) unsafe fn switch(from: &Context, to: &Context) {
-        let mine = Arc::clone(&from.baton);
-        to.baton.pass();
+    pub(crate) unsafe fn switch(from: *const Context, to: *const Context) {
+        // SAFETY: both live until the baton has been passed (caller's promise); their batons have counts of
+        // their own, because a context may be gone as soon as another one runs.
+        let (mine, theirs) = unsafe { (Arc::clone(&(*from).baton), Arc::clone(&(*to).baton)) };
+        theirs.pass();
         mine.wait();
     }
 

@@ -26,10 +26,12 @@ pub(crate) const NAME: &str = "corosensei";
 pub(crate) const SHARES_THREAD: bool = true;
 
 type Target = *const Context;
+/// Suspends with whom to resume, and returns whom to resume last.
+type Body = Coroutine<(), Target, Target, Bounds>;
 
 /// A coroutine, or the loop that resumes them (the native context has no coroutine).
 pub(crate) struct Context {
-    coroutine: UnsafeCell<Option<Box<Coroutine<(), Target, Target, Bounds>>>>,
+    coroutine: UnsafeCell<Option<Box<Body>>>,
     yielder: Cell<*const Yielder<(), Target>>,
 }
 
@@ -77,8 +79,9 @@ impl Context {
     /// # Safety
     /// As for `direct::Context::switch`.
     #[inline]
-    pub(crate) unsafe fn switch(from: &Context, to: &Context) {
-        let yielder = from.yielder.get();
+    pub(crate) unsafe fn switch(from: *const Context, to: *const Context) {
+        // SAFETY: `from` runs, so it lives.
+        let yielder = unsafe { (*from).yielder.get() };
         if yielder.is_null() {
             // SAFETY: `from` is native, so this is the native stack; `to` is at rest (caller's promise).
             unsafe { dispatch(from, to) }
@@ -118,8 +121,8 @@ impl Context {
 ///
 /// # Safety
 /// Runs on the native stack; every context that comes back is at rest and alive.
-unsafe fn dispatch(native: &Context, first: &Context) {
-    let mut next: Target = first;
+unsafe fn dispatch(native: Target, first: Target) {
+    let mut next = first;
     while !ptr::eq(next, native) {
         // SAFETY: `next` is at rest, so nobody else refers to its coroutine; it is bound (floor 1 binds
         // before it switches). The reference ends when the resume returns.

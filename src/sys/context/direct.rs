@@ -84,7 +84,7 @@ impl Context {
     /// `from` is the context that runs now, `to` is at rest, both belong to this thread, and `to` lives
     /// until the switch has been made.
     #[inline(always)]
-    pub(crate) unsafe fn switch(from: &Context, to: &Context) {
+    pub(crate) unsafe fn switch(from: *const Context, to: *const Context) {
         // SAFETY: both cells are this thread's, and `to` holds what a switch or `bind` wrote. The code goes
         // on at label 2, with the stack and the two registers that it had; all others are declared
         // clobbered. The block does not promise `nostack`, so nothing lives in a red zone across it, nor
@@ -102,8 +102,8 @@ impl Context {
                 "mov rbp, [rsi + 24]",
                 "jmp [rsi + 8]",
                 "2:",
-                inout("rdi") from.0.get() => _,
-                inout("rsi") to.0.get() => _,
+                inout("rdi") from => _,
+                inout("rsi") to => _,
                 lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
                 clobber_abi("sysv64"),
             );
@@ -121,8 +121,8 @@ impl Context {
                 "mov sp, x10",
                 "br x9",
                 "2:",
-                inout("x0") from.0.get() => _,
-                inout("x1") to.0.get() => _,
+                inout("x0") from => _,
+                inout("x1") to => _,
                 lateout("x20") _, lateout("x21") _, lateout("x22") _, lateout("x23") _,
                 lateout("x24") _, lateout("x25") _, lateout("x26") _, lateout("x27") _,
                 lateout("x28") _,
@@ -186,7 +186,9 @@ impl Context {
 }
 
 unsafe extern "C" {
-    /// Where a bound context goes on for the first time. Not callable: it has no return address.
+    /// Where a bound context goes on for the first time. Not callable: it has no return address. The version
+    /// in its name lets two versions of this crate stand in one program.
+    #[link_name = concat!("greenlet_first_frame_", env!("CARGO_PKG_VERSION"))]
     fn greenlet_first_frame();
 }
 

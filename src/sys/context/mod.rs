@@ -19,6 +19,7 @@
 //!   stack (`corosensei`).
 //! - `SHARES_THREAD` says whether all contexts run on one OS thread, and so share std's thread-locals and its
 //!   panic count.
+//! - `switch` takes addresses, not references: while it waits, what it switched to may come to its end.
 //! - Nothing is allocated by `switch`. Neither the signal mask nor the floating-point control words are
 //!   switched: they belong to the OS thread.
 //!
@@ -77,7 +78,7 @@ const _: () = {
     let _: fn() -> Context = Context::unbound;
     let _: fn() -> Context = Context::native;
     let _: unsafe fn(&Context, &Stack, Entry, *const ()) -> std::io::Result<()> = Context::bind;
-    let _: unsafe fn(&Context, &Context) = Context::switch;
+    let _: unsafe fn(*const Context, *const Context) = Context::switch;
     let _: unsafe fn(&Context) = Context::release;
     let _: unsafe fn(&Context) = Context::abandon;
 };

@@ -192,8 +192,6 @@ impl Kind {
         install_guard(slot)?;
         let colour = self.begun % COLOURS * COLOUR_STEP;
         self.begun += 1;
-        // Room for every stack in the pool, so that `put` never allocates.
-        self.pooled.reserve(1);
         // SAFETY: both addresses lie within the slot, which is larger than guard and colour together.
         unsafe {
             let limit = slot.add(guard_size());
@@ -219,18 +217,18 @@ impl Kind {
                 Err(_) => slots /= 2,
             }
         };
-        self.pooled.reserve(slots);
+        // Room for every stack in the pool, so that `put` never allocates.
+        let all: usize = self.chunks.iter().map(|chunk| chunk.slots).sum();
+        self.pooled.reserve(all + slots - self.pooled.len());
         self.chunks.push(chunk);
         self.begun = 0;
         Ok(())
     }
 
     fn owns(&self, stack: &Stack) -> bool {
-        // SAFETY: one past the usable bytes is at most one past the chunk.
-        let end = unsafe { stack.limit.add(self.pages.bytes()) };
-        stack.top <= end
-            && end.as_ptr() as usize - stack.top.as_ptr() as usize
-                <= BELOW_TOP + COLOURS * COLOUR_STEP
+        let end = stack.limit.as_ptr() as usize + self.pages.bytes();
+        let top = stack.top.as_ptr() as usize;
+        top <= end && end - top <= BELOW_TOP + COLOURS * COLOUR_STEP
     }
 
     /// Gives the memory of a stack back, but for the `keep` bytes at its top.
