@@ -359,9 +359,9 @@ pub(crate) fn failed_at<V, R>(error: SwitchError<V>, site: &Location<'_>) -> R {
         SwitchError::Thrown(payload) => exit::raise(payload),
         SwitchError::Refused { reason, value } => {
             drop(value);
-            panic!("switch refused at {site}: {reason}")
+            panic!("switch refused: {reason} (called at {site})")
         }
-        SwitchError::Deferred(reason) => panic!("throw deferred at {site}: {reason}"),
+        SwitchError::Deferred(reason) => panic!("throw deferred: {reason} (called at {site})"),
     }
 }
 

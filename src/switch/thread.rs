@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::panic::Location;
-use std::ptr::NonNull;
+use std::ptr::{NonNull, with_exposed_provenance_mut};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -162,6 +162,8 @@ impl Thread {
             parent.retain();
         }
         let block = self.controls.take().cast::<Control>();
+        // Handles are made from shared references, which may not free it: `free_control` asks for it again.
+        block.as_ptr().expose_provenance();
         // SAFETY: the block is fresh and of this size and alignment.
         unsafe {
             block.write(Control::new(
@@ -186,8 +188,12 @@ impl Thread {
         unsafe {
             let thread = control.as_ref().thread;
             if !control.as_ref().is_main() {
-                control.drop_in_place();
-                thread.as_ref().controls.put(control.cast());
+                let block = with_exposed_provenance_mut::<Control>(control.addr().get());
+                block.drop_in_place();
+                thread
+                    .as_ref()
+                    .controls
+                    .put(NonNull::new_unchecked(block.cast()));
             }
             Thread::free_if_done(thread);
         }
