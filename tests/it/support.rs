@@ -93,10 +93,14 @@ pub(crate) fn own_stacks() -> bool {
 
 /// Runs the named test of this binary in a process of its own. None: this is that process.
 pub(crate) fn child(test: &str) -> Option<Output> {
+    // An interpreter has no child processes: it runs the body itself, and reports a fault as well.
+    if cfg!(miri) {
+        return None;
+    }
     if std::env::var(CHILD).is_ok_and(|running| running == test) {
         return None;
     }
-    let output = Command::new(std::env::current_exe().expect("our own path"))
+    let output = this_program()
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, test)
         .output()
@@ -104,14 +108,23 @@ pub(crate) fn child(test: &str) -> Option<Output> {
     Some(output)
 }
 
+/// Starts this program again: with the emulator of its machine, if it runs in one.
+fn this_program() -> Command {
+    let program = std::env::current_exe().expect("our own path");
+    let runner = std::env::var("GREENLET_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let Some(first) = words.next() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(first);
+    command.args(words).arg(program);
+    command
+}
+
 /// As [`child`], for a test that might bring down the whole process: true if this is the parent, which has
 /// then seen the child succeed.
 #[track_caller]
 pub(crate) fn survived_in_child(test: &str) -> bool {
-    // There are no child processes under an interpreter, and a fault is reported as well.
-    if cfg!(miri) {
-        return false;
-    }
     let Some(output) = child(test) else {
         return false;
     };

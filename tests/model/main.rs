@@ -237,6 +237,19 @@ enum Verdict {
     },
 }
 
+/// Starts this program again: with the emulator of its machine, if it runs in one.
+fn this_program() -> Command {
+    let program = env::current_exe().unwrap();
+    let runner = env::var("GREENLET_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let Some(first) = words.next() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(first);
+    command.args(words).arg(program);
+    command
+}
+
 /// A file name that nobody else uses.
 fn scratch(what: &str) -> PathBuf {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -252,7 +265,7 @@ impl Child {
     /// Lets a child process do a job.
     fn run(job: &str) -> Verdict {
         let progress = scratch("progress");
-        let mut child = Command::new(env::current_exe().unwrap())
+        let mut child = this_program()
             .args(["child", "--exact", "--nocapture"])
             .env(JOB, job)
             .env(PROGRESS, &progress)

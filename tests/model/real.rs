@@ -283,7 +283,7 @@ impl World {
         greenlet::shutdown();
         let (controls, bodies) = greenlet::blocks_in_use();
         let stacks = greenlet::stack_stats().in_use;
-        let blocks = (controls << 32 | bodies << 16 | stacks) as u64;
+        let blocks = ((controls as u64) << 32) | ((bodies as u64) << 16) | stacks as u64;
         self.note(What::Rest, MAIN, greenlet::alive() as u64, blocks);
     }
 

@@ -18,6 +18,9 @@ pub(crate) const NAME: &str = "baton";
 /// Whether all contexts run on one OS thread.
 pub(crate) const SHARES_THREAD: bool = false;
 
+/// What an OS thread needs of its stack for itself, and sanitizers for their larger frames; in bytes.
+const ROOM: usize = 1 << 20;
+
 /// A context is a thread and the baton it waits for.
 pub(crate) struct Context {
     baton: Arc<Baton>,
@@ -49,7 +52,7 @@ impl Context {
         let baton = Arc::clone(&self.baton);
         let pointers = Pointers(local::get(), arg);
         let thread = thread::Builder::new()
-            .stack_size(stack.size())
+            .stack_size(stack.size() + ROOM)
             .spawn(move || {
                 baton.wait();
                 let Pointers(thread, arg) = { pointers };
