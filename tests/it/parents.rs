@@ -369,7 +369,12 @@ fn a_long_chain_of_suspended_parents_is_unwound_by_a_drop() {
         return;
     }
     run(|| {
-        let length = if own_stacks() { 20_000 } else { 200 };
+        // As many as fit into 32 bits, or have a thread each.
+        let length = match cfg!(target_pointer_width = "32") {
+            _ if !own_stacks() => 200,
+            true => 2_000,
+            false => 20_000,
+        };
         let main = current::<usize>();
         let drops = Drops::new();
         let mut last = main.clone();
