@@ -34,7 +34,7 @@ const COLOUR_STEP: usize = 64;
 const COLOURS: usize = 16;
 /// The highest top lies this many bytes below the end of its page, so that the frame of a body that switches
 /// by itself does not straddle two lines.
-const BELOW_TOP: usize = 32;
+const BELOW_TOP: usize = 48;
 /// A chunk grows from this many slots …
 const FIRST_CHUNK: usize = 16;
 /// … to this many, or to this many bytes of address space.
@@ -56,7 +56,7 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// The highest address; aligned to 32 bytes.
+    /// The highest address; aligned to 16 bytes.
     #[inline]
     pub(crate) fn top(&self) -> *mut u8 {
         self.top.as_ptr()
@@ -432,7 +432,7 @@ mod tests {
         assert!(
             offsets
                 .iter()
-                .all(|offset| 4096 - offset <= 1024 && offset % 32 == 0)
+                .all(|offset| 4096 - offset <= 1024 + BELOW_TOP && offset % 16 == 0)
         );
     }
 
