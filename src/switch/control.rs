@@ -178,6 +178,14 @@ impl Control {
         self.strong.set(count_up(self.strong.get()));
     }
 
+    /// Counts a handle less; true if that was the last one and nobody is ending the greenlet already.
+    #[inline(always)]
+    pub(crate) fn count_down(&self) -> bool {
+        let left = self.strong.get() - 1;
+        self.strong.set(left);
+        left == 0 && !self.ending.get()
+    }
+
     #[inline(always)]
     pub(crate) fn raise_alert(&self, bit: u8) {
         self.alert.set(self.alert.get() | bit);

@@ -91,14 +91,6 @@ pub(crate) fn free_stack(thread: &Thread, control: ControlRef) {
     }
 }
 
-/// Lets go of a greenlet that has ended, unless somebody holds it.
-pub(crate) fn reap(control: ControlRef) -> Option<Payload> {
-    // SAFETY: as in `free_stack`.
-    let dead = unsafe { control.as_ref() };
-    let unheld_now = dead.strong.get() == 0 && !dead.ending.get();
-    unheld_now.then(|| unheld(control)).flatten()
-}
-
 /// Gives one strong count back, in a destructor.
 #[inline]
 pub(crate) fn release(control: ControlRef) {
@@ -112,9 +104,7 @@ pub(crate) fn release(control: ControlRef) {
 pub(crate) fn let_go(control: ControlRef) -> Option<Payload> {
     // SAFETY: the caller's count keeps it.
     let held = unsafe { control.as_ref() };
-    let left = held.strong.get() - 1;
-    held.strong.set(left);
-    if left == 0 && !held.ending.get() {
+    if held.count_down() {
         return unheld(control);
     }
     None
@@ -173,8 +163,12 @@ fn end_unheld(thread: &Thread, control: &Control) -> Option<Payload> {
 /// Ends a greenlet that lost its last handle while it ran, unless somebody has got one again.
 pub(crate) fn end_orphan(orphan: ControlRef) -> Option<Payload> {
     // SAFETY: it is marked as ending, so nobody else frees it.
-    unsafe { orphan.as_ref() }.ending.set(false);
-    reap(orphan)
+    let control = unsafe { orphan.as_ref() };
+    control.ending.set(false);
+    if control.strong.get() == 0 {
+        return unheld(orphan);
+    }
+    None
 }
 
 /// Two things cannot be raised at once: the first one is, and the other is reported.
@@ -220,9 +214,7 @@ fn retire(control: ControlRef) -> Option<ControlRef> {
     let parent = parent?;
     // SAFETY: the child's count kept it.
     let held = unsafe { parent.as_ref() };
-    let left = held.strong.get() - 1;
-    held.strong.set(left);
-    (left == 0 && !held.ending.get()).then_some(parent)
+    held.count_down().then_some(parent)
 }
 
 /// Gives one weak count back.

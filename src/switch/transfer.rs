@@ -158,7 +158,7 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
 }
 
 /// Switches, with all that the fast path leaves out. The caller has said what `me` waits for and has told
-/// the target what comes; returns what is to be raised in `me`.
+/// the target what comes; what came for `me` is found by `on_arrival`.
 pub(crate) fn hop(thread: &Thread, me: &Control, to: ControlRef, lenient: bool) {
     // SAFETY: the caller has just looked at it. It may be gone when this greenlet runs again.
     let to = unsafe { to.as_ref() };
