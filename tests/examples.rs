@@ -3,10 +3,12 @@
 //! The header of an example is its documentation and its test: what stands under `Expected output:` must be
 //! its standard output, to the letter, given what stands under `Input:`.
 
+mod runner;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 #[test]
 fn every_example_prints_what_its_header_says() {
@@ -65,7 +67,7 @@ fn block(text: &str, heading: &str) -> Option<String> {
 }
 
 fn run(name: &str, input: &str) -> (String, bool) {
-    let mut child = command(&built(name))
+    let mut child = runner::command(&built(name))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -78,19 +80,6 @@ fn run(name: &str, input: &str) -> (String, bool) {
     let output = child.wait_with_output().expect("it ends");
     let printed = String::from_utf8(output.stdout).expect("text");
     (printed, output.status.success())
-}
-
-/// How to start a program of the target that the tests are built for: with its emulator, if it has one.
-fn command(program: &Path) -> Command {
-    match std::env::var("GREENLET_TEST_RUNNER") {
-        Ok(runner) => {
-            let mut words = runner.split_whitespace();
-            let mut command = Command::new(words.next().expect("a runner"));
-            command.args(words).arg(program);
-            command
-        }
-        Err(_) => Command::new(program),
-    }
 }
 
 /// Examples lie beside the folder of the test programs.

@@ -9,7 +9,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::rc::Rc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -100,25 +100,13 @@ pub(crate) fn child(test: &str) -> Option<Output> {
     if std::env::var(CHILD).is_ok_and(|running| running == test) {
         return None;
     }
-    let output = this_program()
+    let program = std::env::current_exe().expect("our own path");
+    let output = crate::runner::command(&program)
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, test)
         .output()
         .expect("this binary runs");
     Some(output)
-}
-
-/// Starts this program again: with the emulator of its machine, if it runs in one.
-fn this_program() -> Command {
-    let program = std::env::current_exe().expect("our own path");
-    let runner = std::env::var("GREENLET_TEST_RUNNER").unwrap_or_default();
-    let mut words = runner.split_whitespace();
-    let Some(first) = words.next() else {
-        return Command::new(program);
-    };
-    let mut command = Command::new(first);
-    command.args(words).arg(program);
-    command
 }
 
 /// As [`child`], for a test that might bring down the whole process: true if this is the parent, which has

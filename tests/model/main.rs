@@ -16,12 +16,14 @@
 mod model;
 mod program;
 mod real;
+#[path = "../runner/mod.rs"]
+mod runner;
 
 use std::env;
 use std::fs;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use model::Planted;
@@ -237,19 +239,6 @@ enum Verdict {
     },
 }
 
-/// Starts this program again: with the emulator of its machine, if it runs in one.
-fn this_program() -> Command {
-    let program = env::current_exe().unwrap();
-    let runner = env::var("GREENLET_TEST_RUNNER").unwrap_or_default();
-    let mut words = runner.split_whitespace();
-    let Some(first) = words.next() else {
-        return Command::new(program);
-    };
-    let mut command = Command::new(first);
-    command.args(words).arg(program);
-    command
-}
-
 /// A file name that nobody else uses.
 fn scratch(what: &str) -> PathBuf {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -265,7 +254,7 @@ impl Child {
     /// Lets a child process do a job.
     fn run(job: &str) -> Verdict {
         let progress = scratch("progress");
-        let mut child = this_program()
+        let mut child = runner::command(&env::current_exe().unwrap())
             .args(["child", "--exact", "--nocapture"])
             .env(JOB, job)
             .env(PROGRESS, &progress)
