@@ -347,12 +347,8 @@ pub(crate) fn throw<T: 'static, E: Any + Send>(
             value: payload,
         });
     }
-    let mid_unwind = if to.is(me) {
-        panicking()
-    } else {
-        !to.can_be_raised_in()
-    };
-    if to.phase.get() == Phase::Started && mid_unwind {
+    // In another one, `raise_from` sees to that.
+    if to.is(me) && panicking() {
         let reason = unwinding(to);
         exit::defer(to, Box::new(payload));
         return Err(SwitchError::Deferred(reason));
