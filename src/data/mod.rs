@@ -2,3 +2,5 @@
 
 #[allow(unsafe_code)]
 pub(crate) mod slab;
+#[allow(dead_code, reason = "the hub uses it")]
+pub(crate) mod timers;
