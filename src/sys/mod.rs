@@ -1,11 +1,13 @@
-//! Floor 0, the machine: switching stacks, mapping stacks, telling an overflow apart from a bug; the clock.
+//! Floor 0, the machine: switching stacks, mapping stacks, telling an overflow apart from a bug; polling; the
+//! clock.
 //!
-//! Nothing here knows what a greenlet is. Three parts are seams, where another backend fits:
+//! Nothing here knows what a greenlet is. Four parts are seams, where another backend fits:
 //!
 //! | seam | what a backend provides | backends |
 //! |---|---|---|
 //! | [`context`] | `Context::{native, unbound, bind, switch, look_ahead, release, abandon}` | `direct`, `corosensei`, `baton` |
 //! | [`stack`] | `Stacks::{take, put, trim, stats}`, `Stack::{top, limit}` | `arena`, `borrowed` (baton) |
+//! | [`poller`] | `Poller::{add, remove, wait, bell}`, `Bell::ring`, `Events`, `SHORT_READ_DRAINS` | `epoll`, `kqueue` |
 //! | [`clock`] | `Moment::{now, of}` | the machine's (a simulated one has its room here) |
 //!
 //! The backends are chosen by `cfg` and by nothing else, and the same tests run over all of them.
@@ -17,5 +19,8 @@ pub(crate) mod context;
 pub(crate) mod local;
 #[allow(unsafe_code)]
 pub(crate) mod overflow;
+#[allow(dead_code, unused_imports, reason = "the hub uses it")]
+#[allow(unsafe_code)]
+pub(crate) mod poller;
 #[allow(unsafe_code)]
 pub(crate) mod stack;
