@@ -26,7 +26,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
-use crate::switch::control::{Control, ControlRef};
+use crate::switch::control::{Control, ControlRef, Wait};
 use crate::switch::exit::Waiting;
 use crate::switch::greenlet::{Greenlet, failed};
 use crate::switch::thread::Thread;
@@ -51,20 +51,25 @@ struct Ends {
 }
 
 /// The inside, taken while its greenlet waits. However the wait ends, it is given up (law 5).
-struct Answering<'a>(&'a Ends);
+struct Answering<'a> {
+    ends: &'a Ends,
+    me: &'a Control,
+}
 
 impl<'a> Answering<'a> {
     #[inline(always)]
-    fn by(ends: &'a Ends, me: &Control) -> Answering<'a> {
+    fn by(ends: &'a Ends, me: &'a Control) -> Answering<'a> {
         ends.inside.set(Some(NonNull::from(me)));
-        Answering(ends)
+        me.wait.set(Wait::Yield);
+        Answering { ends, me }
     }
 }
 
 impl Drop for Answering<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.0.inside.set(None);
+        self.ends.inside.set(None);
+        self.me.wait.set(Wait::Switch);
     }
 }
 

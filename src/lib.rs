@@ -43,19 +43,36 @@ compile_error!("greenlet needs a unix: stacks are mapped with mmap, and overflow
 mod data;
 #[allow(unsafe_code)]
 mod generator;
+#[allow(unsafe_code)]
+mod hub;
+
+pub mod net;
+mod offload;
+#[allow(unsafe_code)]
+mod spawn;
 mod switch;
 mod sys;
+pub mod time;
 
 pub use generator::{Coroutine, Generator, Yielder};
+pub use offload::{PoolStats, offload, pool_stats};
+pub use spawn::{JoinHandle, Scope, ScopedJoinHandle, scope, spawn, yield_now};
 pub use switch::error::{ParentError, Refusal, RefusalKind, SwitchError, Undeliverable};
 pub use switch::exit::{GreenletExit, shutdown};
 pub use switch::greenlet::{Builder, Greenlet, GreenletId, WeakGreenlet, current};
 pub use switch::local::LocalKey;
 pub use switch::thread::{alive, blocks_in_use, stack_stats, trim_stacks};
 pub use sys::stack::StackStats;
+pub use time::sleep;
 
 /// How this build switches stacks: `direct`, `corosensei` or `baton`.
 pub const BACKEND: &str = sys::context::NAME;
+
+/// Threads that are greenlets: the names of `std::thread`.
+pub mod thread {
+    pub use crate::spawn::{Builder, JoinHandle, Scope, ScopedJoinHandle, scope, spawn, yield_now};
+    pub use crate::time::sleep;
+}
 
 /// Observers of switches: greenlet's `settrace`.
 pub mod trace {

@@ -27,6 +27,15 @@ struct Kind {
 impl Body {
     /// Puts a closure into a block of this thread. `entry` is what [`take`](Self::take)s it out again.
     pub(crate) fn new<F: 'static, E: Enter<F>>(thread: &Thread, closure: F) -> Body {
+        // SAFETY: it borrows nothing.
+        unsafe { Body::new_unchecked::<F, E>(thread, closure) }
+    }
+
+    /// The same for a closure that borrows.
+    ///
+    /// # Safety
+    /// What it borrows lives until it has been taken or discarded, and has run to its end.
+    pub(crate) unsafe fn new_unchecked<F, E: Enter<F>>(thread: &Thread, closure: F) -> Body {
         if const { fits::<F>() } {
             Body {
                 block: store(thread, closure),
@@ -60,7 +69,7 @@ impl Body {
     /// # Safety
     /// It was stored as an `F`.
     #[inline]
-    pub(crate) unsafe fn take<F: 'static>(self, thread: &Thread) -> F {
+    pub(crate) unsafe fn take<F>(self, thread: &Thread) -> F {
         let block = self.block;
         mem::forget(self);
         // SAFETY: `new` stored an `F`, or a box of one, in a block of this thread (caller's promise), and

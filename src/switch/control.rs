@@ -63,6 +63,22 @@ pub(crate) mod alert {
     /// The thread keeps something to be let go of on arrival: a value that nobody waits for, or greenlets
     /// that something has passed through.
     pub(crate) const LITTER: u8 = 64;
+    /// A deadline that it is under has passed, and could not be raised when that happened.
+    pub(crate) const OVERDUE: u8 = 128;
+}
+
+/// What a greenlet that does not run waits in. Stale while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Wait {
+    /// In a switch, or it has not started: somebody has to switch to it.
+    Switch,
+    /// In a `yield_`: whoever asks next switches to it.
+    Yield,
+    /// In the hub, for something to happen.
+    Parked,
+    /// In the hub, for its turn.
+    Ready,
 }
 
 /// The control block of a greenlet.
@@ -86,6 +102,7 @@ pub(crate) struct Control {
     pub(crate) retired: Cell<bool>,
     /// Its first value lies in a box, not in the frame of a starter.
     pub(crate) boxed: Cell<bool>,
+    pub(crate) wait: Cell<Wait>,
     /// Whom it switched to last: a guess at whom it will switch to next. It may point to a block that is
     /// free by now; nothing but `look_ahead` follows it.
     pub(crate) next: Cell<*const Control>,
@@ -108,6 +125,12 @@ pub(crate) struct Control {
     pub(crate) older: Cell<Option<ControlRef>>,
     pub(crate) newer: Cell<Option<ControlRef>>,
     pub(crate) pages: Pages,
+    /// Nothing may be raised in it for now, whatever it is: others depend on the frame it waits in.
+    pub(crate) shielded: Cell<bool>,
+    /// What the hub knows of it: the innermost deadline that it is under.
+    pub(crate) deadline: Cell<*const ()>,
+    /// What it is parked for, in words.
+    pub(crate) purpose: Cell<&'static &'static str>,
     extra: UnsafeCell<Option<Box<Extra>>>,
 }
 
@@ -151,6 +174,7 @@ impl Control {
             ending: Cell::new(false),
             retired: Cell::new(false),
             boxed: Cell::new(false),
+            wait: Cell::new(Wait::Switch),
             // Any control block will do for a first guess.
             // SAFETY: computes an address.
             next: Cell::new(unsafe { &raw const (*thread.as_ptr()).main }),
@@ -168,6 +192,9 @@ impl Control {
             older: Cell::new(None),
             newer: Cell::new(None),
             pages: birth.pages,
+            shielded: Cell::new(false),
+            deadline: Cell::new(ptr::null()),
+            purpose: Cell::new(&"nothing"),
             extra: UnsafeCell::new(extra),
         }
     }
@@ -224,7 +251,12 @@ impl Control {
     /// by now, it does not either, whatever it looked like when it left.
     pub(crate) fn can_be_raised_in(&self) -> bool {
         let unwinds = self.unwinding.get() && (panicking() || !SHARES_THREAD);
-        !unwinds || self.lenient.get()
+        (!unwinds || self.lenient.get()) && !self.shielded.get()
+    }
+
+    /// Whether the hub says when it goes on.
+    pub(crate) fn is_in_hub(&self) -> bool {
+        matches!(self.wait.get(), Wait::Parked | Wait::Ready)
     }
 
     /// The family of the value that it waits for, or would start with.
@@ -313,6 +345,8 @@ impl Family {
     pub(crate) const ANY: &'static Family = Family::of::<Anything>();
     /// As [`ANY`](Self::ANY), and a panic of that somebody is reported, not raised.
     pub(crate) const QUIET: &'static Family = Family::of::<Quietly>();
+    /// Waits for its turn in the hub, which brings no value.
+    pub(crate) const TURN: &'static Family = Family::of::<Turn>();
 
     #[inline(always)]
     pub(crate) const fn of<T: 'static>() -> &'static Family {
@@ -350,3 +384,4 @@ fn from_elsewhere() {}
 struct Nobody;
 struct Anything;
 struct Quietly;
+struct Turn;

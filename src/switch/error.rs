@@ -77,6 +77,8 @@ pub enum RefusalKind {
     OtherFamily,
     /// No stack could be mapped for the target, which stays pending.
     NoStack(io::Error),
+    /// The target waits in the hub, parked or for its turn: the hub says when it goes on.
+    InHub,
     /// The target is in a destructor that runs while it unwinds, where nothing may be raised.
     Unwinding,
     /// The thread-locals of this thread have been destroyed: it has no greenlets any more.

@@ -37,6 +37,36 @@ const AFTERTHOUGHTS: usize = 10_000;
 pub(crate) fn finish<T: 'static>(me: &Control, outcome: Result<T, Payload>) -> &'static Control {
     // SAFETY: a thread outlives its greenlets.
     let thread = unsafe { me.thread.as_ref() };
+    clear_out(me);
+    let next = match outcome {
+        Ok(value) => family::deliver(thread, me, value),
+        Err(payload) => family::deliver_panic(thread, me, payload),
+    };
+    leave_for(thread, me, next)
+}
+
+/// The same for one that the hub runs, which leaves nothing to its parents: next is whoever waits for its
+/// end at a switch, or else whom `choose` says.
+pub(crate) fn finish_in_hub(
+    thread: &Thread,
+    me: &Control,
+    choose: impl FnOnce() -> &'static Control,
+) -> &'static Control {
+    let next = match Waiting::for_end_of(me) {
+        Some(_) => family::deliver_panic(thread, me, Box::new(GreenletExit)),
+        None => {
+            let next = choose();
+            trace::note(thread, Kind::Switch, me, next);
+            next
+        }
+    };
+    // The count of the hub. Whoever runs next frees what is left.
+    me.strong.set(me.strong.get() - 1);
+    leave_for(thread, me, next)
+}
+
+/// Drops the locals of a greenlet that ends, and says what could not be raised in it any more.
+pub(crate) fn clear_out(me: &Control) {
     super::local::drop_all(me);
     if let Some(payload) = me.extra().and_then(|extra| extra.deferred.take())
         && !payload.is::<GreenletExit>()
@@ -46,10 +76,10 @@ pub(crate) fn finish<T: 'static>(me: &Control, outcome: Result<T, Payload>) -> &
             payload,
         );
     }
-    let next = match outcome {
-        Ok(value) => family::deliver(thread, me, value),
-        Err(payload) => family::deliver_panic(thread, me, payload),
-    };
+}
+
+/// The end of `me`, which `next` will reap.
+fn leave_for(thread: &Thread, me: &Control, next: &'static Control) -> &'static Control {
     bury(thread, me);
     thread.zombie.set(Some(NonNull::from(me)));
     next.raise_alert(alert::REAP);
@@ -427,7 +457,18 @@ fn leak_all(thread: &Thread) {
     }
 }
 
-/// Gives up a greenlet that cannot be unwound: dead from now on, its stack is never used again.
+/// After a fork: a greenlet that goes on in the parent only. Nothing of it is unwound here.
+pub(crate) fn leave_behind(thread: &Thread, control: &Control) {
+    if control.phase.get() == Phase::Pending {
+        mem::forget(control.body.take());
+        bury(thread, control);
+        control.retain();
+    } else {
+        give_up(thread, control);
+    }
+}
+
+/// Gives up a greenlet that cannot be unwound.
 fn leak(thread: &Thread, control: &Control) {
     let why = if cfg!(panic = "abort") {
         "panic = \"abort\" leaves no way to unwind it"
@@ -439,6 +480,11 @@ fn leak(thread: &Thread, control: &Control) {
     say(format_args!(
         "{control} is leaked at the end of its thread: {why}"
     ));
+    give_up(thread, control);
+}
+
+/// Dead from now on, its stack is never used again.
+fn give_up(thread: &Thread, control: &Control) {
     bury(thread, control);
     if let Some(stack) = control.stack.take() {
         // SAFETY: it is dead for everybody, so nobody switches to it again; the stack is leaked too.

@@ -4,7 +4,7 @@
 //! that thread unwinds what is left (law 9); the memory goes when the last handle has gone, because other
 //! thread-locals, destroyed later, may still hold handles.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io::Write;
 use std::panic::Location;
 use std::ptr::{NonNull, with_exposed_provenance_mut};
@@ -55,6 +55,13 @@ pub(crate) struct Thread {
     default_pages: Pages,
     signal_stack: Cell<Option<SignalStack>>,
     closed: Cell<bool>,
+    upstairs: OnceCell<Box<dyn Upstairs>>,
+}
+
+/// What the floor above keeps with an OS thread: made at its first use there, freed with the thread.
+pub(crate) trait Upstairs {
+    /// The thread ends: from now on nothing may be scheduled. What is suspended is ended next.
+    fn close(&self);
 }
 
 impl Thread {
@@ -134,7 +141,20 @@ impl Thread {
             default_pages: Pages::default_size(),
             signal_stack: Cell::new(None),
             closed: Cell::new(false),
+            upstairs: OnceCell::new(),
         }
+    }
+
+    /// What the floor above keeps here, if it does.
+    #[inline(always)]
+    pub(crate) fn upstairs(&self) -> Option<&dyn Upstairs> {
+        self.upstairs.get().map(|upstairs| &**upstairs)
+    }
+
+    /// Lets the floor above move in, which it does once.
+    pub(crate) fn move_in(&self, upstairs: Box<dyn Upstairs>) {
+        let moved_in = self.upstairs.set(upstairs);
+        debug_assert!(moved_in.is_ok(), "somebody lives there already");
     }
 
     /// The greenlet that runs now.
@@ -245,6 +265,18 @@ impl Thread {
                 None => self.newest.set(older),
             }
         }
+    }
+
+    /// All greenlets that are not dead, the newest first; main is not among them. What has been returned may
+    /// be taken out of the list before the next one is asked for, but not that next one.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'static Control> {
+        let mut next = self.newest.get();
+        std::iter::from_fn(move || {
+            // SAFETY: greenlets in the list are not dead, so their control blocks stay.
+            let control: &'static Control = unsafe { next?.as_ref() };
+            next = control.older.get();
+            Some(control)
+        })
     }
 
     /// Greenlets that are not dead, main not counted.
@@ -364,6 +396,9 @@ impl Drop for Exit {
         // std may have taken its signal stack away by now.
         let own = overflow::install(explain_overflow);
         thread.signal_stack.set(thread.signal_stack.take().or(own));
+        if let Some(upstairs) = thread.upstairs() {
+            upstairs.close();
+        }
         // Destructors of main's locals and of the tracer may make greenlets, and those again locals.
         for _ in 0..LAST_ROUNDS {
             super::local::drop_all(&thread.main);

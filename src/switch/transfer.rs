@@ -21,7 +21,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::thread::panicking;
 
-use super::control::{Control, ControlRef, Family, Payload, Phase, alert};
+use super::control::{Control, ControlRef, Family, Payload, Phase, Wait, alert};
 use super::error::{Refusal, RefusalKind, SwitchError, Undeliverable};
 use super::exit::GreenletExit;
 use super::thread::{Thread, report, say};
@@ -176,6 +176,20 @@ pub(crate) fn hop(thread: &Thread, me: &Control, to: ControlRef, lenient: bool) 
     me.unwinding.set(false);
 }
 
+/// Leaves `me`, which the hub lets wait, and goes on in `to`, whose turn it is. Returns when `me` goes on; what
+/// came for it is found by `on_arrival`. The caller has said whether `me` unwinds.
+#[inline(always)]
+pub(crate) fn give_way(thread: &Thread, me: &Control, to: &Control) {
+    if thread.tracing.get() | me.alert.get() != 0 {
+        trace::note(thread, Kind::Switch, me, to);
+        return hop(thread, me, NonNull::from(to), false);
+    }
+    me.lenient.set(false);
+    thread.set_current(to);
+    // SAFETY: `me` runs; `to` is suspended or freshly bound, and lives; both on this thread.
+    unsafe { Context::switch(&raw const me.context, &raw const to.context) };
+}
+
 /// The way of every switch that is not the common one.
 #[cold]
 #[inline(never)]
@@ -237,6 +251,9 @@ fn offer<T: 'static>(
     let family = Family::of::<T>();
     let expects = target.expects.get();
     if target.phase.get() == Phase::Pending {
+        if target.is_in_hub() {
+            return Err(in_hub(target));
+        }
         if !target.family.is(family) {
             return Err(other_family(target, target.family, family, "starts with"));
         }
@@ -257,6 +274,8 @@ fn offer<T: 'static>(
         let nobodys: Box<dyn Any> = Box::new(unsafe { ManuallyDrop::take(value) });
         thread.discarded.set(Some(nobodys));
         target.raise_alert(alert::LITTER);
+    } else if target.is_in_hub() {
+        return Err(in_hub(target));
     } else {
         return Err(other_family(target, expects, family, "waits for"));
     }
@@ -300,7 +319,7 @@ pub(crate) unsafe fn first_value<T: 'static>(me: &Control) -> T {
 }
 
 /// Gives a pending greenlet a stack; it is started when this returns.
-fn bind(thread: &Thread, target: &Control) -> Result<(), Refusal> {
+pub(crate) fn bind(thread: &Thread, target: &Control) -> Result<(), Refusal> {
     let Some(body) = target.body.take() else {
         return Err(no_body(target));
     };
@@ -460,6 +479,19 @@ fn unwinding(target: &Control) -> Refusal {
         "{target} is in a destructor that runs while it unwinds; what was thrown waits until that has ended"
     );
     Refusal::new(RefusalKind::Unwinding, message)
+}
+
+fn in_hub(target: &Control) -> Refusal {
+    let message = match target.wait.get() {
+        Wait::Ready => {
+            format!("{target} waits in the hub for its turn; nobody else may switch to it")
+        }
+        _ => format!(
+            "{target} is parked in the hub ({}); nobody else may switch to it",
+            target.purpose.get()
+        ),
+    };
+    Refusal::new(RefusalKind::InHub, message)
 }
 
 fn other_family(target: &Control, has: &Family, sent: &Family, how: &str) -> Refusal {

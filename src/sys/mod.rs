@@ -16,6 +16,10 @@
 pub(crate) mod clock;
 #[allow(unsafe_code)]
 pub(crate) mod context;
+#[allow(unsafe_code)]
+pub(crate) mod fd;
+#[allow(unsafe_code)]
+pub(crate) mod fork;
 pub(crate) mod local;
 #[allow(unsafe_code)]
 pub(crate) mod overflow;

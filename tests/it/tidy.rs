@@ -9,18 +9,44 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("src/sys/", &["data", "sys"]),
     ("src/switch/", &["data", "sys", "switch"]),
     ("src/generator.rs", &["data", "sys", "switch"]),
+    ("src/hub/", &["data", "sys", "switch", "hub"]),
+    ("src/spawn/", WAITING),
+    ("src/time.rs", WAITING),
+    ("src/offload/", WAITING),
+    ("src/net/", STD_AGAIN),
+    ("src/io/", STD_AGAIN),
+    ("src/fs/", STD_AGAIN),
+    ("src/os/", STD_AGAIN),
+    ("src/process/", STD_AGAIN),
+    ("src/signal/", STD_AGAIN),
+    ("src/thread/", STD_AGAIN),
+];
+
+/// Floor 3, what programs wait on.
+const WAITING: &[&str] = &["data", "sys", "switch", "hub", "spawn", "time", "offload"];
+
+/// Floor 4, std again.
+const STD_AGAIN: &[&str] = &[
+    "data", "sys", "switch", "hub", "spawn", "time", "offload", "net", "io", "fs", "os", "process",
+    "signal", "thread",
 ];
 
 /// The only files that may name an external crate.
 const EXTERNAL: &[(&str, &[&str])] = &[
     ("corosensei", &["src/sys/context/", "src/sys/stack/"]),
     ("polling", &["src/sys/poller/"]),
+    ("socket2", &["src/sys/fd.rs"]),
+    ("crossbeam_queue", &["src/hub/remote.rs", "src/offload/"]),
 ];
 
 /// The modules that may be unsafe: an `allow` stands on the `mod` line.
 const UNSAFE: &[&str] = &[
+    "src/data/mod.rs: fifo",
     "src/data/mod.rs: slab",
     "src/lib.rs: generator",
+    "src/lib.rs: hub",
+    "src/lib.rs: spawn",
+    "src/spawn/mod.rs: scope",
     "src/switch/mod.rs: body",
     "src/switch/mod.rs: control",
     "src/switch/mod.rs: exit",
@@ -29,6 +55,8 @@ const UNSAFE: &[&str] = &[
     "src/switch/mod.rs: thread",
     "src/switch/mod.rs: transfer",
     "src/sys/mod.rs: context",
+    "src/sys/mod.rs: fd",
+    "src/sys/mod.rs: fork",
     "src/sys/mod.rs: overflow",
     "src/sys/mod.rs: poller",
     "src/sys/mod.rs: stack",

@@ -98,6 +98,12 @@ impl Context {
     /// None needed.
     pub(crate) unsafe fn look_ahead<const NEXT: usize>(_near: *const ()) {}
 
+    /// Nothing to fetch here.
+    ///
+    /// # Safety
+    /// None needed.
+    pub(crate) unsafe fn look_ahead_to(_near: *const Context, _far: *const ()) {}
+
     /// See the contract in [`super`].
     ///
     /// # Safety

@@ -14,8 +14,8 @@
 //! - **Colours**: each top is 64 bytes lower than the last one's, within 1 KiB. Tops at the same offset in
 //!   their pages would share one cache set, which costs more than half of the speed of a switch
 //!   (`asm-notes/stacks.md`); more than 1 KiB would make a parked greenlet touch a second page.
-//! - **The pool** is last in, first out, so the next greenlet finds a warm stack. The first few stacks of
-//!   it keep their memory; what comes on top keeps only its first page.
+//! - **The pool** is last in, first out, so the next greenlet finds a warm stack. The last few stacks that came
+//!   back keep their memory; the others keep only their first page.
 //!
 //! It must never hand out a slot whose guard is not installed, and never unmap: a chunk goes when the
 //! thread that owns it has no greenlet left.
@@ -44,7 +44,7 @@ const LARGEST_CHUNK_BYTES: usize = if cfg!(target_pointer_width = "64") {
 } else {
     64 << 20
 };
-/// So many pooled stacks of a size keep all the memory they touched.
+/// So many pooled stacks of a size, the last ones that came back, keep all the memory they touched.
 const WARM: usize = 64;
 
 /// A stack that somebody may run on. It belongs to the [`Stacks`] it was taken from.
@@ -102,6 +102,7 @@ impl Stacks {
             Some(stack) => stack,
             None => kind.fresh()?,
         };
+        kind.cold = kind.cold.min(kind.pooled.len());
         self.in_use.set(self.in_use.get() + 1);
         Ok(stack)
     }
@@ -115,11 +116,12 @@ impl Stacks {
             .iter_mut()
             .find(|kind| kind.owns(&stack))
             .expect("a stack goes back to where it was taken from");
-        if kind.pooled.len() >= WARM {
-            kind.forget_pages(&stack, page_size());
+        kind.pooled.push(stack);
+        if kind.pooled.len() - kind.cold > WARM {
+            kind.forget_pages(&kind.pooled[kind.cold], page_size());
+            kind.cold += 1;
             self.trimmed.set(self.trimmed.get() + 1);
         }
-        kind.pooled.push(stack);
     }
 
     /// Gives up a stack for ever: something on it may still be referred to.
@@ -161,6 +163,8 @@ struct Kind {
     /// Slots of the last chunk that were handed out at least once.
     begun: usize,
     pooled: Vec<Stack>,
+    /// So many of them, the ones that were put back first, have given back what they had touched.
+    cold: usize,
     leaked: bool,
 }
 
@@ -172,6 +176,7 @@ impl Kind {
             chunks: Vec::new(),
             begun: 0,
             pooled: Vec::new(),
+            cold: 0,
             leaked: false,
         }
     }
@@ -468,8 +473,8 @@ mod tests {
         all.into_iter().for_each(|stack| stacks.put(stack));
         // SAFETY: pooled stacks stay mapped.
         unsafe {
-            assert_eq!(deep[0].read(), 7, "a warm stack keeps its memory");
-            assert_eq!(deep[WARM].read(), 0, "a cold one does not");
+            assert_eq!(deep[WARM].read(), 7, "a warm stack keeps its memory");
+            assert_eq!(deep[0].read(), 0, "the one that came back first does not");
         }
         assert_eq!(stacks.stats().trimmed, 1);
     }

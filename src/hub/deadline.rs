@@ -1,0 +1,187 @@
+//! Deadlines: of one wait, and of everything that a greenlet does in a stretch of code.
+//!
+//! Both are an [`Alarm`]: a timer that lies in the frame that set it, and is taken back when that frame is
+//! left (law 5). One for a wait wakes; one for a stretch raises [`Expired`] where its greenlet waits, which
+//! unwinds to the stretch that it names and no further.
+//!
+//! ```text
+//!   within(1 s) ── within(5 s) ── read()        the alarm of the outer one goes off in `read`:
+//!      ▲                ║           ║           Expired(outer) passes the inner one, destructors run,
+//!      ╚════════════════╩═══════════╝           and the outer one returns its error
+//! ```
+//!
+//! Stretches nest, and which one has expired is told by identity, never by time. What goes off while nothing
+//! may be raised (law 10) stays due, and is raised at the next wait after that, the outermost first.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+
+use super::Hub;
+use crate::data::timers::TimerKey;
+use crate::switch::control::{Control, ControlRef, Payload, alert};
+use crate::switch::exit;
+use crate::sys::clock::Moment;
+
+/// A timer in the frame that set it.
+pub(crate) struct Alarm {
+    whose: ControlRef,
+    fired: Cell<bool>,
+    /// What it cuts short, if it is more than one wait.
+    stretch: *const Stretch,
+}
+
+/// Code that runs under a deadline.
+struct Stretch {
+    id: u64,
+    alarm: Alarm,
+    outer: *const Stretch,
+    raised: Cell<bool>,
+}
+
+/// Unwinds to the stretch with this id.
+pub(crate) struct Expired(u64);
+
+impl Alarm {
+    fn of(whose: ControlRef, stretch: *const Stretch) -> Alarm {
+        Alarm {
+            whose,
+            fired: Cell::new(false),
+            stretch,
+        }
+    }
+
+    /// It goes off: called by the hub, which has taken its timer out.
+    pub(super) fn fire(&self, hub: &Hub) {
+        self.fired.set(true);
+        if self.stretch.is_null() {
+            return hub.wake(self.whose);
+        }
+        // SAFETY: the frame that set the alarm waits or runs, so its greenlet is not dead.
+        raise_due(hub, unsafe { self.whose.as_ref() });
+    }
+}
+
+/// Sets an alarm while `f` runs.
+fn with_alarm<R>(hub: &Hub, alarm: &Alarm, at: Moment, f: impl FnOnce() -> R) -> R {
+    let key = hub.set_timer(at, NonNull::from(alarm));
+    let _cancel = Cancel { hub, alarm, key };
+    f()
+}
+
+/// Takes the timer back on every way out.
+struct Cancel<'a> {
+    hub: &'a Hub,
+    alarm: &'a Alarm,
+    key: TimerKey,
+}
+
+impl Drop for Cancel<'_> {
+    fn drop(&mut self) {
+        if !self.alarm.fired.get() {
+            self.hub.cancel_timer(self.key);
+        }
+    }
+}
+
+impl Hub {
+    /// Parks until somebody wakes this greenlet, or `deadline` has passed; true if it has.
+    #[inline]
+    pub(crate) fn park_until(
+        &self,
+        purpose: &'static &'static str,
+        deadline: Option<Moment>,
+    ) -> bool {
+        let Some(at) = deadline.filter(|at| *at != Moment::NEVER) else {
+            self.park(purpose);
+            return false;
+        };
+        let alarm = Alarm::of(self.current(), ptr::null());
+        with_alarm(self, &alarm, at, || self.park(purpose));
+        alarm.fired.get()
+    }
+
+    /// Runs `f` under a deadline. None: the deadline has passed, and `f` was unwound.
+    pub(crate) fn within<R>(&self, at: Moment, f: impl FnOnce() -> R) -> Option<R> {
+        let me = self.thread().current();
+        let mut stretch = Stretch {
+            id: self.next_stretch(),
+            alarm: Alarm::of(NonNull::from(me), ptr::null()),
+            outer: me.deadline.get().cast(),
+            raised: Cell::new(false),
+        };
+        stretch.alarm.stretch = ptr::from_ref(&stretch);
+        let id = stretch.id;
+        let outcome = {
+            let _enter = Enter::into(me, &stretch);
+            with_alarm(self, &stretch.alarm, at, || {
+                catch_unwind(AssertUnwindSafe(f))
+            })
+        };
+        match outcome {
+            Ok(value) => Some(value),
+            Err(payload) if payload.downcast_ref::<Expired>().is_some_and(|e| e.0 == id) => None,
+            Err(payload) => exit::raise(payload),
+        }
+    }
+}
+
+/// Makes a stretch the innermost one of its greenlet, until it is left.
+struct Enter<'a> {
+    me: &'a Control,
+    stretch: &'a Stretch,
+}
+
+impl<'a> Enter<'a> {
+    fn into(me: &'a Control, stretch: &'a Stretch) -> Enter<'a> {
+        me.deadline.set(ptr::from_ref(stretch).cast());
+        Enter { me, stretch }
+    }
+}
+
+impl Drop for Enter<'_> {
+    fn drop(&mut self) {
+        self.me.deadline.set(self.stretch.outer.cast());
+    }
+}
+
+/// The outermost stretch of `control` that has expired and has not been told.
+fn outermost_due(control: &Control) -> Option<&Stretch> {
+    let mut due = None;
+    let mut next = control.deadline.get().cast::<Stretch>();
+    // SAFETY: a stretch is in this list for as long as its frame is there (`Enter`).
+    while let Some(stretch) = unsafe { next.as_ref() } {
+        if stretch.alarm.fired.get() && !stretch.raised.get() {
+            due = Some(stretch);
+        }
+        next = stretch.outer;
+    }
+    due
+}
+
+/// What is due in `control`, to be raised there now.
+pub(super) fn take_due(control: &Control) -> Option<Payload> {
+    control.take_alert(alert::OVERDUE);
+    let stretch = outermost_due(control)?;
+    stretch.raised.set(true);
+    Some(Box::new(Expired(stretch.id)))
+}
+
+/// Raises what is due in `control`, which does not run, or leaves it due. What is to be raised there already
+/// comes first, unless it is the end of a stretch within this one.
+pub(super) fn raise_due(hub: &Hub, control: &Control) {
+    if !hub.can_interrupt(control) {
+        return hub.leave_for_later(control, alert::OVERDUE);
+    }
+    match control.raise.take() {
+        Some(first) if !first.is::<Expired>() => {
+            control.raise.set(Some(first));
+            hub.leave_for_later(control, alert::OVERDUE);
+        }
+        inner => {
+            if let Some(payload) = take_due(control).or(inner) {
+                hub.raise_at(control, payload);
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Raising something in a greenlet that waits: kills and deadlines.
+//!
+//! | where it waits | what happens |
+//! |---|---|
+//! | parked, or ready | raised there, at its turn |
+//! | in `switch`, `next`, `send` | raised there, at its turn; a switch to it is refused until then |
+//! | in `yield_` | raised at its first wait after it was asked again |
+//! | in a destructor while unwinding, or shielded | raised at its first wait after that |
+//! | it has not started | a kill drops its closure |
+//!
+//! `thread::panicking()` does not tell who unwinds. Where somebody else might, what is to be raised is left
+//! for later as well, and raised as soon as nobody does (law 10).
+
+use super::{Hub, deadline};
+use crate::switch::control::{Control, Family, Payload, Phase, Wait, alert};
+use crate::switch::exit::{self, GreenletExit};
+use crate::switch::thread::say;
+use std::thread::panicking;
+
+/// What has become of a kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kill {
+    /// It is dead.
+    Dead,
+    /// It has been told, or will be.
+    Told,
+    /// It runs, and is the one who asks.
+    Myself,
+    /// Nothing can be unwound in this program.
+    Impossible,
+}
+
+impl Hub {
+    /// Tells a greenlet that the hub runs to end. It ends at its turn.
+    pub(crate) fn kill(&self, control: &Control) -> Kill {
+        match control.phase.get() {
+            Phase::Dead => return Kill::Dead,
+            Phase::Pending => {
+                exit::bury_pending(self.thread(), control);
+                return Kill::Dead;
+            }
+            Phase::Started => {}
+        }
+        if cfg!(panic = "abort") {
+            say(format_args!(
+                "{control} cannot be killed: this program is built with panic = \"abort\", so nothing can be unwound"
+            ));
+            return Kill::Impossible;
+        }
+        if self.thread().current().is(control) {
+            return Kill::Myself;
+        }
+        if self.can_interrupt(control) {
+            self.raise_at(control, Box::new(GreenletExit));
+        } else {
+            exit::defer(control, Box::new(GreenletExit));
+            self.late.set(true);
+        }
+        Kill::Told
+    }
+
+    /// Whether something may be raised in `control`, which waits.
+    pub(super) fn can_interrupt(&self, control: &Control) -> bool {
+        control.wait.get() != Wait::Yield && control.can_be_raised_in()
+    }
+
+    /// Raises `payload` in `control`, which waits somewhere, at its turn. An exit comes before all else.
+    pub(super) fn raise_at(&self, control: &Control, payload: Payload) {
+        let payload = match control.raise.take() {
+            Some(first) if first.is::<GreenletExit>() => first,
+            _ => payload,
+        };
+        control.raise.set(Some(payload));
+        control.raise_alert(alert::RAISE);
+        if control.wait.get() != Wait::Ready {
+            // Whatever it waited for will not come any more: nobody may bring it.
+            control.expects.set(Family::TURN);
+            self.enqueue(control);
+        }
+    }
+
+    /// Remembers that something is due in `control`.
+    pub(super) fn leave_for_later(&self, control: &Control, bit: u8) {
+        control.raise_alert(bit);
+        self.late.set(true);
+    }
+
+    /// Raises what was left for later, where that can be done by now.
+    pub(super) fn raise_late(&self) {
+        if !self.late.get() || panicking() {
+            return;
+        }
+        self.late.set(false);
+        let thread = self.thread();
+        for control in thread.all().chain([&thread.main]) {
+            let due = control.alert.get() & (alert::OVERDUE | alert::DEFERRED);
+            if due == 0 || !control.is_in_hub() {
+                continue;
+            }
+            if !self.can_interrupt(control) {
+                self.late.set(true);
+            } else if let Some(payload) = exit::take_deferred(control) {
+                self.raise_at(control, payload);
+            } else {
+                deadline::raise_due(self, control);
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Floor 2, the hub: who runs next, who waits for what.
+//!
+//! There is one for each OS thread, made at its first use there, and **there is no hub greenlet**: whoever
+//! parks looks for the next one that is ready and switches straight to it. If none is ready it polls, right
+//! there, on its own stack; if what becomes ready is itself, it just returns. On a thread's native stack the
+//! same code runs, so a plain `fn main()` may spawn and block.
+//!
+//! ```text
+//!   park ──▶ ready queue ──▶ next ─── somebody else ──▶ one switch
+//!              ▲  empty │      └────── myself ────────▶ return
+//!              │        ▼
+//!              └── poll: the door, timers, events
+//! ```
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`park`] | parking, waking, the loop (law 2) |
+//! | [`interrupt`] | raising something in a greenlet that waits: kills, deadlines |
+//! | [`deadline`] | alarms, stretches of code under a deadline |
+//! | [`wait`] | wait lists |
+//! | [`io`] | sources: what can be read or written, and who waits for it (law 3) |
+//! | [`door`], [`remote`] | the way in for other threads |
+//! | [`launch`] | greenlets that the hub runs |
+//! | [`report`] | what is said when everybody waits for ever |
+//!
+//! No borrow is held across a switch, a callback or a destructor (law 6). Nothing here is `Send` but what
+//! comes in through the door (law 7).
+
+use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
+
+use crate::data::fifo::Fifo;
+use crate::data::timers::{TimerKey, Timers};
+use crate::switch::control::{ControlRef, Phase, Wait};
+use crate::switch::exit;
+use crate::switch::thread::{Thread, Upstairs};
+use crate::sys::clock::Moment;
+use crate::sys::fork;
+
+pub(crate) mod deadline;
+pub(crate) mod door;
+pub(crate) mod interrupt;
+pub(crate) mod io;
+pub(crate) mod launch;
+pub(crate) mod park;
+pub(crate) mod remote;
+mod report;
+pub(crate) mod wait;
+
+use deadline::Alarm;
+
+/// The hub of one OS thread.
+pub(crate) struct Hub {
+    thread: NonNull<Thread>,
+    ready: Fifo<ControlRef>,
+    pace: park::Pace,
+    timers: RefCell<Timers<NonNull<Alarm>>>,
+    io: io::Table,
+    remote: remote::Desk,
+    /// Somebody has something coming that could not be raised when it came.
+    late: Cell<bool>,
+    /// The thread ends: nobody is scheduled any more.
+    closed: Cell<bool>,
+    stretches: Cell<u64>,
+    forks: Cell<u32>,
+}
+
+impl Hub {
+    /// The hub of the thread that runs this.
+    ///
+    /// # Panics
+    /// If the thread-locals of this thread have been destroyed.
+    #[inline(always)]
+    pub(crate) fn here() -> &'static Hub {
+        let hub = match Thread::here().upstairs() {
+            // SAFETY: nobody but `begin` moves in upstairs, and what moved in is a hub. It lives as long as
+            // the thread; what is reached from here does not outlive the call that asked.
+            Some(hub) => unsafe { &*std::ptr::from_ref(hub).cast::<Hub>() },
+            None => Hub::begin(),
+        };
+        if hub.forks.get() != fork::count() {
+            hub.begin_again();
+        }
+        hub
+    }
+
+    /// The hub of the thread that runs this, if it has one and is not at its end.
+    pub(crate) fn here_if_open() -> Option<&'static Hub> {
+        Thread::here_if_any()?.upstairs()?;
+        let hub = Hub::here();
+        (!hub.closed.get()).then_some(hub)
+    }
+
+    #[cold]
+    fn begin() -> &'static Hub {
+        fork::watch();
+        let thread = Thread::here();
+        thread.move_in(Box::new(Hub {
+            thread: NonNull::from(thread),
+            ready: Fifo::new(),
+            pace: park::Pace::default(),
+            timers: RefCell::new(Timers::new()),
+            io: io::Table::default(),
+            remote: remote::Desk::default(),
+            late: Cell::new(false),
+            closed: Cell::new(false),
+            stretches: Cell::new(0),
+            forks: Cell::new(fork::count()),
+        }));
+        Hub::here()
+    }
+
+    /// In the child of a fork: everything that waited in the hub stays behind with the parent, as other
+    /// threads do. The poller is a new one.
+    #[cold]
+    fn begin_again(&self) {
+        self.forks.set(fork::count());
+        while self.ready.pop().is_some() {}
+        *self.timers.borrow_mut() = Timers::new();
+        self.io.begin_again();
+        self.remote.begin_again();
+        let me = self.thread().current();
+        for control in self.thread().all() {
+            if control.is_in_hub() && !control.is(me) {
+                exit::leave_behind(self.thread(), control);
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn thread(&self) -> &'static Thread {
+        // SAFETY: the thread owns this hub.
+        unsafe { self.thread.as_ref() }
+    }
+
+    /// The greenlet that runs now.
+    #[inline(always)]
+    pub(crate) fn current(&self) -> ControlRef {
+        NonNull::from(self.thread().current())
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    fn set_timer(&self, at: Moment, alarm: NonNull<Alarm>) -> TimerKey {
+        self.timers.borrow_mut().insert(at.nanos(), alarm)
+    }
+
+    fn cancel_timer(&self, key: TimerKey) {
+        self.timers.borrow_mut().remove(key);
+    }
+
+    fn next_stretch(&self) -> u64 {
+        self.stretches.set(self.stretches.get() + 1);
+        self.stretches.get()
+    }
+
+    /// Timers that are set, and descriptors that are registered, for leak checks.
+    pub(crate) fn census(&self) -> (usize, usize) {
+        (self.timers.borrow().len(), self.io.registered())
+    }
+}
+
+impl Upstairs for Hub {
+    /// What is ready will not run any more; it is ended with everything else that is suspended.
+    fn close(&self) {
+        self.closed.set(true);
+        self.remote.close();
+        while let Some(control) = self.ready.pop() {
+            // SAFETY: what is in the queue is kept: by the hub, or by whoever may take it out.
+            let held = unsafe { control.as_ref() };
+            held.wait.set(Wait::Parked);
+            if held.phase.get() == Phase::Pending {
+                exit::bury_pending(self.thread(), held);
+            }
+            if held.is_dead() {
+                exit::release(control);
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Parking, waking, and the loop that whoever parks runs.
+//!
+//! ```text
+//!            ┌────────────── wake ──────────────┐
+//!            │                                  ▼
+//!   runs ──park──▶ Parked                     Ready ──its turn──▶ runs
+//!     └──────────────── yield_now ──────────────▲
+//! ```
+//!
+//! The order is first in, first out. I/O and timers are looked at when nobody is ready, and at least every
+//! [`TURNS`] turns; where turns are long, so much more often that it comes to about [`PATIENCE`]. So nobody
+//! starves, and a crowd of short turns pays next to nothing for it.
+//!
+//! A wake is a hint (law 4): whoever waits looks again at what it waits for.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::Hub;
+use crate::switch::control::{Control, ControlRef, Family, Phase, Wait, alert};
+use crate::switch::{exit, transfer};
+use crate::sys::clock::Moment;
+use crate::sys::context::Context;
+use std::thread::panicking;
+
+/// The most turns between two looks at I/O and timers.
+const TURNS: u32 = 61;
+/// How long ready greenlets may keep I/O and timers waiting, about.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// How many turns there are between two looks at I/O and timers.
+pub(super) struct Pace {
+    left: Cell<u32>,
+    stride: Cell<u32>,
+    looked: Cell<Moment>,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            left: Cell::new(TURNS),
+            stride: Cell::new(TURNS),
+            looked: Cell::new(Moment::from_nanos(0)),
+        }
+    }
+}
+
+impl Pace {
+    /// A turn more; true if it is time to look.
+    #[inline(always)]
+    fn step(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.wrapping_sub(1));
+        left == 0
+    }
+
+    /// After a look in the middle of work: the next stride is as long as [`PATIENCE`] lets it be.
+    fn looked_in_between(&self, now: Moment) {
+        let took = self.looked.get().until(now);
+        let stride = self.stride.get();
+        self.stride.set(if took > PATIENCE {
+            let fits = PATIENCE.as_nanos() * u128::from(stride) / took.as_nanos();
+            (fits as u32).max(1)
+        } else {
+            (2 * stride).min(TURNS)
+        });
+        self.rested(now);
+    }
+
+    /// After a rest, when there was no work.
+    fn rested(&self, now: Moment) {
+        self.left.set(self.stride.get());
+        self.looked.set(now);
+    }
+}
+
+impl Hub {
+    /// Waits until somebody [wakes](Self::wake) this greenlet, or for no reason at all.
+    ///
+    /// What was thrown at it meanwhile, by a kill or a deadline, is raised here.
+    #[inline]
+    pub(crate) fn park(&self, purpose: &'static &'static str) {
+        let me = self.thread().current();
+        self.before_waiting(me, purpose);
+        me.purpose.set(purpose);
+        me.wait.set(Wait::Parked);
+        self.run_others(me);
+    }
+
+    /// Lets everybody who is ready go first.
+    #[inline]
+    pub(crate) fn yield_now(&self) {
+        let me = self.thread().current();
+        self.before_waiting(me, &"yields");
+        me.wait.set(Wait::Ready);
+        self.ready.push(me.into());
+        self.run_others(me);
+    }
+
+    /// Makes a greenlet ready that is parked; others are left alone.
+    #[inline]
+    pub(crate) fn wake(&self, control: ControlRef) {
+        // SAFETY: whoever may wake a greenlet was told of it by that greenlet, which takes that back before
+        // it ends (law 5), or holds a count.
+        let control = unsafe { control.as_ref() };
+        if control.wait.get() == Wait::Parked {
+            control.wait.set(Wait::Ready);
+            self.ready.push(control.into());
+        }
+    }
+
+    /// Puts a new greenlet, of which the hub holds a count, in the queue.
+    #[inline]
+    pub(super) fn enqueue(&self, control: &Control) {
+        control.wait.set(Wait::Ready);
+        self.ready.push(control.into());
+    }
+
+    /// The rare things: something is due before it waits, or it cannot wait here.
+    #[inline(always)]
+    fn before_waiting(&self, me: &Control, purpose: &str) {
+        if me.alert.get() != 0 || self.closed.get() {
+            self.due_before_waiting(me, purpose);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn due_before_waiting(&self, me: &Control, purpose: &str) {
+        if self.closed.get() {
+            self.nowhere_to_wait(me, purpose);
+        }
+        if let Some(payload) = self.take_due(me) {
+            exit::raise(payload);
+        }
+    }
+
+    /// The thread is at its end. A destructor that wants to wait there is given up with its greenlet.
+    fn nowhere_to_wait(&self, me: &Control, purpose: &str) {
+        if panicking() && !me.is_main() {
+            let main = &self.thread().main;
+            loop {
+                transfer::hop(self.thread(), me, main.into(), false);
+            }
+        }
+        panic!(
+            "{me} cannot wait ({purpose}): its thread is ending; wait before its thread-locals are destroyed"
+        );
+    }
+
+    /// Runs others until it is the turn of `me`, and raises there what has come for it.
+    #[inline(always)]
+    fn run_others(&self, me: &Control) {
+        let thread = self.thread();
+        me.expects.set(Family::TURN);
+        me.unwinding.set(panicking());
+        let next = self.next();
+        if !next.is(me) {
+            self.look_ahead();
+            transfer::give_way(thread, me, next);
+        }
+        me.unwinding.set(false);
+        if me.alert.get() != 0 || me.wait.get() != Wait::Switch {
+            self.back_with_something(me);
+        }
+    }
+
+    /// Something has come for `me`, or its wait was cut short by a throw or a kill, not by its turn.
+    #[cold]
+    #[inline(never)]
+    fn back_with_something(&self, me: &Control) {
+        if me.wait.replace(Wait::Switch) == Wait::Ready {
+            self.ready.remove(me.into());
+        }
+        if let Some(payload) = transfer::on_arrival(self.thread(), me) {
+            exit::raise(payload);
+        }
+    }
+
+    /// Whose turn it is. Polls until there is somebody.
+    #[inline(always)]
+    pub(super) fn next(&self) -> &'static Control {
+        loop {
+            if self.pace.step() {
+                self.look();
+            }
+            match self.ready.pop() {
+                // SAFETY: what is in the queue is kept: by the hub, or by whoever may take it out.
+                Some(control) if self.admit(unsafe { control.as_ref() }) => {
+                    // SAFETY: as above; it is not dead, and stays until it has run.
+                    return unsafe { &*control.as_ptr() };
+                }
+                Some(_) => {}
+                None => self.rest(),
+            }
+        }
+    }
+
+    /// Whether it can run: it is suspended, or can be started.
+    #[inline(always)]
+    fn admit(&self, control: &Control) -> bool {
+        if control.phase.get() == Phase::Started {
+            control.wait.set(Wait::Switch);
+            return true;
+        }
+        self.start(control)
+    }
+
+    /// In a crowd each switch misses the cache twice. Here it is known who comes next.
+    #[inline(always)]
+    fn look_ahead(&self) {
+        if self.thread().is_crowded()
+            && let Some(near) = self.ready.peek(0)
+            && let Some(far) = self.ready.peek(1)
+        {
+            // SAFETY: control blocks of this thread, which live while they are in the queue.
+            unsafe {
+                Context::look_ahead_to(near.as_ptr().cast(), far.as_ptr().cast_const().cast())
+            };
+        }
+    }
+
+    /// A look at I/O and timers while there is work.
+    #[cold]
+    #[inline(never)]
+    fn look(&self) {
+        let now = Moment::now();
+        self.pace.looked_in_between(now);
+        self.come_in();
+        self.ring_alarms(now);
+        self.io.poll(self, Some(Duration::ZERO));
+        self.raise_late();
+    }
+
+    /// Nobody is ready: waits for what happens next.
+    #[cold]
+    #[inline(never)]
+    fn rest(&self) {
+        self.raise_late();
+        self.come_in();
+        let now = Moment::now();
+        self.ring_alarms(now);
+        if self.ready.is_empty() {
+            self.sleep_until_something_happens(now);
+        }
+        let now = Moment::now();
+        self.pace.rested(now);
+        self.come_in();
+        self.ring_alarms(now);
+    }
+
+    fn sleep_until_something_happens(&self, now: Moment) {
+        let next = self.timers.borrow().next().map(Moment::from_nanos);
+        if next.is_none() && !self.io.is_awaited() && !self.remote.is_awaited() {
+            return self.everybody_waits();
+        }
+        let timeout = next.map(|next| now.until(next));
+        if !self.io.has_poller() {
+            // Nothing but timers can wake anybody here.
+            return std::thread::sleep(timeout.unwrap_or_default());
+        }
+        if self.remote.fall_asleep() {
+            self.io.poll(self, timeout);
+        }
+        self.remote.wake_up();
+    }
+
+    /// Wakes those that other threads have called.
+    fn come_in(&self) {
+        while let Some(control) = self.remote.answer() {
+            self.wake(control);
+        }
+    }
+
+    /// Lets every alarm go off whose time has come.
+    fn ring_alarms(&self, now: Moment) {
+        loop {
+            let due = self.timers.borrow_mut().expire(now.nanos());
+            let Some(alarm) = due else { return };
+            // SAFETY: an alarm lies in a frame that takes its timer back before it goes (`Cancel`).
+            unsafe { alarm.as_ref() }.fire(self);
+        }
+    }
+
+    /// What is due in `me`, before it waits.
+    fn take_due(&self, me: &Control) -> Option<crate::switch::control::Payload> {
+        if panicking() || me.shielded.get() {
+            return None;
+        }
+        if let Some(payload) = exit::take_deferred(me) {
+            return Some(payload);
+        }
+        (me.alert.get() & alert::OVERDUE != 0)
+            .then(|| super::deadline::take_due(me))
+            .flatten()
+    }
+}

@@ -1,0 +1,58 @@
+//! What is said when everybody waits and nothing can wake anybody (law 12).
+
+use std::fmt::Write;
+
+use super::Hub;
+use crate::switch::control::Control;
+use crate::switch::thread::say;
+
+/// So many greenlets are named; of the others only the number is told.
+const NAMED: usize = 50;
+
+impl Hub {
+    /// Nobody is ready, no timer is set, no descriptor is waited for, no other thread holds a way in: raises
+    /// that in the main greenlet, whatever it waits for.
+    #[cold]
+    pub(super) fn everybody_waits(&self) {
+        let report = self.who_waits();
+        say(format_args!("{report}"));
+        let main = &self.thread().main;
+        if !self.can_interrupt(main) {
+            say(format_args!(
+                "nothing can be raised in {main}, which waits in a destructor, or in the end of a scope; aborting"
+            ));
+            std::process::abort();
+        }
+        self.raise_at(main, Box::new(report));
+    }
+
+    fn who_waits(&self) -> String {
+        let thread = self.thread();
+        let mut report = String::from(
+            "deadlock: every greenlet of this thread waits, and nothing can wake one of them",
+        );
+        line(&mut report, &thread.main);
+        let mut others = thread.all();
+        others
+            .by_ref()
+            .take(NAMED)
+            .for_each(|control| line(&mut report, control));
+        let unnamed = others.count();
+        if unnamed > 0 {
+            let _ = write!(report, "\n  and {unnamed} others");
+        }
+        report
+    }
+}
+
+fn line(report: &mut String, control: &Control) {
+    let does = if control.is_in_hub() {
+        *control.purpose.get()
+    } else {
+        "waits for somebody to switch to it"
+    };
+    let _ = write!(report, "\n  {control} {does}");
+    if !control.is_main() {
+        let _ = write!(report, " (spawned at {})", control.site);
+    }
+}

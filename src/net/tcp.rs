@@ -1,0 +1,446 @@
+//! TCP: a stream and a listener.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use super::{Shutdown, SocketAddr, ToSocketAddrs, checked, each_address};
+use crate::hub::io::{Direction, Source, descriptor};
+use crate::sys::fd::{self, SockAddr, Type};
+
+/// A TCP connection: `std::net::TcpStream`.
+///
+/// # Parks
+/// Reading, writing and connecting, where the descriptor would block.
+///
+/// # Cancellation
+/// A read or write that is killed or timed out has done nothing; `write_all`, `read_exact` and the like may
+/// have done a part of their work.
+///
+/// # Examples
+/// ```
+/// use greenlet::net::{TcpListener, TcpStream};
+/// use std::io::{Read, Write};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// let server = greenlet::spawn(move || {
+///     let (mut stream, _) = listener.accept()?;
+///     let mut text = String::new();
+///     stream.read_to_string(&mut text)?;
+///     std::io::Result::Ok(text)
+/// });
+/// TcpStream::connect(address)?.write_all(b"hello")?;
+/// assert_eq!(server.join().unwrap()?, "hello");
+/// # std::io::Result::Ok(())
+/// ```
+pub struct TcpStream {
+    source: Source<net::TcpStream>,
+    read_timeout: Cell<Option<Duration>>,
+    write_timeout: Cell<Option<Duration>>,
+}
+
+impl TcpStream {
+    /// Connects to the first of the addresses that takes the connection.
+    ///
+    /// # Parks
+    /// Until the connection is made or refused; and while a name is looked up.
+    ///
+    /// # Errors
+    /// What the last address answered.
+    pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
+        each_address(addr, |address| connect(address, None))
+    }
+
+    /// Connects to one address, within `timeout`.
+    ///
+    /// # Parks
+    /// Until the connection is made or refused, or the time is over.
+    ///
+    /// # Errors
+    /// `TimedOut`; `InvalidInput` for a timeout of no time.
+    pub fn connect_timeout(addr: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+        connect(*addr, checked(Some(timeout))?)
+    }
+
+    fn of(stream: net::TcpStream) -> TcpStream {
+        TcpStream {
+            source: Source::new(stream),
+            read_timeout: Cell::new(None),
+            write_timeout: Cell::new(None),
+        }
+    }
+
+    /// The address of the other side.
+    ///
+    /// # Errors
+    /// `NotConnected` if there is none.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.source.thing().peer_addr()
+    }
+
+    /// The address of this side.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.source.thing().local_addr()
+    }
+
+    /// Shuts down one direction or both. Greenlets that wait for them go on.
+    ///
+    /// # Errors
+    /// `NotConnected` if there is no connection.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.source.thing().shutdown(how)
+    }
+
+    /// A second handle to the same connection. Timeouts are each handle's own.
+    ///
+    /// # Errors
+    /// What the system says when there are no descriptors left.
+    pub fn try_clone(&self) -> io::Result<TcpStream> {
+        let clone = TcpStream::of(self.source.exposed().try_clone()?);
+        clone.source.exposed();
+        clone.source.set_nonblocking(self.source.is_nonblocking());
+        clone.read_timeout.set(self.read_timeout.get());
+        clone.write_timeout.set(self.write_timeout.get());
+        Ok(clone)
+    }
+
+    /// Closes the connection for everybody who uses this handle: who waits gets an error, and so does every
+    /// call from now on. std has nothing like it.
+    pub fn close(&self) {
+        let _ = self.source.thing().shutdown(Shutdown::Both);
+        self.source.close();
+    }
+
+    /// How long a read may wait; none: for ever. A read that has waited so long fails with `WouldBlock`.
+    ///
+    /// # Errors
+    /// `InvalidInput` for no time at all.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.read_timeout.set(checked(timeout)?);
+        Ok(())
+    }
+
+    /// How long a write may wait; none: for ever.
+    ///
+    /// # Errors
+    /// `InvalidInput` for no time at all.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.write_timeout.set(checked(timeout)?);
+        Ok(())
+    }
+
+    /// How long a read may wait.
+    ///
+    /// # Errors
+    /// None.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.read_timeout.get())
+    }
+
+    /// How long a write may wait.
+    ///
+    /// # Errors
+    /// None.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(self.write_timeout.get())
+    }
+
+    /// Reads without taking what it reads.
+    ///
+    /// # Parks
+    /// Until there is something.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.source
+            .retry(Direction::Read, self.read_timeout.get(), |stream| {
+                stream.peek(buf)
+            })
+    }
+
+    /// Whether small writes are sent at once.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.source.thing().set_nodelay(nodelay)
+    }
+
+    /// Whether small writes are sent at once.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.source.thing().nodelay()
+    }
+
+    /// How long what was written is still sent after closing: seconds, if at all.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        fd::set_linger(self.source.thing(), linger)
+    }
+
+    /// How long what was written is still sent after closing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        fd::linger(self.source.thing())
+    }
+
+    /// How many hops a packet may take.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.source.thing().set_ttl(ttl)
+    }
+
+    /// How many hops a packet may take.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.source.thing().ttl()
+    }
+
+    /// The error that the socket keeps, which is cleared.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.source.thing().take_error()
+    }
+
+    /// Whether calls return `WouldBlock` instead of waiting.
+    ///
+    /// # Errors
+    /// None.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.source.set_nonblocking(nonblocking);
+        Ok(())
+    }
+}
+
+fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
+    let (socket, pending) = fd::connect(&SockAddr::from(address), Type::STREAM)?;
+    let stream = TcpStream::of(net::TcpStream::from(socket));
+    if pending {
+        let made = stream
+            .source
+            .wait_until_ready(Direction::Write, timeout)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => {
+                    io::Error::new(io::ErrorKind::TimedOut, "connection timed out")
+                }
+                _ => error,
+            });
+        made?;
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+    }
+    Ok(stream)
+}
+
+impl Read for &TcpStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let timeout = self.read_timeout.get();
+        self.source
+            .retry_stream_read(timeout, buf.len(), |mut stream| stream.read(buf))
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let room = bufs.iter().map(|buf| buf.len()).sum();
+        let timeout = self.read_timeout.get();
+        self.source
+            .retry_stream_read(timeout, room, |mut stream| stream.read_vectored(bufs))
+    }
+}
+
+impl Write for &TcpStream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.source
+            .retry(Direction::Write, self.write_timeout.get(), |mut stream| {
+                stream.write(buf)
+            })
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.source
+            .retry(Direction::Write, self.write_timeout.get(), |mut stream| {
+                stream.write_vectored(bufs)
+            })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for TcpStream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(bufs)
+    }
+}
+
+impl Write for TcpStream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&*self).write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A TCP socket that listens: `std::net::TcpListener`.
+///
+/// # Parks
+/// `accept` and `incoming`, until there is a connection. Several greenlets may accept: each connection wakes
+/// one of them.
+///
+/// # Cancellation
+/// A killed `accept` has taken no connection.
+pub struct TcpListener {
+    source: Source<net::TcpListener>,
+}
+
+impl TcpListener {
+    /// Listens on the first of the addresses that can be had.
+    ///
+    /// # Parks
+    /// While a name is looked up.
+    ///
+    /// # Errors
+    /// What the last address answered.
+    pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
+        each_address(addr, |address| {
+            net::TcpListener::bind(address).map(TcpListener::from)
+        })
+    }
+
+    fn of(listener: net::TcpListener) -> TcpListener {
+        TcpListener {
+            source: Source::new(listener),
+        }
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.source.thing().local_addr()
+    }
+
+    /// A second handle to the same socket.
+    ///
+    /// # Errors
+    /// What the system says when there are no descriptors left.
+    pub fn try_clone(&self) -> io::Result<TcpListener> {
+        let clone = TcpListener::of(self.source.exposed().try_clone()?);
+        clone.source.exposed();
+        clone.source.set_nonblocking(self.source.is_nonblocking());
+        Ok(clone)
+    }
+
+    /// The next connection.
+    ///
+    /// # Parks
+    /// Until there is one.
+    ///
+    /// # Errors
+    /// What the system says; without descriptors that is an error at each call, which the caller should
+    /// answer by waiting a little.
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (socket, address) = self.source.retry(Direction::Read, None, |listener| {
+            fd::accept(listener.as_fd())
+        })?;
+        let address = address.as_socket().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, "a connection from no address")
+        })?;
+        Ok((TcpStream::of(net::TcpStream::from(socket)), address))
+    }
+
+    /// All connections, for ever.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self }
+    }
+
+    /// Closes the socket for everybody who uses this handle: who waits gets an error, and so does every call
+    /// from now on. std has nothing like it.
+    pub fn close(&self) {
+        let _ = fd::shutdown(self.source.thing());
+        self.source.close();
+    }
+
+    /// How many hops a packet may take.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.source.thing().set_ttl(ttl)
+    }
+
+    /// How many hops a packet may take.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.source.thing().ttl()
+    }
+
+    /// The error that the socket keeps, which is cleared.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.source.thing().take_error()
+    }
+
+    /// Whether calls return `WouldBlock` instead of waiting.
+    ///
+    /// # Errors
+    /// None.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.source.set_nonblocking(nonblocking);
+        Ok(())
+    }
+}
+
+/// All connections of a listener; see [`TcpListener::incoming`].
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    listener: &'a TcpListener,
+}
+
+impl Iterator for Incoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn next(&mut self) -> Option<io::Result<TcpStream>> {
+        Some(self.listener.accept().map(|(stream, _)| stream))
+    }
+}
+
+impl std::iter::FusedIterator for Incoming<'_> {}
+
+descriptor!(TcpStream, net::TcpStream, TcpStream::of);
+descriptor!(TcpListener, net::TcpListener, TcpListener::of);

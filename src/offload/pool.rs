@@ -1,0 +1,167 @@
+//! The worker threads that all hubs share.
+//!
+//! A worker that finds nothing to do waits; one that has waited for [`IDLE`] ends. Work finds an idle worker,
+//! or gets a new one while there are fewer than the bound, or waits in the queue. The count of idle workers
+//! and the queue change under one lock: at the rate at which work is worth a thread, that costs nothing, and
+//! no wake-up can be lost.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::sys::fork;
+
+/// How long a worker waits for work before it ends.
+const IDLE: Duration = Duration::from_secs(5);
+/// The most workers, unless [`VARIABLE`] says otherwise.
+const WORKERS: usize = 512;
+/// The environment variable that bounds the workers.
+const VARIABLE: &str = "GREENLET_WORKERS";
+
+type Work = Box<dyn FnOnce() + Send>;
+
+struct Pool {
+    state: Mutex<State>,
+    work_came: Condvar,
+    bound: usize,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Work>,
+    workers: usize,
+    idle: usize,
+    /// The fork after which the workers were started: those of before are the parent's.
+    forks: u32,
+}
+
+/// What the pool of worker threads has now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// Worker threads, idle ones included.
+    pub workers: usize,
+    /// Those that wait for work.
+    pub idle: usize,
+    /// Work that waits for a worker.
+    pub queued: usize,
+}
+
+/// What the worker threads of this process do now.
+pub fn pool_stats() -> PoolStats {
+    let state = pool().lock();
+    PoolStats {
+        workers: state.workers,
+        idle: state.idle,
+        queued: state.queue.len(),
+    }
+}
+
+/// Hands work to a worker.
+///
+/// # Errors
+/// If there is no worker and none can be started. The work is dropped.
+pub(super) fn submit(work: Work) -> io::Result<()> {
+    let pool = pool();
+    let mut state = pool.lock();
+    state.queue.push_back(work);
+    if state.idle >= state.queue.len() {
+        pool.work_came.notify_one();
+        return Ok(());
+    }
+    if state.workers == pool.bound {
+        return Ok(());
+    }
+    state.workers += 1;
+    let started = thread::Builder::new()
+        .name("greenlet-worker".into())
+        .spawn(|| pool.serve());
+    let Err(error) = started else { return Ok(()) };
+    state.workers -= 1;
+    if state.workers > 0 {
+        // The others will come to it.
+        return Ok(());
+    }
+    let refused = state.queue.pop_back();
+    drop(state);
+    drop(refused);
+    Err(error)
+}
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.forks != fork::count() {
+            // What was queued is the parent's, and never runs here.
+            std::mem::forget(std::mem::take(&mut *state));
+            state.forks = fork::count();
+        }
+        state
+    }
+
+    /// What a worker does.
+    fn serve(&self) {
+        let mut state = self.lock();
+        loop {
+            if let Some(work) = state.queue.pop_front() {
+                drop(state);
+                work();
+                state = self.lock();
+                continue;
+            }
+            state.idle += 1;
+            let (woken, waited) = self
+                .work_came
+                .wait_timeout(state, IDLE)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.idle -= 1;
+            if waited.timed_out() && state.queue.is_empty() {
+                state.workers -= 1;
+                return;
+            }
+        }
+    }
+}
+
+fn pool() -> &'static Pool {
+    static POOL: OnceLock<Pool> = OnceLock::new();
+    POOL.get_or_init(|| {
+        fork::watch();
+        Pool {
+            state: Mutex::new(State {
+                forks: fork::count(),
+                ..State::default()
+            }),
+            work_came: Condvar::new(),
+            bound: bound(std::env::var(VARIABLE).ok().as_deref()),
+        }
+    })
+}
+
+/// A bound from the environment. One that cannot be used is reported once, and the default stands.
+fn bound(text: Option<&str>) -> usize {
+    let Some(text) = text else { return WORKERS };
+    match text.trim().parse() {
+        Ok(bound) if bound > 0 => bound,
+        _ => {
+            eprintln!("greenlet: {VARIABLE}={text} is ignored: not a number of threads above 0");
+            WORKERS
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_comes_from_the_environment_if_it_makes_sense() {
+        assert_eq!(bound(None), WORKERS);
+        assert_eq!(bound(Some(" 4 ")), 4);
+        assert_eq!(bound(Some("0")), WORKERS);
+        assert_eq!(bound(Some("many")), WORKERS);
+    }
+}

@@ -1,0 +1,360 @@
+//! Green threads: greenlets that the hub runs.
+//!
+//! [`spawn`] takes a closure that need not be `Send`: a greenlet never leaves its OS thread (law 7). It runs
+//! when it is its turn, not before the spawner waits for something. What it leaves is kept for whoever joins.
+//!
+//! ```text
+//!   spawn ──▶ ready ──▶ runs ⇄ parked ──▶ ended ──▶ join() gets Ok(value), or Err(payload)
+//!               └── killed: the closure is dropped ──▶ Err(GreenletExit)
+//! ```
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::rc::Rc;
+use std::thread;
+
+use crate::hub::Hub;
+use crate::hub::interrupt::Kill;
+use crate::hub::launch::failure;
+use crate::hub::wait::WaitList;
+use crate::switch::control::{Control, Payload};
+use crate::switch::exit::{self, GreenletExit};
+use crate::switch::greenlet::{Greenlet, GreenletId};
+use crate::switch::thread::report;
+use crate::sys::stack::Pages;
+
+#[allow(unsafe_code)]
+mod scope;
+
+pub use scope::{Scope, ScopedJoinHandle, scope};
+
+/// Runs `f` in a greenlet of its own, which waits without keeping others from running.
+///
+/// It begins when it is its turn. A handle that is dropped leaves it running. Returning from `main` ends what
+/// still runs, as with threads.
+///
+/// ```
+/// let handle = greenlet::spawn(|| 6 * 7);
+/// assert_eq!(handle.join().unwrap(), 42);
+/// ```
+///
+/// Nothing needs to be `Send`; but everything must be owned. To borrow, use [`scope`].
+///
+/// ```
+/// use std::{cell::Cell, rc::Rc};
+///
+/// let count = Rc::new(Cell::new(0));
+/// let handles = [1, 2, 3].map(|n| {
+///     let count = count.clone();
+///     greenlet::spawn(move || count.set(count.get() + n))
+/// });
+/// handles.map(|handle| handle.join().unwrap());
+/// assert_eq!(count.get(), 6);
+/// ```
+///
+/// # Parks
+/// No.
+///
+/// # Panics
+/// If the thread-locals of this thread have been destroyed.
+#[track_caller]
+#[inline]
+pub fn spawn<R: 'static>(f: impl FnOnce() -> R + 'static) -> JoinHandle<R> {
+    let hub = Hub::here();
+    let pages = hub.thread().default_pages();
+    // SAFETY: `f` borrows nothing.
+    unsafe { launch(hub, None, pages, f) }
+}
+
+/// Lets everybody who is ready go first.
+///
+/// # Parks
+/// Always, and is ready again at once.
+#[inline]
+pub fn yield_now() {
+    Hub::here().yield_now();
+}
+
+/// # Safety
+/// What `f` and `R` borrow lives until the greenlet is dead and the handle is gone.
+#[track_caller]
+#[inline]
+unsafe fn launch<R>(
+    hub: &Hub,
+    name: Option<Box<str>>,
+    pages: Pages,
+    f: impl FnOnce() -> R,
+) -> JoinHandle<R> {
+    let slot = Rc::new(Slot::default());
+    let owed = Owed {
+        slot: Rc::clone(&slot),
+    };
+    let job = Job { f, owed };
+    // SAFETY: caller's promise.
+    let greenlet = unsafe {
+        hub.launch(name, pages, Location::caller(), move |raised| {
+            job.run(raised)
+        })
+    };
+    JoinHandle { greenlet, slot }
+}
+
+/// A closure and where its outcome goes. If it never runs, the closure is dropped before that is told.
+struct Job<F, R> {
+    f: F,
+    owed: Owed<R>,
+}
+
+impl<R, F: FnOnce() -> R> Job<F, R> {
+    /// Runs it; returns how to tell the outcome.
+    fn run(self, raised: Option<Payload>) -> impl FnOnce() {
+        let Job { f, owed } = self;
+        let outcome = catch_unwind(AssertUnwindSafe(move || {
+            if let Some(payload) = raised {
+                exit::raise(payload);
+            }
+            f()
+        }));
+        move || owed.pay(outcome)
+    }
+}
+
+/// What a greenlet leaves, until somebody takes it.
+struct Slot<R> {
+    outcome: Cell<Option<thread::Result<R>>>,
+    ended: Cell<bool>,
+    joiners: WaitList,
+}
+
+impl<R> Default for Slot<R> {
+    fn default() -> Slot<R> {
+        Slot {
+            outcome: Cell::new(None),
+            ended: Cell::new(false),
+            joiners: WaitList::new(),
+        }
+    }
+}
+
+impl<R> Slot<R> {
+    fn wait(&self, hub: &Hub) {
+        while !self.ended.get() {
+            self.joiners.wait(hub, &"joins another greenlet", None);
+        }
+    }
+
+    /// Nobody will ask for what it left. A panic is reported: nothing hides (law 12).
+    fn give_up(&self, control: &Control) {
+        match self.outcome.take() {
+            Some(Err(payload)) if !payload.is::<GreenletExit>() => report(
+                format_args!(
+                    "{control}, spawned at {}, died of a panic, and nobody joined it",
+                    control.site
+                ),
+                payload,
+            ),
+            outcome => crate::switch::transfer::drop_contained(outcome),
+        }
+    }
+}
+
+/// The outcome that a greenlet owes to its slot. If it is dropped unpaid, the greenlet never ran.
+struct Owed<R> {
+    slot: Rc<Slot<R>>,
+}
+
+impl<R> Owed<R> {
+    fn pay(&self, outcome: thread::Result<R>) {
+        let hub = Hub::here();
+        let slot = &self.slot;
+        slot.outcome.set(Some(outcome));
+        slot.ended.set(true);
+        if Rc::strong_count(slot) == 1 {
+            slot.give_up(hub.thread().current());
+        }
+        slot.joiners.wake_all(hub);
+    }
+}
+
+impl<R> Drop for Owed<R> {
+    fn drop(&mut self) {
+        let slot = &self.slot;
+        if slot.ended.replace(true) {
+            return;
+        }
+        let reason = failure().unwrap_or_else(|| Box::new(GreenletExit));
+        slot.outcome.set(Some(Err(reason)));
+        if let Some(hub) = Hub::here_if_open() {
+            slot.joiners.wake_all(hub);
+        }
+    }
+}
+
+/// The right to join a greenlet; see [`spawn`]. Dropping it leaves the greenlet running.
+///
+/// A handle stays on its OS thread:
+///
+/// ```compile_fail
+/// fn send<T: Send>(_: T) {}
+/// send(greenlet::spawn(|| ()));
+/// ```
+pub struct JoinHandle<R> {
+    greenlet: Greenlet<()>,
+    slot: Rc<Slot<R>>,
+}
+
+impl<R> JoinHandle<R> {
+    /// Waits until the greenlet has ended, and returns what it left.
+    ///
+    /// # Parks
+    /// Unless it has ended.
+    ///
+    /// # Errors
+    /// The payload of the panic that it died of: [`GreenletExit`] if it was killed. If there was no stack for
+    /// it to run on, a `String` that says so.
+    pub fn join(self) -> thread::Result<R> {
+        self.slot.wait(Hub::here());
+        self.slot.outcome.take().unwrap_or_else(|| {
+            // It was left behind by a fork, or leaked at the end of its thread.
+            Err(Box::new(format!("{:?} left nothing", self.greenlet)))
+        })
+    }
+
+    /// Ends the greenlet, and waits until it has ended; true if it has.
+    ///
+    /// [`GreenletExit`] is raised where it waits; its destructors run, and may wait themselves. One that has
+    /// not begun drops its closure. One that catches the exit goes on, and is waited for.
+    ///
+    /// With `panic = "abort"` nothing can be ended: a message says so, and this is false.
+    ///
+    /// # Parks
+    /// Unless it has ended or has not begun.
+    ///
+    /// # Cancellation
+    /// The greenlet has been told, and ends.
+    ///
+    /// # Panics
+    /// Killing oneself unwinds: it does not return.
+    pub fn kill(&self) -> bool {
+        if !self.start_kill() {
+            return false;
+        }
+        self.slot.wait(Hub::here());
+        true
+    }
+
+    /// As [`kill`](Self::kill), without waiting; true if it has been told, or has ended.
+    ///
+    /// # Parks
+    /// No.
+    ///
+    /// # Panics
+    /// Killing oneself unwinds: it does not return.
+    pub fn start_kill(&self) -> bool {
+        match Hub::here().kill(self.greenlet.control()) {
+            Kill::Dead | Kill::Told => true,
+            Kill::Impossible => false,
+            Kill::Myself => exit::raise(Box::new(GreenletExit)),
+        }
+    }
+
+    /// Waits until the greenlet has ended.
+    ///
+    /// # Parks
+    /// Unless it has.
+    pub fn wait(&self) {
+        self.slot.wait(Hub::here());
+    }
+
+    /// Whether it has ended.
+    pub fn is_finished(&self) -> bool {
+        self.slot.ended.get()
+    }
+
+    /// Its number.
+    pub fn id(&self) -> GreenletId {
+        self.greenlet.id()
+    }
+
+    /// The name its builder gave it.
+    pub fn name(&self) -> Option<&str> {
+        self.greenlet.name()
+    }
+}
+
+impl<R> Drop for JoinHandle<R> {
+    fn drop(&mut self) {
+        if self.slot.ended.get() {
+            self.slot.give_up(self.greenlet.control());
+        }
+    }
+}
+
+impl<R> fmt::Debug for JoinHandle<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JoinHandle").field(&self.greenlet).finish()
+    }
+}
+
+/// Spawns greenlets with a name, or a stack size of your own choice.
+///
+/// ```
+/// let handle = greenlet::thread::Builder::new()
+///     .name("worker".into())
+///     .stack_size(64 * 1024)
+///     .spawn(|| 1)?;
+/// assert_eq!(handle.name(), Some("worker"));
+/// # handle.join().unwrap();
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until it spawns"]
+pub struct Builder {
+    name: Option<String>,
+    stack_size: Option<usize>,
+}
+
+impl Builder {
+    /// No name, and the default stack size.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// A name, for messages.
+    pub fn name(mut self, name: String) -> Builder {
+        self.name = Some(name);
+        self
+    }
+
+    /// The usable size of its stack in bytes, rounded up to whole pages.
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// As [`spawn`].
+    ///
+    /// # Errors
+    /// `InvalidInput` if the stack size is out of range. The stack itself is taken when the greenlet begins;
+    /// if there is none by then, [`join`](JoinHandle::join) says so.
+    #[track_caller]
+    pub fn spawn<R: 'static>(self, f: impl FnOnce() -> R + 'static) -> io::Result<JoinHandle<R>> {
+        // SAFETY: `f` borrows nothing.
+        unsafe { self.launch(f) }
+    }
+
+    /// # Safety
+    /// As for [`launch`].
+    #[track_caller]
+    unsafe fn launch<R>(self, f: impl FnOnce() -> R) -> io::Result<JoinHandle<R>> {
+        let hub = Hub::here();
+        let pages = match self.stack_size {
+            Some(bytes) => Pages::checked(bytes)?,
+            None => hub.thread().default_pages(),
+        };
+        // SAFETY: caller's promise.
+        Ok(unsafe { launch(hub, self.name.map(String::into_boxed_str), pages, f) })
+    }
+}

@@ -1,0 +1,343 @@
+//! Greenlets that borrow: none of them outlives the scope that they were spawned in.
+//!
+//! The closing wait of a scope is where that is kept. Nothing is raised in it, and the frame is not left while
+//! a child lives: what would be raised waits. If the body itself is unwound, the children are killed first.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::thread;
+
+use super::{Builder, JoinHandle};
+use crate::hub::Hub;
+use crate::hub::wait::WaitList;
+use crate::switch::control::{Control, ControlRef};
+use crate::switch::exit::{self, GreenletExit};
+use crate::switch::greenlet::{Greenlet, GreenletId};
+use crate::sys::fork;
+
+/// Runs `f`, which may spawn greenlets that borrow; returns when all of them have ended.
+///
+/// ```
+/// let mut lines = vec!["first"];
+/// let total = greenlet::scope(|s| {
+///     let length = s.spawn(|| lines.len());
+///     length.join().unwrap()
+/// });
+/// lines.push("second"); // nobody borrows it any more
+/// assert_eq!(total, 1);
+/// ```
+///
+/// If `f` panics, or is killed or timed out, its greenlets are killed, and what unwinds goes on when they have
+/// ended.
+///
+/// # Parks
+/// Unless all have ended.
+///
+/// # Cancellation
+/// `f` may be unwound; the wait for its greenlets at the end may not. What comes meanwhile is raised at the
+/// first wait after the scope.
+///
+/// # Panics
+/// With a panic of `f`; or if a greenlet has panicked that was not joined.
+#[track_caller]
+pub fn scope<'env, R>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R) -> R {
+    let scope = Scope {
+        children: Rc::default(),
+        scope: PhantomData,
+        env: PhantomData,
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    if outcome.is_err() {
+        scope.children.kill();
+    }
+    scope.children.wait();
+    match outcome {
+        Ok(_) if scope.children.panicked.get() => panic!("a scoped greenlet panicked"),
+        Ok(value) => value,
+        Err(payload) => exit::raise(payload),
+    }
+}
+
+/// Where greenlets that borrow are spawned; see [`scope`].
+pub struct Scope<'scope, 'env: 'scope> {
+    children: Rc<Children>,
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Runs `f` in a greenlet that ends before the scope does.
+    ///
+    /// # Parks
+    /// No.
+    #[track_caller]
+    pub fn spawn<R: 'scope>(
+        &'scope self,
+        f: impl FnOnce() -> R + 'scope,
+    ) -> ScopedJoinHandle<'scope, R> {
+        Builder::new()
+            .spawn_scoped(self, f)
+            .expect("the default size is allowed")
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let alive = self.children.alive.borrow().len();
+        f.debug_struct("Scope").field("alive", &alive).finish()
+    }
+}
+
+impl Builder {
+    /// As [`Scope::spawn`].
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    #[track_caller]
+    pub fn spawn_scoped<'scope, R: 'scope>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        f: impl FnOnce() -> R + 'scope,
+    ) -> io::Result<ScopedJoinHandle<'scope, R>> {
+        let children = &scope.children;
+        let outcome = Rc::new(Cell::new(None));
+        let task = Task {
+            f,
+            outcome: Rc::clone(&outcome),
+            member: children.next(),
+        };
+        let number = task.member.number;
+        // SAFETY: the task borrows what lives for `'scope`. Its member goes after everything that borrows, and
+        // the frame of the scope is not left before its members have gone (`Children::wait`).
+        let handle = unsafe { self.launch(move || task.run())? };
+        let greenlet = handle.greenlet.clone();
+        children.alive.borrow_mut().insert(number, greenlet);
+        Ok(ScopedJoinHandle {
+            handle,
+            outcome,
+            children: Rc::clone(children),
+            scope: PhantomData,
+        })
+    }
+}
+
+/// What a greenlet of a scope does. Its fields are dropped in this order.
+struct Task<F, R> {
+    f: F,
+    outcome: Outcome<R>,
+    member: Member,
+}
+
+impl<R, F: FnOnce() -> R> Task<F, R> {
+    fn run(self) {
+        let Task { f, outcome, member } = self;
+        // Dropped last: what is left here may borrow.
+        let member = member;
+        outcome.set(Some(catch_unwind(AssertUnwindSafe(f))));
+        // What it left goes to the handle if there is one.
+        let left = Rc::into_inner(outcome).and_then(Cell::into_inner);
+        if let Some(Err(panic)) = left {
+            member.children.note(&*panic);
+            exit::raise(panic);
+        }
+    }
+}
+
+type Outcome<R> = Rc<Cell<Option<thread::Result<R>>>>;
+
+/// The greenlets of a scope that have not ended.
+#[derive(Default)]
+struct Children {
+    alive: RefCell<BTreeMap<u64, Greenlet<()>>>,
+    /// How many members there are: those that live, and those that are being dropped unrun.
+    members: Cell<usize>,
+    spawned: Cell<u64>,
+    /// One has panicked that nobody joined.
+    panicked: Cell<bool>,
+    ended: WaitList,
+    /// Who waits for the end.
+    owner: Cell<Option<ControlRef>>,
+    forks: Cell<u32>,
+}
+
+impl Children {
+    fn next(self: &Rc<Self>) -> Member {
+        self.forks.set(fork::count());
+        self.members.set(self.members.get() + 1);
+        self.spawned.set(self.spawned.get() + 1);
+        Member {
+            children: Rc::clone(self),
+            number: self.spawned.get(),
+        }
+    }
+
+    /// Remembers a panic that nobody will join; an exit is none.
+    fn note(&self, panic: &(dyn Any + Send)) {
+        if !panic.is::<GreenletExit>() {
+            self.panicked.set(true);
+        }
+    }
+
+    /// Tells all to end, the newest first.
+    fn kill(&self) {
+        let hub = Hub::here();
+        let mut below = u64::MAX;
+        loop {
+            // Dropping a closure may spawn and end others meanwhile.
+            let newest = self
+                .alive
+                .borrow()
+                .range(..below)
+                .next_back()
+                .map(|(n, g)| (*n, g.clone()));
+            let Some((number, greenlet)) = newest else {
+                return;
+            };
+            below = number;
+            hub.kill(greenlet.control());
+        }
+    }
+
+    fn unshield(&self) {
+        if let Some(owner) = self.owner.get() {
+            // SAFETY: the owner waits in `wait`, or has not come there.
+            unsafe { owner.as_ref() }.shielded.set(false);
+        }
+    }
+
+    /// Waits until all have ended. Nothing is raised meanwhile.
+    fn wait(&self) {
+        let hub = Hub::here();
+        self.owner.set(Some(hub.current()));
+        let _shield = Shield::over(hub.thread().current());
+        // After a fork the members are the parent's.
+        while self.members.get() > 0 && self.forks.get() == fork::count() {
+            self.ended
+                .wait(hub, &"waits for the greenlets of a scope", None);
+        }
+    }
+}
+
+/// One greenlet of a scope; dropped when all that it borrowed is gone.
+struct Member {
+    children: Rc<Children>,
+    number: u64,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let children = &self.children;
+        let gone = children.alive.borrow_mut().remove(&self.number);
+        drop(gone);
+        children.members.set(children.members.get() - 1);
+        match Hub::here_if_open() {
+            Some(hub) => children.ended.wake_all(hub),
+            // The thread ends, and so may who waits for the last one.
+            None if children.members.get() == 0 => children.unshield(),
+            None => {}
+        }
+    }
+}
+
+/// Nothing may be raised in a greenlet while this is there.
+struct Shield<'a> {
+    me: &'a Control,
+    before: bool,
+}
+
+impl<'a> Shield<'a> {
+    fn over(me: &'a Control) -> Shield<'a> {
+        Shield {
+            me,
+            before: me.shielded.replace(true),
+        }
+    }
+}
+
+impl Drop for Shield<'_> {
+    fn drop(&mut self) {
+        self.me.shielded.set(self.before);
+    }
+}
+
+/// The right to join a greenlet of a scope; see [`Scope::spawn`].
+pub struct ScopedJoinHandle<'scope, R> {
+    handle: JoinHandle<()>,
+    outcome: Outcome<R>,
+    children: Rc<Children>,
+    scope: PhantomData<&'scope ()>,
+}
+
+impl<R> ScopedJoinHandle<'_, R> {
+    /// As [`JoinHandle::join`].
+    ///
+    /// # Parks
+    /// Unless it has ended.
+    ///
+    /// # Errors
+    /// As [`JoinHandle::join`].
+    pub fn join(self) -> thread::Result<R> {
+        self.handle.wait();
+        match self.outcome.take() {
+            Some(outcome) => outcome,
+            None => Err(self
+                .handle
+                .slot
+                .outcome
+                .take()
+                .and_then(Result::err)
+                .unwrap_or_else(|| Box::new(format!("{:?} left nothing", self.handle.greenlet)))),
+        }
+    }
+
+    /// As [`JoinHandle::kill`].
+    ///
+    /// # Parks
+    /// Unless it has ended or has not begun.
+    pub fn kill(&self) -> bool {
+        self.handle.kill()
+    }
+
+    /// As [`JoinHandle::start_kill`].
+    pub fn start_kill(&self) -> bool {
+        self.handle.start_kill()
+    }
+
+    /// Whether it has ended.
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// Its number.
+    pub fn id(&self) -> GreenletId {
+        self.handle.id()
+    }
+
+    /// The name its builder gave it.
+    pub fn name(&self) -> Option<&str> {
+        self.handle.name()
+    }
+}
+
+/// A panic that nobody joins is one of the scope.
+impl<R> Drop for ScopedJoinHandle<'_, R> {
+    fn drop(&mut self) {
+        if let Some(Err(panic)) = self.outcome.take() {
+            self.children.note(&*panic);
+        }
+    }
+}
+
+impl<R> fmt::Debug for ScopedJoinHandle<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ScopedJoinHandle")
+            .field(&self.handle.greenlet)
+            .finish()
+    }
+}
