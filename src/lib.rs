@@ -43,6 +43,8 @@ compile_error!("greenlet needs a unix: stacks are mapped with mmap, and overflow
 mod data;
 #[allow(unsafe_code)]
 mod generator;
+#[allow(dead_code, reason = "the floors above use it")]
+mod hub;
 mod switch;
 mod sys;
 
