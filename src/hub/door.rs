@@ -1,20 +1,55 @@
-//! Placeholder.
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-pub(crate) trait Queue<K> {
-    fn push(&self, key: K);
-    fn pop(&self) -> Option<K>;
+//! The door of a hub, where other threads knock: wakes that come from outside.
+//!
+//! ```text
+//!   knocker                                  hub
+//!   push the key             (1)             asleep = true            (a)
+//!   fence                                    fence
+//!   closed? then say so      (2)             a key waits? stay awake  (b)
+//!   asleep? then ring        (2)             block in the poller; asleep = false; answer all keys
+//! ```
+//!
+//! While the hub is awake a knock is a push and two loads, without a system call; the hub answers between
+//! two greenlets. Only who finds it asleep rings, and of several who do only the one that takes `asleep`
+//! away: one wake, one `write`.
+//!
+//! Each side writes and then reads what the other has written. Release and acquire do not order that: either
+//! store may still sit in its core's buffer while the other side reads the old value, and then the knocker
+//! sees a hub awake, the hub sees no key, and it sleeps for ever. Two sequentially consistent fences are in
+//! one order: if the knocker's comes first, (b) sees the key of (1); if the hub's comes first, (2) sees the
+//! `true` of (a). One of them may be enough to stop the loss, and often both act: then the bell rings in
+//! vain, which is legal (law 4). Closing is the same race with `closed` in the place of `asleep`, so a key
+//! that was let in is found by the hub that drains after [`Door::close`].
+//!
+//! The one who rings takes `asleep` before it rings, and may be slow in between. Others then leave the
+//! ringing to it: it comes. A ring that comes late, into the next sleep, is one in vain. `asleep` is taken
+//! with acquire, and set with release, so that no earlier wait can have heard the ring of a later sleep.
+//!
+//! A key may be stale when it is answered; it carries a generation, and the hub ignores the dead (law 8).
+
+use crate::sys::sync::{AtomicBool, Ordering, fence};
+
+/// Keys on their way to the hub: many push, the hub pops.
+pub(crate) trait Queue {
+    type Key;
+
+    fn push(&self, key: Self::Key);
+    fn pop(&self) -> Option<Self::Key>;
     fn is_empty(&self) -> bool;
 }
+
+/// What ends the sleep of a hub. A ring that nobody waits for is kept for the next wait.
 pub(crate) trait Ring {
     fn ring(&self);
 }
+
 pub(crate) struct Door<Q, B> {
     queue: Q,
     asleep: AtomicBool,
     closed: AtomicBool,
     bell: B,
 }
-impl<Q, B: Ring> Door<Q, B> {
+
+impl<Q: Queue, B: Ring> Door<Q, B> {
     pub(crate) fn new(queue: Q, bell: B) -> Self {
         Door {
             queue,
@@ -23,43 +58,72 @@ impl<Q, B: Ring> Door<Q, B> {
             bell,
         }
     }
-    pub(crate) fn knock<K>(&self, key: K) -> bool
-    where
-        Q: Queue<K>,
-    {
-        if self.closed.load(Ordering::SeqCst) {
+
+    /// Leaves a key for the hub, and wakes it if it sleeps. From any thread.
+    ///
+    /// True is a promise: the hub answers the key, if need be when it drains a closed door. False if the door
+    /// is closed: nobody may answer any more. A key that came while it closed may be answered all the same.
+    pub(crate) fn knock(&self, key: Q::Key) -> bool {
+        if self.closed.load(Ordering::Relaxed) {
             return false;
         }
         self.queue.push(key);
-        fence(Ordering::SeqCst);
-        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
+        fence(Ordering::SeqCst); // with those of `fall_asleep` and `close`: see the module
+        if self.closed.load(Ordering::Relaxed) {
+            return false;
+        }
+        if self.takes_the_ringing() {
             self.bell.ring();
         }
         true
     }
-    pub(crate) fn answer<K>(&self) -> Option<K>
-    where
-        Q: Queue<K>,
-    {
+
+    /// Whether the hub sleeps and nobody else is about to ring. The load comes first: the exchange takes the
+    /// cache line away from everybody, also when there is no need. Where it fails it must write nothing, as a
+    /// swap would: all `false` that a knocker leaves behind is followed by a ring.
+    fn takes_the_ringing(&self) -> bool {
+        let exchange = || {
+            self.asleep
+                .compare_exchange(true, false, Ordering::Acquire, Ordering::Relaxed)
+        };
+        self.asleep.load(Ordering::Relaxed) && exchange().is_ok()
+    }
+
+    /// The next key. Hub only.
+    #[inline]
+    pub(crate) fn answer(&self) -> Option<Q::Key> {
         self.queue.pop()
     }
-    pub(crate) fn fall_asleep<K>(&self) -> bool
-    where
-        Q: Queue<K>,
-    {
-        self.asleep.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        if self.queue.is_empty() {
-            true
-        } else {
-            self.asleep.store(false, Ordering::SeqCst);
-            false
+
+    /// Whether no key waits. Cheap, and possibly late: for a hub that is awake.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Before the hub blocks: from now on knocks ring. False if a key waits already, and then the hub must
+    /// not block, and is awake as before. Hub only.
+    #[must_use = "the hub must not block if a key waits"]
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::Release);
+        fence(Ordering::SeqCst); // with that of `knock`
+        let quiet = self.queue.is_empty();
+        if !quiet {
+            self.wake_up();
         }
+        quiet
     }
+
+    /// After the hub has blocked, whatever woke it. Hub only.
+    #[inline]
     pub(crate) fn wake_up(&self) {
-        self.asleep.store(false, Ordering::SeqCst);
+        self.asleep.store(false, Ordering::Relaxed);
     }
+
+    /// Lets nobody in any more. The keys that were let in are still to be answered, once: drain them after
+    /// this. Hub only.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
+        self.closed.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst); // with that of `knock`
     }
 }

@@ -19,7 +19,7 @@
 //! | [`deadline`] | alarms, stretches of code under a deadline |
 //! | [`wait`] | wait lists |
 //! | [`io`] | sources: what can be read or written, and who waits for it (law 3) |
-//! | [`door`], [`remote`] | the way in for other threads |
+//! | [`door`], [`remote`], [`desk`] | the way in for other threads |
 //! | [`launch`] | greenlets that the hub runs |
 //! | [`report`] | what is said when everybody waits for ever |
 //!
@@ -38,12 +38,13 @@ use crate::sys::clock::Moment;
 use crate::sys::fork;
 
 pub(crate) mod deadline;
-pub(crate) mod door;
+pub(crate) mod desk;
+mod door;
 pub(crate) mod interrupt;
 pub(crate) mod io;
 pub(crate) mod launch;
 pub(crate) mod park;
-pub(crate) mod remote;
+mod remote;
 mod report;
 pub(crate) mod wait;
 
@@ -56,7 +57,7 @@ pub(crate) struct Hub {
     pace: park::Pace,
     timers: RefCell<Timers<NonNull<Alarm>>>,
     io: io::Table,
-    remote: remote::Desk,
+    desk: desk::Desk,
     /// Somebody has something coming that could not be raised when it came.
     late: Cell<bool>,
     /// The thread ends: nobody is scheduled any more.
@@ -101,7 +102,7 @@ impl Hub {
             pace: park::Pace::default(),
             timers: RefCell::new(Timers::new()),
             io: io::Table::default(),
-            remote: remote::Desk::default(),
+            desk: desk::Desk::default(),
             late: Cell::new(false),
             closed: Cell::new(false),
             stretches: Cell::new(0),
@@ -118,7 +119,7 @@ impl Hub {
         while self.ready.pop().is_some() {}
         *self.timers.borrow_mut() = Timers::new();
         self.io.begin_again();
-        self.remote.begin_again();
+        self.desk.begin_again();
         let me = self.thread().current();
         for control in self.thread().all() {
             if control.is_in_hub() && !control.is(me) {
@@ -166,7 +167,7 @@ impl Upstairs for Hub {
     /// What is ready will not run any more; it is ended with everything else that is suspended.
     fn close(&self) {
         self.closed.set(true);
-        self.remote.close();
+        self.desk.close();
         while let Some(control) = self.ready.pop() {
             // SAFETY: what is in the queue is kept: by the hub, or by whoever may take it out.
             let held = unsafe { control.as_ref() };

@@ -251,7 +251,7 @@ impl Hub {
 
     fn sleep_until_something_happens(&self, now: Moment) {
         let next = self.timers.borrow().next().map(Moment::from_nanos);
-        if next.is_none() && !self.io.is_awaited() && !self.remote.is_awaited() {
+        if next.is_none() && !self.io.is_awaited() && !self.desk.is_awaited() {
             return self.everybody_waits();
         }
         let timeout = next.map(|next| now.until(next));
@@ -259,15 +259,15 @@ impl Hub {
             // Nothing but timers can wake anybody here.
             return std::thread::sleep(timeout.unwrap_or_default());
         }
-        if self.remote.fall_asleep() {
+        if self.desk.fall_asleep() {
             self.io.poll(self, timeout);
         }
-        self.remote.wake_up();
+        self.desk.wake_up();
     }
 
     /// Wakes those that other threads have called.
     fn come_in(&self) {
-        while let Some(control) = self.remote.answer() {
+        while let Some(control) = self.desk.answer() {
             self.wake(control);
         }
     }

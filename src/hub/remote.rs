@@ -1,32 +1,27 @@
-//! The way in for other threads: the desk where greenlets enrol, and what is handed out to call them.
-//!
-//! A greenlet that somebody outside may wake takes a [`Ticket`]; its [`Knocker`] may go to any thread, and
-//! may be used at any time. A knock with a ticket that has been given back names a dead key, and is ignored
-//! (law 8). How a knock and a hub that goes to sleep find each other is in [`door`](super::door).
+//! The door as it is: a lock-free queue, and the bell of the hub's poller.
 
-use std::cell::{Cell, RefCell};
-use std::io;
+use super::door::{Door, Queue, Ring};
+use crate::sys::poller::Bell;
+use crossbeam_queue::SegQueue;
 use std::sync::Arc;
 
-use crossbeam_queue::SegQueue;
+/// Where other threads knock with keys `K`.
+pub(crate) type Remote<K> = Door<SegQueue<K>, Arc<Bell>>;
 
-use super::Hub;
-use super::door::{Door, Queue, Ring};
-use crate::switch::control::ControlRef;
-use crate::sys::poller::Bell;
+impl<K> Queue for SegQueue<K> {
+    type Key = K;
 
-type Key = u64;
-type HubDoor = Door<SegQueue<Key>, Arc<Bell>>;
-
-impl<K> Queue<K> for SegQueue<K> {
+    #[inline]
     fn push(&self, key: K) {
         SegQueue::push(self, key);
     }
 
+    #[inline]
     fn pop(&self) -> Option<K> {
         SegQueue::pop(self)
     }
 
+    #[inline]
     fn is_empty(&self) -> bool {
         SegQueue::is_empty(self)
     }
@@ -38,168 +33,54 @@ impl Ring for Arc<Bell> {
     }
 }
 
-/// Who may be woken from outside.
-#[derive(Default)]
-pub(super) struct Desk {
-    door: RefCell<Option<Arc<HubDoor>>>,
-    places: RefCell<Vec<Place>>,
-    free: RefCell<Vec<u32>>,
-    enrolled: Cell<usize>,
-}
+#[cfg(all(test, not(greenlet_loom)))]
+mod tests {
+    use super::*;
+    use crate::sys::clock::Moment;
+    use crate::sys::poller::{Events, Poller};
+    use std::thread;
+    use std::time::Duration;
 
-struct Place {
-    generation: u32,
-    who: Option<ControlRef>,
-}
-
-/// The running greenlet may be woken from outside for as long as it has this.
-pub(crate) struct Ticket {
-    knocker: Knocker,
-}
-
-/// Wakes the greenlet of one ticket, from any thread.
-#[derive(Clone)]
-pub(crate) struct Knocker {
-    door: Arc<HubDoor>,
-    key: Key,
-}
-
-impl Knocker {
-    /// Wakes the greenlet, if it still has its ticket; false if its hub has ended.
-    pub(crate) fn knock(&self) -> bool {
-        self.door.knock(self.key)
-    }
-}
-
-impl Ticket {
-    /// What may be given to other threads.
-    pub(crate) fn knocker(&self) -> Knocker {
-        self.knocker.clone()
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        if let Some(hub) = Hub::here_if_open() {
-            hub.remote.strike(self.knocker.key);
-        }
-    }
-}
-
-impl Hub {
-    /// Enrols the greenlet that runs.
-    ///
-    /// # Errors
-    /// What the system says if the hub has no poller yet and cannot have one.
-    pub(crate) fn enrol(&self) -> io::Result<Ticket> {
-        let door = self.remote.door(self)?;
-        let key = self.remote.enter(self.current());
-        Ok(Ticket {
-            knocker: Knocker { door, key },
-        })
-    }
-}
-
-impl Desk {
-    fn door(&self, hub: &Hub) -> io::Result<Arc<HubDoor>> {
-        let mut door = self.door.borrow_mut();
-        if let Some(door) = &*door {
-            return Ok(Arc::clone(door));
-        }
-        let made = Arc::new(Door::new(SegQueue::new(), hub.io.bell()?));
-        Ok(Arc::clone(door.insert(made)))
-    }
-
-    fn enter(&self, who: ControlRef) -> Key {
-        self.enrolled.set(self.enrolled.get() + 1);
-        let mut places = self.places.borrow_mut();
-        let index = match self.free.borrow_mut().pop() {
-            Some(index) => index,
-            None => {
-                places.push(Place {
-                    generation: 0,
-                    who: None,
-                });
-                (places.len() - 1) as u32
+    /// Real threads, a real queue and a real poller: every key comes once, and the hub misses no ring.
+    #[test]
+    fn a_hub_that_sleeps_whenever_it_can_answers_every_knock() {
+        const KNOCKERS: u64 = 3;
+        const KNOCKS: u64 = 20_000;
+        const LONG: Duration = Duration::from_secs(30);
+        let poller = Poller::new().unwrap();
+        let door: Arc<Remote<(u64, u64)>> = Arc::new(Door::new(SegQueue::new(), poller.bell()));
+        let knockers = [0, 1, 2].map(|knocker| {
+            let door = door.clone();
+            thread::spawn(move || {
+                for number in 0..KNOCKS {
+                    assert!(door.knock((knocker, number)));
+                    if number % 8 == 0 {
+                        thread::yield_now();
+                    }
+                }
+            })
+        });
+        let mut events = Events::new();
+        let mut next = [0; KNOCKERS as usize];
+        while next.iter().sum::<u64>() < KNOCKERS * KNOCKS {
+            while let Some((knocker, number)) = door.answer() {
+                assert_eq!(number, next[knocker as usize], "in the order of knocking");
+                next[knocker as usize] += 1;
             }
-        };
-        let place = &mut places[index as usize];
-        place.who = Some(who);
-        key(index, place.generation)
-    }
-
-    fn strike(&self, key: Key) {
-        let (index, generation) = parts(key);
-        let mut places = self.places.borrow_mut();
-        let Some(place) = places.get_mut(index as usize) else {
-            return;
-        };
-        if place.generation == generation && place.who.take().is_some() {
-            place.generation = generation.wrapping_add(1);
-            self.free.borrow_mut().push(index);
-            self.enrolled.set(self.enrolled.get() - 1);
-        }
-    }
-
-    /// The next greenlet that was called.
-    pub(super) fn answer(&self) -> Option<ControlRef> {
-        let door = self.door.borrow();
-        let door = door.as_ref()?;
-        loop {
-            let (index, generation) = parts(door.answer()?);
-            let places = self.places.borrow();
-            let place = places.get(index as usize);
-            let known = place.filter(|place| place.generation == generation);
-            if let Some(who) = known.and_then(|place| place.who) {
-                return Some(who);
+            let done = next.iter().sum::<u64>() == KNOCKERS * KNOCKS;
+            if !done && door.fall_asleep() {
+                let begin = Moment::now();
+                poller.wait(&mut events, Some(LONG)).unwrap();
+                assert!(begin.until(Moment::now()) < LONG, "a ring was lost");
+                door.wake_up();
             }
         }
-    }
-
-    /// Whether anybody could be woken from outside.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.enrolled.get() > 0
-    }
-
-    /// Before the hub blocks: false if somebody has knocked already.
-    pub(super) fn fall_asleep(&self) -> bool {
-        self.door
-            .borrow()
-            .as_ref()
-            .is_none_or(|door| door.fall_asleep())
-    }
-
-    pub(super) fn wake_up(&self) {
-        if let Some(door) = &*self.door.borrow() {
-            door.wake_up();
+        for knocker in knockers {
+            knocker.join().unwrap();
         }
+        assert!(door.is_quiet());
+        door.close();
+        assert!(!door.knock((0, 0)));
+        assert_eq!(door.answer(), None);
     }
-
-    /// Nobody is let in any more.
-    pub(super) fn close(&self) {
-        if let Some(door) = &*self.door.borrow() {
-            door.close();
-        }
-    }
-
-    /// After a fork: the door belongs to the parent.
-    pub(super) fn begin_again(&self) {
-        *self.door.borrow_mut() = None;
-        self.enrolled.set(0);
-        self.free.borrow_mut().clear();
-        let mut places = self.places.borrow_mut();
-        for (index, place) in places.iter_mut().enumerate() {
-            place.who = None;
-            place.generation = place.generation.wrapping_add(1);
-            self.free.borrow_mut().push(index as u32);
-        }
-    }
-}
-
-fn key(index: u32, generation: u32) -> Key {
-    u64::from(generation) << 32 | u64::from(index)
-}
-
-fn parts(key: Key) -> (u32, u32) {
-    (key as u32, (key >> 32) as u32)
 }

@@ -10,7 +10,8 @@
 //! | [`poller`] | `Poller::{add, remove, wait, bell}`, `Bell::ring`, `Events`, `SHORT_READ_DRAINS` | `epoll`, `kqueue` |
 //! | [`clock`] | `Moment::{now, of}` | the machine's (a simulated one has its room here) |
 //!
-//! The backends are chosen by `cfg` and by nothing else, and the same tests run over all of them.
+//! The backends are chosen by `cfg` and by nothing else, and the same tests run over all of them. [`sync`] is
+//! std's atomics and locks, or a model checker's.
 
 #[allow(dead_code, reason = "the hub uses it")]
 pub(crate) mod clock;
@@ -28,3 +29,5 @@ pub(crate) mod overflow;
 pub(crate) mod poller;
 #[allow(unsafe_code)]
 pub(crate) mod stack;
+#[allow(unused_imports, reason = "the hub uses it")]
+pub(crate) mod sync;

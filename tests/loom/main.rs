@@ -1,0 +1,23 @@
+//! Models: the protocols between threads, run in every order of steps that the memory model allows.
+//!
+//! ```sh
+//! RUSTFLAGS="--cfg greenlet_loom" cargo test --release --test loom
+//! ```
+//!
+//! The sources under test are those of the crate. Every model has a canary, a protocol with a part left out,
+//! in which `loom` must find the fault.
+#![cfg(greenlet_loom)]
+
+// The sources say `crate::sys::sync`.
+#[path = "."]
+mod sys {
+    #[allow(unused_imports)]
+    #[path = "../../src/sys/sync.rs"]
+    pub(crate) mod sync;
+}
+
+#[allow(dead_code)]
+#[path = "../../src/hub/door.rs"]
+mod protocol;
+
+mod door;
