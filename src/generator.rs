@@ -48,6 +48,10 @@ struct Ends {
     outside: Cell<Option<ControlRef>>,
     /// The entry by which whoever asks becomes the parent of a body that ends.
     asker: Waiting,
+    /// Whoever asked last was raised in before there was an answer.
+    abandoned: Cell<bool>,
+    /// An answer that finds nobody waits for the next question, as its answer. If not, it is dropped.
+    keeps_answers: bool,
 }
 
 /// The inside, taken while its greenlet waits. However the wait ends, it is given up (law 5).
@@ -90,7 +94,9 @@ impl<'a> Asking<'a> {
 impl Drop for Asking<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.ends.outside.take().is_some() || self.ends.asker.is_entered() {
+        let unanswered = self.ends.outside.take().is_some();
+        if unanswered || self.ends.asker.is_entered() {
+            self.ends.abandoned.set(unanswered);
             self.ends.asker.leave(self.body);
         }
     }
@@ -119,8 +125,14 @@ struct Conversation<In, Out> {
 impl<In: 'static, Out: 'static> Conversation<In, Out> {
     /// `body` gets what is asked first; what it returns is the last answer, if it is one.
     #[track_caller]
-    fn new(body: impl FnOnce(Yielder<Out, In>, In) -> Option<Out> + 'static) -> Self {
-        let ends = Rc::<Ends>::default();
+    fn new(
+        keeps_answers: bool,
+        body: impl FnOnce(Yielder<Out, In>, In) -> Option<Out> + 'static,
+    ) -> Self {
+        let ends = Rc::new(Ends {
+            keeps_answers,
+            ..Ends::default()
+        });
         let yielder = Yielder {
             ends: Rc::clone(&ends),
             message: PhantomData,
@@ -146,6 +158,7 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
             // Only at the end of a thread may it be dead, and leaked.
             Some(inside) if unsafe { !inside.as_ref().is_dead() } => inside,
             _ => match self.beginning() {
+                Some(body) if self.is_at_work(body) => return Ok(self.ask_again(what)),
                 Some(body) => NonNull::from(body),
                 None => return Err(what),
             },
@@ -165,14 +178,37 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
         transfer::switch(target, || Message::Ask(what), false, got, failed)
     }
 
-    /// The body, if it has not started; none if it has ended.
+    /// The body, if it has not started or still works on an earlier question; none if it has ended.
     #[cold]
     fn beginning(&self) -> Option<&Control> {
         let body = self.body.control();
-        if self.body.is_started() {
+        if self.body.is_started() && !self.is_at_work(body) {
             panic!("{body} waits elsewhere than in `yield_`: it cannot be asked");
         }
         (!body.is_dead()).then_some(body)
+    }
+
+    /// Whether it works on the question of somebody who was raised in meanwhile.
+    fn is_at_work(&self, body: &Control) -> bool {
+        self.ends.abandoned.get() && body.is_in_hub()
+    }
+
+    /// Waits for the answer to an earlier question. A coroutine's answer was for another one: it comes to
+    /// nobody, and then `what` is asked.
+    #[cold]
+    fn ask_again(&mut self, what: In) -> Option<Out> {
+        let body = self.body.control();
+        let me = Thread::here().current();
+        let answer = {
+            let _asking = Asking::by(&self.ends, body, me);
+            transfer::wait_in_hub::<Message<In, Out>>(me)
+        };
+        match answer {
+            Message::Answer(item) if self.ends.keeps_answers => Some(item),
+            Message::Answer(_) => self.ask(what).ok().flatten(),
+            Message::Ended(last) => last,
+            Message::Ask(_) => unreachable!("only an outside asks"),
+        }
     }
 
     /// Ends the body; true if it is dead.
@@ -205,7 +241,7 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
     #[inline]
     pub fn yield_(&self, item: Out) -> In {
         let Some(outside) = self.ends.outside.take() else {
-            panic!("`yield_` while nobody asks this generator");
+            return self.answer_nobody(item);
         };
         let me = Thread::here().current();
         let _answering = Answering::by(&self.ends, me);
@@ -220,6 +256,28 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
         };
         let answer = || Message::<In, Out>::Answer(item);
         transfer::switch(outside, answer, false, got, failed)
+    }
+
+    /// Whoever asked was raised in meanwhile, and the hub has run this greenlet to its answer: waits there for
+    /// the next question.
+    #[cold]
+    #[track_caller]
+    fn answer_nobody(&self, item: Out) -> In {
+        if !self.ends.abandoned.take() {
+            panic!("`yield_` while nobody asks this generator");
+        }
+        let me = Thread::here().current();
+        let question = {
+            let _answering = Answering::by(&self.ends, me);
+            transfer::wait_in_hub::<Message<In, Out>>(me)
+        };
+        let Message::Ask(what) = question else {
+            unreachable!("only an inside answers");
+        };
+        if self.ends.keeps_answers {
+            return self.yield_(item);
+        }
+        what
     }
 }
 
@@ -280,7 +338,7 @@ impl<Y: 'static> Generator<Y> {
     #[track_caller]
     pub fn new(body: impl FnOnce(Yielder<Y>) + 'static) -> Generator<Y> {
         Generator {
-            conversation: Conversation::new(move |yielder, ()| {
+            conversation: Conversation::new(true, move |yielder, ()| {
                 body(yielder);
                 None
             }),
@@ -344,7 +402,9 @@ impl<In: 'static, Out: 'static> Coroutine<In, Out> {
     #[track_caller]
     pub fn new(body: impl FnOnce(Yielder<Out, In>, In) -> Out + 'static) -> Coroutine<In, Out> {
         Coroutine {
-            conversation: Conversation::new(move |yielder, first| Some(body(yielder, first))),
+            conversation: Conversation::new(false, move |yielder, first| {
+                Some(body(yielder, first))
+            }),
         }
     }
 

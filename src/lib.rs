@@ -55,6 +55,7 @@ mod sys;
 pub mod time;
 
 pub use generator::{Coroutine, Generator, Yielder};
+pub use hub::{HubStats, hub_stats};
 pub use offload::{PoolStats, offload, pool_stats};
 pub use spawn::{JoinHandle, Scope, ScopedJoinHandle, scope, spawn, yield_now};
 pub use switch::error::{ParentError, Refusal, RefusalKind, SwitchError, Undeliverable};

@@ -121,7 +121,7 @@ impl Desk {
     /// The next greenlet that was called.
     pub(super) fn answer(&self) -> Option<ControlRef> {
         let door = self.door.borrow();
-        let door = door.as_ref()?;
+        let door = door.as_ref().filter(|door| !door.is_quiet())?;
         loop {
             let (index, generation) = parts(door.answer()?);
             let places = self.places.borrow();
@@ -133,9 +133,9 @@ impl Desk {
         }
     }
 
-    /// Whether anybody could be woken from outside.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.enrolled.get() > 0
+    /// How many could be woken from outside.
+    pub(super) fn enrolled(&self) -> usize {
+        self.enrolled.get()
     }
 
     /// Before the hub blocks: false if somebody has knocked already.

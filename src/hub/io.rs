@@ -434,8 +434,9 @@ impl Table {
         Awaited(&self.awaited)
     }
 
-    pub(super) fn is_awaited(&self) -> bool {
-        self.awaited.get() > 0
+    /// How many greenlets wait for a source.
+    pub(super) fn awaited(&self) -> usize {
+        self.awaited.get()
     }
 
     pub(super) fn has_poller(&self) -> bool {

@@ -31,7 +31,7 @@ use std::ptr::NonNull;
 
 use crate::data::fifo::Fifo;
 use crate::data::timers::{TimerKey, Timers};
-use crate::switch::control::{ControlRef, Phase, Wait};
+use crate::switch::control::{Control, ControlRef, Phase, Wait};
 use crate::switch::exit;
 use crate::switch::thread::{Thread, Upstairs};
 use crate::sys::clock::Moment;
@@ -156,14 +156,41 @@ impl Hub {
         self.stretches.set(self.stretches.get() + 1);
         self.stretches.get()
     }
+}
 
-    /// Timers that are set, and descriptors that are registered, for leak checks.
-    pub(crate) fn census(&self) -> (usize, usize) {
-        (self.timers.borrow().len(), self.io.registered())
+/// What the hub of a thread has on its hands; see [`hub_stats`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HubStats {
+    /// Timers that are set.
+    pub timers: usize,
+    /// Descriptors that are registered with the poller.
+    pub descriptors: usize,
+    /// Greenlets that wait for a descriptor.
+    pub awaited: usize,
+    /// Greenlets that other threads may wake.
+    pub enrolled: usize,
+}
+
+/// What the hub of this thread has on its hands, for leak checks.
+///
+/// # Panics
+/// If the thread-locals of this thread have been destroyed.
+pub fn hub_stats() -> HubStats {
+    let hub = Hub::here();
+    HubStats {
+        timers: hub.timers.borrow().len(),
+        descriptors: hub.io.registered(),
+        awaited: hub.io.awaited(),
+        enrolled: hub.desk.enrolled(),
     }
 }
 
 impl Upstairs for Hub {
+    fn run_others(&self, me: &Control) {
+        self.leave(me);
+    }
+
     /// What is ready will not run any more; it is ended with everything else that is suspended.
     fn close(&self) {
         self.closed.set(true);

@@ -91,7 +91,7 @@ impl Hub {
     #[inline]
     pub(crate) fn yield_now(&self) {
         let me = self.thread().current();
-        self.before_waiting(me, &"yields");
+        self.before_waiting(me, "yields");
         me.wait.set(Wait::Ready);
         self.ready.push(me.into());
         self.run_others(me);
@@ -151,18 +151,23 @@ impl Hub {
     /// Runs others until it is the turn of `me`, and raises there what has come for it.
     #[inline(always)]
     fn run_others(&self, me: &Control) {
-        let thread = self.thread();
         me.expects.set(Family::TURN);
+        self.leave(me);
+        if me.alert.get() != 0 || me.wait.get() != Wait::Switch {
+            self.back_with_something(me);
+        }
+    }
+
+    /// Goes on in whoever is ready, and returns when somebody goes on in `me`.
+    #[inline(always)]
+    pub(super) fn leave(&self, me: &Control) {
         me.unwinding.set(panicking());
         let next = self.next();
         if !next.is(me) {
             self.look_ahead();
-            transfer::give_way(thread, me, next);
+            transfer::give_way(self.thread(), me, next);
         }
         me.unwinding.set(false);
-        if me.alert.get() != 0 || me.wait.get() != Wait::Switch {
-            self.back_with_something(me);
-        }
     }
 
     /// Something has come for `me`, or its wait was cut short by a throw or a kill, not by its turn.
@@ -251,7 +256,7 @@ impl Hub {
 
     fn sleep_until_something_happens(&self, now: Moment) {
         let next = self.timers.borrow().next().map(Moment::from_nanos);
-        if next.is_none() && !self.io.is_awaited() && !self.desk.is_awaited() {
+        if next.is_none() && self.io.awaited() + self.desk.enrolled() == 0 {
             return self.everybody_waits();
         }
         let timeout = next.map(|next| now.until(next));

@@ -62,6 +62,8 @@ pub(crate) struct Thread {
 pub(crate) trait Upstairs {
     /// The thread ends: from now on nothing may be scheduled. What is suspended is ended next.
     fn close(&self);
+    /// Runs whoever is ready until somebody goes on in `me`, whose wait is its own affair.
+    fn run_others(&self, me: &Control);
 }
 
 impl Thread {

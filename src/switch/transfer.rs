@@ -242,6 +242,21 @@ fn wait_after_hop<T: 'static>(
     arrive(thread, me, slot)
 }
 
+/// Waits for a `T` while whoever is ready in the hub runs: for a greenlet that the hub has run to where
+/// somebody has to switch to it.
+#[cold]
+pub(crate) fn wait_in_hub<T: 'static>(me: &Control) -> T {
+    let thread = Thread::here();
+    let mut slot = MaybeUninit::<T>::uninit();
+    expect_value(me, &mut slot);
+    let upstairs = thread.upstairs().expect("the hub has run this greenlet");
+    upstairs.run_others(me);
+    match arrive(thread, me, slot) {
+        Ok(value) => value,
+        Err(payload) => exit::raise(payload),
+    }
+}
+
 /// Hands a value to a greenlet that is not running: into its slot, or as its first value.
 fn offer<T: 'static>(
     thread: &Thread,

@@ -63,6 +63,7 @@ struct Balance {
     controls: usize,
     closures: usize,
     stacks: usize,
+    hub: greenlet::HubStats,
 }
 
 impl Balance {
@@ -73,6 +74,7 @@ impl Balance {
             controls,
             closures,
             stacks: greenlet::stack_stats().in_use,
+            hub: greenlet::hub_stats(),
         }
     }
 }
