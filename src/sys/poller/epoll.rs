@@ -360,14 +360,15 @@ mod tests {
             let fd = poller.bell.counter.as_raw_fd();
             HANDLER_BELL.store(if rings { fd } else { -1 }, Ordering::Relaxed);
             let done = AtomicBool::new(false);
-            // SAFETY: no pointers.
-            let waiter = unsafe { libc::pthread_self() };
+            // A number or a pointer, by C library.
+            // SAFETY: no arguments.
+            let waiter = unsafe { libc::pthread_self() } as usize;
             thread::scope(|scope| {
                 scope.spawn(|| {
                     while !done.load(Ordering::SeqCst) {
                         thread::sleep(Duration::from_millis(2));
                         // SAFETY: the waiter is alive, since it joins this thread.
-                        unsafe { libc::pthread_kill(waiter, libc::SIGWINCH) };
+                        unsafe { libc::pthread_kill(waiter as libc::pthread_t, libc::SIGWINCH) };
                     }
                 });
                 let begin = Moment::now();
