@@ -4,5 +4,4 @@
 pub(crate) mod fifo;
 #[allow(unsafe_code)]
 pub(crate) mod slab;
-#[allow(dead_code, reason = "the hub uses it")]
 pub(crate) mod timers;

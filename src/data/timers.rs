@@ -125,6 +125,7 @@ impl<P: Copy> Timers<P> {
         self.heap.len()
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.heap.is_empty()
     }

@@ -28,7 +28,7 @@ use std::time::Duration;
 use super::Hub;
 use super::wait::WaitList;
 use crate::sys::clock::Moment;
-use crate::sys::poller::{Bell, Events, Poller, Readiness, SHORT_READ_DRAINS};
+use crate::sys::poller::{Bell, CLOSING_REMOVES, Events, Poller, Readiness, SHORT_READ_DRAINS};
 
 /// So many calls in a row that need not wait, and a greenlet gives way to others.
 const CALLS_IN_A_ROW: u32 = 64;
@@ -295,8 +295,7 @@ impl<T: AsFd> Source<T> {
             return;
         };
         if let Some(hub) = Hub::here_if_open() {
-            // A descriptor that is closed for good leaves the set by itself.
-            let leaves = !self.state.exposed.get();
+            let leaves = CLOSING_REMOVES && !self.state.exposed.get();
             hub.io.deregister(&self.thing, &self.state, key, leaves);
         }
     }

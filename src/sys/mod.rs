@@ -13,7 +13,6 @@
 //! The backends are chosen by `cfg` and by nothing else, and the same tests run over all of them. [`sync`] is
 //! std's atomics and locks, or a model checker's.
 
-#[allow(dead_code, reason = "the hub uses it")]
 pub(crate) mod clock;
 #[allow(unsafe_code)]
 pub(crate) mod context;
@@ -24,10 +23,8 @@ pub(crate) mod fork;
 pub(crate) mod local;
 #[allow(unsafe_code)]
 pub(crate) mod overflow;
-#[allow(dead_code, unused_imports, reason = "the hub uses it")]
 #[allow(unsafe_code)]
 pub(crate) mod poller;
 #[allow(unsafe_code)]
 pub(crate) mod stack;
-#[allow(unused_imports, reason = "the hub uses it")]
 pub(crate) mod sync;

@@ -6,12 +6,10 @@
 //! and only models run. A static cannot be modelled (nothing there has a `const` constructor): use std's.
 
 #[cfg(greenlet_loom)]
+#[allow(unused_imports, reason = "the models use more than the protocols do")]
 pub(crate) use loom::sync::{
-    Arc, Condvar, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    Arc, Condvar, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering, fence},
 };
 #[cfg(not(greenlet_loom))]
-pub(crate) use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
-};
+pub(crate) use std::sync::atomic::{AtomicBool, Ordering, fence};

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(crate) const SHORT_READ_DRAINS: bool = true;
+/// Whether closing a descriptor takes it out of the poller.
+pub(crate) const CLOSING_REMOVES: bool = true;
 
 const EDGES: i32 =
     libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET;
@@ -222,15 +224,18 @@ impl Events {
             .map(|event| (event.u64, readiness(event.events.cast_signed())))
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.count
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// Whether the bell was among what the wait has brought.
+    #[cfg(test)]
     pub(crate) fn was_rung(&self) -> bool {
         self.rung
     }

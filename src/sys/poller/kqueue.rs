@@ -25,6 +25,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(crate) const SHORT_READ_DRAINS: bool = false;
+/// Whether closing a descriptor takes it out of the poller.
+pub(crate) const CLOSING_REMOVES: bool = false;
 
 /// Three years. Some kernels refuse a timeout that is longer by far; a wait may end early then.
 const LONGEST: Duration = Duration::from_secs(100_000_000);
@@ -135,15 +137,18 @@ impl Events {
         self.list.iter().copied()
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// Whether the bell was rung before the wait ended, and not heard before.
+    #[cfg(test)]
     pub(crate) fn was_rung(&self) -> bool {
         self.rung
     }

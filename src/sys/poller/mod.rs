@@ -33,6 +33,10 @@ use kqueue as backend;
 /// [`Readiness::CLOSED`] was not seen. Where this is false, read until `EAGAIN`.
 pub(crate) const SHORT_READ_DRAINS: bool = backend::SHORT_READ_DRAINS;
 
+/// Whether closing a descriptor takes it out of the poller, if it is the only one for what it stands for. If
+/// not, it must be removed before.
+pub(crate) const CLOSING_REMOVES: bool = backend::CLOSING_REMOVES;
+
 pub(crate) use backend::{Bell, Events, Poller};
 
 /// How many events one wait can bring. What does not fit comes with the next one.
@@ -71,7 +75,7 @@ impl Readiness {
         Readiness(self.0 & !other.0)
     }
 
-    #[inline]
+    #[cfg(test)]
     pub(crate) const fn bits(self) -> u8 {
         self.0
     }
