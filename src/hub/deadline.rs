@@ -145,18 +145,28 @@ impl Drop for Enter<'_> {
     }
 }
 
+/// The stretches that `control` is in, the innermost first.
+fn stretches(control: &Control) -> impl Iterator<Item = &Stretch> {
+    let mut next = control.deadline.get().cast::<Stretch>();
+    std::iter::from_fn(move || {
+        // SAFETY: a stretch is in this list for as long as its frame is there (`Enter`).
+        let stretch = unsafe { next.as_ref() }?;
+        next = stretch.outer;
+        Some(stretch)
+    })
+}
+
 /// The outermost stretch of `control` that has expired and has not been told.
 fn outermost_due(control: &Control) -> Option<&Stretch> {
-    let mut due = None;
-    let mut next = control.deadline.get().cast::<Stretch>();
-    // SAFETY: a stretch is in this list for as long as its frame is there (`Enter`).
-    while let Some(stretch) = unsafe { next.as_ref() } {
-        if stretch.alarm.fired.get() && !stretch.raised.get() {
-            due = Some(stretch);
-        }
-        next = stretch.outer;
+    let due = |stretch: &&Stretch| stretch.alarm.fired.get() && !stretch.raised.get();
+    stretches(control).filter(due).last()
+}
+
+/// What was to be raised for this stretch will not be.
+fn untell(control: &Control, id: u64) {
+    if let Some(stretch) = stretches(control).find(|stretch| stretch.id == id) {
+        stretch.raised.set(false);
     }
-    due
 }
 
 /// What is due in `control`, to be raised there now.
@@ -178,8 +188,12 @@ pub(super) fn raise_due(hub: &Hub, control: &Control) {
             control.raise.set(Some(first));
             hub.leave_for_later(control, alert::OVERDUE);
         }
-        inner => {
-            if let Some(payload) = take_due(control).or(inner) {
+        told => {
+            // The outermost of those that are due is told, the others are passed on the way there.
+            if let Some(expired) = told.and_then(|told| told.downcast::<Expired>().ok()) {
+                untell(control, expired.0);
+            }
+            if let Some(payload) = take_due(control) {
                 hub.raise_at(control, payload);
             }
         }

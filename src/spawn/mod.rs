@@ -139,8 +139,9 @@ impl<R> Default for Slot<R> {
 }
 
 impl<R> Slot<R> {
-    fn wait(&self, hub: &Hub) {
-        while !self.ended.get() {
+    fn wait(&self, control: &Control) {
+        let hub = Hub::here();
+        while !self.ended.get() && !control.is_given_up() {
             self.joiners.wait(hub, &"joins another greenlet", None);
         }
     }
@@ -215,7 +216,7 @@ impl<R> JoinHandle<R> {
     /// The payload of the panic that it died of: [`GreenletExit`] if it was killed. If there was no stack for
     /// it to run on, a `String` that says so.
     pub fn join(self) -> thread::Result<R> {
-        self.slot.wait(Hub::here());
+        self.slot.wait(self.greenlet.control());
         self.slot.outcome.take().unwrap_or_else(|| {
             // It was left behind by a fork, or leaked at the end of its thread.
             Err(Box::new(format!("{:?} left nothing", self.greenlet)))
@@ -241,7 +242,7 @@ impl<R> JoinHandle<R> {
         if !self.start_kill() {
             return false;
         }
-        self.slot.wait(Hub::here());
+        self.slot.wait(self.greenlet.control());
         true
     }
 
@@ -265,7 +266,7 @@ impl<R> JoinHandle<R> {
     /// # Parks
     /// Unless it has.
     pub fn wait(&self) {
-        self.slot.wait(Hub::here());
+        self.slot.wait(self.greenlet.control());
     }
 
     /// Whether it has ended.

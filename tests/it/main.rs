@@ -7,6 +7,7 @@ mod support;
 
 mod backtraces;
 mod generators;
+mod hub;
 mod killing;
 mod leaks;
 mod locals;
