@@ -21,7 +21,7 @@ use super::server::Program;
 use super::syscalls::{self, Counts};
 use super::{Candidate, Inside, become_client};
 use crate::peers::raw::{self, Reading};
-use crate::peers::{go, may, tokio};
+use crate::peers::{examples, go, may, tokio};
 use crate::rounds::{self, Contender, Question};
 
 #[derive(Args)]
@@ -29,7 +29,6 @@ pub struct Options {
     #[command(flatten)]
     common: rounds::Options,
     /// The crate's `echo_server` example, built beforehand.
-    #[cfg(feature = "ours")]
     #[arg(long, value_name = "PATH")]
     ours: Option<PathBuf>,
     /// Count system calls instead of CPU time.
@@ -128,11 +127,10 @@ fn candidates(options: &Options) -> Vec<Candidate> {
         "a goroutine for each connection, GOMAXPROCS=1",
         go::echo,
     ));
-    #[cfg(feature = "ours")]
     candidates.push(Candidate::outside(
         "greenlet (ours)",
         "a greenlet for each connection",
-        || crate::peers::ours::echo(options.ours.as_deref()),
+        || examples::echo(options.ours.as_deref()),
     ));
     candidates
 }
@@ -212,19 +210,16 @@ fn calls(name: &str, program: &Program, core: usize, windows: Windows) -> Result
         let mut load = Load::connect(server.address, column.shape)?;
         load.run(windows.warm_up)?;
         load.drain()?;
-        let (counts, answers) = syscalls::count(server.id(), || {
+        let counted = syscalls::count(server.id(), || {
             Ok(load.run(windows.measured)? + load.drain()?)
         })?;
-        let calls = per_request(&counts, answers);
+        let calls = per_request(&counted.counts, counted.result);
         let total: f64 = calls.iter().map(|(_, calls)| calls).sum();
-        println!(
-            "{name:<16}  {:<20}  {total:>5.2}  {}",
-            column.name,
-            to_text(&calls)
-        );
+        let (column, by, text) = (column.name, counted.by, to_text(&calls));
+        println!("{name:<16}  {column:<20}  {by:<6}  {total:>5.2}  {text}");
         let calls = calls.into_iter().map(|(name, calls)| (name, calls.into()));
         let calls = Value::Object(calls.collect());
-        cells.push(json!({"column": column.name, "total": total, "calls": calls}));
+        cells.push(json!({"column": column, "by": by, "total": total, "calls": calls}));
     }
     Ok(cells)
 }

@@ -1,6 +1,6 @@
 //! Linux's `epoll`, without ceremony: what the yardstick servers and the client stand on.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 pub struct Epoll(OwnedFd);
@@ -41,12 +41,18 @@ impl Epoll {
     pub fn wait(&self, events: &mut Events, timeout_ms: i32) -> io::Result<()> {
         events.clear();
         let room = events.capacity() as i32;
-        // SAFETY: the kernel fills in no more than there is room for, and says how many.
-        unsafe {
-            let fd = self.0.as_raw_fd();
-            let count = checked(libc::epoll_wait(fd, events.as_mut_ptr(), room, timeout_ms))?;
-            events.set_len(count as usize);
-        }
+        let count = loop {
+            // SAFETY: the kernel fills in no more than there is room for.
+            match checked(unsafe {
+                libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), room, timeout_ms)
+            }) {
+                // Being traced interrupts.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                result => break result?,
+            }
+        };
+        // SAFETY: so many were filled in.
+        unsafe { events.set_len(count as usize) };
         Ok(())
     }
 }

@@ -7,6 +7,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -14,7 +15,7 @@ use clap::Args;
 use super::server::Program;
 use super::{Candidate, Inside, become_client};
 use crate::external::{output, tool};
-use crate::peers::{go, hyper, may, raw};
+use crate::peers::{examples, go, hyper, may, raw};
 use crate::rounds::{self, Contender, Question};
 
 #[derive(Args)]
@@ -22,7 +23,6 @@ pub struct Options {
     #[command(flatten)]
     common: rounds::Options,
     /// The crate's `http_hello` example, built beforehand.
-    #[cfg(feature = "ours")]
     #[arg(long, value_name = "PATH")]
     ours_http: Option<PathBuf>,
 }
@@ -65,6 +65,8 @@ pub fn answer(options: &Options) -> Result<()> {
     rounds::answer(&question, contenders, &options.common)
 }
 
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// All servers, the yardstick first.
 fn candidates(options: &Options) -> Vec<Candidate> {
     let inside = INSIDE
@@ -76,11 +78,10 @@ fn candidates(options: &Options) -> Vec<Candidate> {
         "`net/http`: a goroutine for each connection, GOMAXPROCS=1",
         go::http,
     ));
-    #[cfg(feature = "ours")]
     candidates.push(Candidate::outside(
         "greenlet (ours)",
         "a greenlet for each connection",
-        || crate::peers::ours::http(options.ours_http.as_deref()),
+        || examples::http(options.ours_http.as_deref()),
     ));
     candidates
 }
@@ -105,11 +106,12 @@ fn cpu_ns(program: &Program, core: usize, quick: bool) -> Result<f64> {
 /// Makes sure that the answer is the right one, which `wrk` does not.
 fn greet(address: SocketAddr) -> Result<()> {
     let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     while !answer.ends_with("Hello, World!") {
         let mut bytes = [0; 1024];
-        let count = stream.read(&mut bytes)?;
+        let count = stream.read(&mut bytes).context("no answer")?;
         ensure!(count > 0, "not the right answer: {answer:?}");
         answer += std::str::from_utf8(&bytes[..count])?;
     }

@@ -11,6 +11,8 @@
 pub mod bare;
 pub mod boost;
 pub mod context;
+#[cfg(target_os = "linux")]
+pub mod examples;
 pub mod generator;
 pub mod go;
 #[cfg(target_os = "linux")]

@@ -4,19 +4,13 @@
 //! the number and gets it back when it has reached the limit. One hand-off is one stack switch.
 
 use std::cell::{Cell, RefCell};
-#[cfg(target_os = "linux")]
-use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::Result;
-#[cfg(target_os = "linux")]
-use anyhow::{Context, ensure};
 use greenlet::Greenlet;
 
 use super::STACK;
 use crate::clock::per_handoff;
-#[cfg(target_os = "linux")]
-use crate::external::Child;
 
 type Ring = Rc<RefCell<Vec<Greenlet<u64>>>>;
 
@@ -55,24 +49,4 @@ fn seat(seats: Ring, next: usize, limit: Rc<Cell<u64>>) -> Greenlet<u64> {
         }
     };
     Greenlet::builder().stack_size(STACK).build(run)
-}
-
-/// The example `echo_server`, wherever it was built.
-#[cfg(target_os = "linux")]
-pub fn echo(path: Option<&Path>) -> Result<Child> {
-    let path = path.context("`--ours PATH` does not say where the example `echo_server` is")?;
-    example(path)
-}
-
-/// The example `http_hello`, wherever it was built.
-#[cfg(target_os = "linux")]
-pub fn http(path: Option<&Path>) -> Result<Child> {
-    let path = path.context("`--ours-http PATH` does not say where the example `http_hello` is")?;
-    example(path)
-}
-
-#[cfg(target_os = "linux")]
-fn example(path: &Path) -> Result<Child> {
-    ensure!(path.is_file(), "{} is not there", path.display());
-    Ok(Child::without_version(path.to_owned(), vec![]))
 }

@@ -1,4 +1,5 @@
-//! `tokio` with its current_thread runtime.
+//! `tokio` with its current_thread runtime: as bare as the question allows, as what looks after
+//! sockets and timers costs the scheduler something.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub fn yield_(tasks: usize, count: u64) -> Result<f64> {
         }
         Ok(meter.cost_of_each(count).cpu)
     };
-    runtime()?.block_on(round)
+    bare()?.block_on(round)
 }
 
 pub fn spawn(at_once: usize, count: u64) -> Result<f64> {
@@ -46,7 +47,7 @@ pub fn spawn(at_once: usize, count: u64) -> Result<f64> {
         }
         Ok(meter.cost_of_each(count).cpu)
     };
-    runtime()?.block_on(round)
+    bare()?.block_on(round)
 }
 
 pub fn remote(core: usize, count: u64) -> Result<Cost> {
@@ -55,7 +56,7 @@ pub fn remote(core: usize, count: u64) -> Result<Cost> {
         let home = home.clone();
         move || home.notify_one()
     });
-    runtime()?.block_on(async {
+    bare()?.block_on(async {
         let trips = async |count| {
             for _ in 0..count {
                 partner.ask();
@@ -78,7 +79,10 @@ pub fn timers(count: u64) -> Result<f64> {
         }
         Ok(meter.cost_of_each(count).cpu)
     };
-    runtime()?.block_on(round)
+    Builder::new_current_thread()
+        .enable_time()
+        .build()?
+        .block_on(round)
 }
 
 pub fn echo() -> Result<()> {
@@ -103,6 +107,11 @@ async fn echo_back(mut stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
+fn bare() -> Result<Runtime> {
+    Ok(Builder::new_current_thread().build()?)
+}
+
+/// The runtime of a server.
 pub fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
