@@ -5,7 +5,8 @@
 //! outside is a function that builds its child program. For `yield_` and `spawn`, it is a function
 //! of the number of tasks at a time and of all of them; for `timers`, of the number of tasks; for
 //! `remote`, of the partner's core and the number of round trips. For `echo` and `http`, a peer is
-//! a server that prints `listening on ADDRESS:PORT` and runs until it is killed.
+//! a server that prints `listening on ADDRESS:PORT` and runs until it is killed, or a function that
+//! builds or finds the program which is that server.
 
 #[cfg(target_os = "linux")]
 pub mod bare;
