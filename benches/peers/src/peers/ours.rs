@@ -1,6 +1,6 @@
-//! Our own `greenlet`: a ring by direct switch.
+//! Our own `greenlet`.
 //!
-//! Every greenlet switches to the next one; the main greenlet stands outside of the ring, starts
+//! A hand-off is a direct switch. Every greenlet switches to the next one; the main greenlet stands outside of the ring, starts
 //! the number and gets it back when it has reached the limit. One hand-off is one stack switch.
 
 use std::cell::{Cell, RefCell};
