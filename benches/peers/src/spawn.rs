@@ -32,6 +32,13 @@ fn contenders(options: &Options) -> Vec<Contender> {
             count,
             tokio::spawn,
         ),
+        #[cfg(feature = "ours")]
+        inside(
+            "greenlet (ours)",
+            "a stack from its pool, joined by the main greenlet",
+            count,
+            crate::peers::ours::spawn,
+        ),
         inside(
             "may",
             "a stack from its pool, one worker, joined by a coroutine",

@@ -28,6 +28,18 @@ const INSIDE: &[Inside] = &[
         how: "no stacks, `sleep`, current_thread runtime",
         sleep: tokio::timers,
     },
+    #[cfg(feature = "ours")]
+    Inside {
+        name: "greenlet (ours)",
+        how: "a stack with a guard each, `sleep`",
+        sleep: crate::peers::ours::timers,
+    },
+    #[cfg(feature = "ours")]
+    Inside {
+        name: "greenlet (ours, warm)",
+        how: "the same on stacks that were used before",
+        sleep: crate::peers::ours::timers_warm,
+    },
     #[cfg(target_os = "linux")]
     Inside {
         name: "bare stacks",

@@ -33,6 +33,13 @@ fn contenders(options: &Options) -> Vec<Contender> {
                 .into(),
             move |_| yardstick::handoff(2, count),
         ),
+        #[cfg(feature = "ours")]
+        inside(
+            "greenlet (ours)",
+            "`yield_now`: one direct switch to the next in the queue",
+            count,
+            crate::peers::ours::yield_,
+        ),
         inside(
             "tokio",
             "`yield_now`, current_thread runtime",
