@@ -40,6 +40,7 @@
 #[cfg(not(unix))]
 compile_error!("greenlet needs a unix: stacks are mapped with mmap, and overflows come as signals");
 
+mod cores;
 mod data;
 #[allow(unsafe_code)]
 mod generator;
@@ -55,6 +56,7 @@ mod sys;
 pub mod time;
 
 pub use generator::{Coroutine, Generator, Yielder};
+pub use cores::per_core;
 pub use hub::{HubStats, hub_stats};
 pub use offload::{PoolStats, offload, pool_stats};
 pub use spawn::{JoinHandle, Scope, ScopedJoinHandle, scope, spawn, yield_now};
