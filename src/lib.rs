@@ -52,6 +52,7 @@ mod offload;
 mod spawn;
 mod switch;
 mod sys;
+pub mod thread;
 pub mod time;
 
 pub use generator::{Coroutine, Generator, Yielder};
@@ -68,12 +69,6 @@ pub use time::sleep;
 
 /// How this build switches stacks: `direct`, `corosensei` or `baton`.
 pub const BACKEND: &str = sys::context::NAME;
-
-/// Threads that are greenlets: the names of `std::thread`.
-pub mod thread {
-    pub use crate::spawn::{Builder, JoinHandle, Scope, ScopedJoinHandle, scope, spawn, yield_now};
-    pub use crate::time::sleep;
-}
 
 /// Observers of switches: greenlet's `settrace`.
 pub mod trace {

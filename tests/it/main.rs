@@ -15,6 +15,7 @@ mod misuse;
 mod parents;
 mod stacks;
 mod switching;
+mod thread;
 mod threads;
 mod throwing;
 mod tidy;
