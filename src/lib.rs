@@ -46,6 +46,7 @@ mod generator;
 #[allow(unsafe_code)]
 mod hub;
 
+pub mod io;
 pub mod net;
 mod offload;
 #[allow(unsafe_code)]

@@ -8,6 +8,7 @@ mod support;
 mod backtraces;
 mod generators;
 mod hub;
+mod io;
 mod killing;
 mod leaks;
 mod locals;
