@@ -47,12 +47,14 @@ mod generator;
 #[allow(unsafe_code)]
 mod hub;
 
+pub mod io;
 pub mod net;
 mod offload;
 #[allow(unsafe_code)]
 mod spawn;
 mod switch;
 mod sys;
+pub mod thread;
 pub mod time;
 
 pub use generator::{Coroutine, Generator, Yielder};
@@ -70,12 +72,6 @@ pub use time::sleep;
 
 /// How this build switches stacks: `direct`, `corosensei` or `baton`.
 pub const BACKEND: &str = sys::context::NAME;
-
-/// Threads that are greenlets: the names of `std::thread`.
-pub mod thread {
-    pub use crate::spawn::{Builder, JoinHandle, Scope, ScopedJoinHandle, scope, spawn, yield_now};
-    pub use crate::time::sleep;
-}
 
 /// Observers of switches: greenlet's `settrace`.
 pub mod trace {
