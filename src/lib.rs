@@ -48,6 +48,7 @@ mod hub;
 
 pub mod net;
 mod offload;
+pub mod os;
 #[allow(unsafe_code)]
 mod spawn;
 mod switch;

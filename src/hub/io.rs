@@ -21,6 +21,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::AsFd;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use super::Hub;
 use super::wait::WaitList;
 use crate::sys::clock::Moment;
+use crate::sys::fd::would_block;
 use crate::sys::poller::{Bell, CLOSING_REMOVES, Events, Poller, Readiness, SHORT_READ_DRAINS};
 
 /// So many calls in a row that need not wait, and a greenlet gives way to others.
@@ -75,6 +77,10 @@ struct State {
     readers: WaitList,
     writers: WaitList,
 }
+
+/// Every call leaves the readiness and the lines of those who wait as they should be, on every way out.
+impl<T: AsFd + UnwindSafe> UnwindSafe for Source<T> {}
+impl<T: AsFd + RefUnwindSafe> RefUnwindSafe for Source<T> {}
 
 impl State {
     fn waiting(&self, direction: Direction) -> &WaitList {
@@ -134,6 +140,17 @@ impl<T: AsFd> Source<T> {
         &self.thing
     }
 
+    /// A second source with a descriptor of its own for the same thing.
+    pub(crate) fn duplicate(
+        &self,
+        try_clone: impl FnOnce(&T) -> io::Result<T>,
+    ) -> io::Result<Source<T>> {
+        let twin = Source::new(try_clone(self.exposed())?);
+        twin.exposed();
+        twin.set_nonblocking(self.is_nonblocking());
+        Ok(twin)
+    }
+
     /// Whether calls return `WouldBlock` instead of waiting.
     pub(crate) fn is_nonblocking(&self) -> bool {
         self.state.nonblocking.get()
@@ -164,7 +181,8 @@ impl<T: AsFd> Source<T> {
             if state.closed.get() {
                 return Err(closed());
             }
-            if state.is_ready(direction) {
+            // Without waiting nobody asks for events, so nothing is known: only the call itself counts.
+            if state.is_ready(direction) || state.nonblocking.get() {
                 match call(&self.thing) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         state.clear(direction);
@@ -177,7 +195,7 @@ impl<T: AsFd> Source<T> {
                 }
             }
             if state.nonblocking.get() {
-                return Err(io::ErrorKind::WouldBlock.into());
+                return Err(would_block());
             }
             self.wait(hub, direction, timeout, &mut deadline)?;
         }
@@ -190,14 +208,78 @@ impl<T: AsFd> Source<T> {
         &self,
         timeout: Option<Duration>,
         room: usize,
-        call: impl FnMut(&T) -> io::Result<usize>,
+        mut call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
+        if room == 0
+            && let Some(outcome) = self.at_once(&mut call)
+        {
+            return outcome;
+        }
         let count = self.retry(Direction::Read, timeout, call)?;
         if SHORT_READ_DRAINS && count < room && !self.state.ready.get().contains(Readiness::CLOSED)
         {
             self.state.clear(Direction::Read);
         }
         Ok(count)
+    }
+
+    /// As [`retry`](Self::retry) for a look at up to `room` bytes of a stream.
+    pub(crate) fn retry_stream_peek(
+        &self,
+        timeout: Option<Duration>,
+        room: usize,
+        mut call: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if room == 0
+            && let Some(outcome) = self.at_once(&mut call)
+        {
+            return outcome;
+        }
+        self.retry(Direction::Read, timeout, call)
+    }
+
+    /// As [`retry`](Self::retry) for a write of `load` bytes to a stream.
+    #[inline]
+    pub(crate) fn retry_stream_write(
+        &self,
+        timeout: Option<Duration>,
+        load: usize,
+        mut call: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if load == 0
+            && let Some(outcome) = self.at_once(&mut call)
+        {
+            return outcome;
+        }
+        self.retry(Direction::Write, timeout, call)
+    }
+
+    /// Makes `call` once, whatever is known of the source.
+    ///
+    /// # Errors
+    /// As [`retry`](Self::retry); `WouldBlock` if it would have to wait.
+    pub(crate) fn attempt<R>(&self, mut call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        let hub = Hub::here();
+        hub.io.spend(hub);
+        loop {
+            if self.state.closed.get() {
+                return Err(closed());
+            }
+            match call(&self.thing) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// A call that moves nothing, which the system may answer whether the source is ready or not. None: it
+    /// would wait.
+    #[cold]
+    fn at_once<R>(&self, call: &mut impl FnMut(&T) -> io::Result<R>) -> Option<io::Result<R>> {
+        match self.attempt(call) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            outcome => Some(outcome),
+        }
     }
 
     /// Waits until there may be something, without a call.
@@ -265,7 +347,7 @@ impl<T: AsFd> Source<T> {
         if let Some(timeout) = timeout {
             let at = *deadline.get_or_insert_with(|| Moment::now().after(timeout));
             if at <= Moment::now() {
-                return Err(io::ErrorKind::WouldBlock.into());
+                return Err(would_block());
             }
         }
         let _awaited = hub.io.await_one();
@@ -308,7 +390,8 @@ impl<T: AsFd> Drop for Source<T> {
 }
 
 fn closed() -> io::Error {
-    io::Error::other("the descriptor was closed by another greenlet")
+    // Not `ConnectionAborted`: servers go on accepting after that.
+    io::Error::other("it was closed: somebody has called `close` on it")
 }
 
 /// What std has for each of its types with a descriptor: conversions from and to std's type and plain
