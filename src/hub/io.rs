@@ -223,21 +223,6 @@ impl<T: AsFd> Source<T> {
         Ok(count)
     }
 
-    /// As [`retry`](Self::retry) for a look at up to `room` bytes of a stream.
-    pub(crate) fn retry_stream_peek(
-        &self,
-        timeout: Option<Duration>,
-        room: usize,
-        mut call: impl FnMut(&T) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        if room == 0
-            && let Some(outcome) = self.at_once(&mut call)
-        {
-            return outcome;
-        }
-        self.retry(Direction::Read, timeout, call)
-    }
-
     /// As [`retry`](Self::retry) for a write of `load` bytes to a stream.
     #[inline]
     pub(crate) fn retry_stream_write(

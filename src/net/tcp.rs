@@ -170,7 +170,7 @@ impl TcpStream {
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         let timeout = self.timeouts.read.get();
         self.source
-            .retry_stream_peek(timeout, buf.len(), |stream| stream.peek(buf))
+            .retry(Direction::Read, timeout, |stream| stream.peek(buf))
     }
 
     /// Whether small writes are sent at once.

@@ -11,6 +11,7 @@ mod killing;
 mod leaks;
 mod locals;
 mod misuse;
+mod net;
 mod parents;
 mod stacks;
 mod switching;
