@@ -323,11 +323,7 @@ impl<T: AsFd> Source<T> {
         timeout: Option<Duration>,
         deadline: &mut Option<Moment>,
     ) -> io::Result<()> {
-        if hub.is_closed() {
-            return Err(io::Error::other(
-                "the thread is ending, and its hub has ended: nothing can wait here any more",
-            ));
-        }
+        hub.check_open()?;
         self.register(hub)?;
         if let Some(timeout) = timeout {
             let at = *deadline.get_or_insert_with(|| Moment::now().after(timeout));
@@ -371,6 +367,21 @@ impl<T: AsFd> Source<T> {
 impl<T: AsFd> Drop for Source<T> {
     fn drop(&mut self) {
         self.deregister();
+    }
+}
+
+impl Hub {
+    /// Whether a greenlet can wait here.
+    ///
+    /// # Errors
+    /// If not, words that say so.
+    pub(crate) fn check_open(&self) -> io::Result<()> {
+        if self.is_closed() {
+            return Err(io::Error::other(
+                "the thread is ending, and its hub has ended: nothing can wait here any more",
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -146,8 +146,8 @@ fn writing_to_one_that_has_gone_fails_sooner_or_later() {
         let mut stream = listener.accept().unwrap().0;
         client.join().unwrap();
         let error = loop {
-            match stream.write(&[0]) {
-                Ok(_) => sleep(Duration::from_millis(1)),
+            match stream.write_all(&[0]) {
+                Ok(()) => sleep(Duration::from_millis(1)),
                 Err(error) => break error.kind(),
             }
         };

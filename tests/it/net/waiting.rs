@@ -7,13 +7,13 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use greenlet::net::{Incoming, TcpListener, TcpStream, UdpSocket};
+use greenlet::net::{Incoming, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use greenlet::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use greenlet::{hub_stats, sleep, spawn, yield_now};
 
 use super::Folder;
 use super::faults::connected;
-use crate::support::run;
+use crate::support::{OnDrop, run};
 
 /// `call` waits in three greenlets; `close` ends all of them with an error, and every call from then on.
 fn closing<T: 'static, R: 'static>(
@@ -453,4 +453,42 @@ fn sockets_may_cross_a_caught_panic_as_those_of_std_may() {
     safe::<UnixStream>();
     safe::<UnixListener>();
     safe::<UnixDatagram>();
+}
+
+/// At the end of a thread what is suspended is unwound; destructors find that nothing can wait any more.
+#[test]
+fn at_the_end_of_a_thread_waiting_is_an_error() {
+    run(|| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let (near, mut far) = UnixStream::pair().unwrap();
+            let folder = Folder::new();
+            let path = folder.path("socket");
+            let listener = UnixListener::bind(&path).unwrap();
+            spawn(move || {
+                let _last = OnDrop(move || {
+                    far.write_all(b"x").unwrap();
+                    // What is there is read.
+                    (&near).read_exact(&mut [0]).unwrap();
+                    let mut words = vec![(&near).read(&mut [0]).unwrap_err()];
+                    words.extend(listener.accept().err());
+                    words.extend("localhost".to_socket_addrs().err());
+                    assert!(("localhost", 1).to_socket_addrs().is_ok());
+                    for error in words {
+                        tell.send(error.to_string()).unwrap();
+                    }
+                });
+                sleep(Duration::from_secs(1000));
+            });
+            yield_now();
+        });
+        thread.join().unwrap();
+        let words: Vec<_> = told.iter().collect();
+        assert_eq!(words.len(), 3);
+        assert!(
+            words[..2]
+                .iter()
+                .all(|words| words.contains("the thread is ending"))
+        );
+    });
 }

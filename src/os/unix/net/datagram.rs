@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::{Patience, SocketAddr};
 use crate::hub::io::{Direction, Source, descriptor};
 use crate::net::Timeouts;
-use crate::sys::fd;
 
 /// A Unix socket for datagrams: `std::os::unix::net::UnixDatagram`.
 ///
@@ -192,12 +191,12 @@ impl UnixDatagram {
         let mut patience = Patience::within(self.timeouts.write.get());
         loop {
             match self.source.attempt(&mut call) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock
+                        && !self.source.is_nonblocking() => {}
                 outcome => return outcome,
             }
-            if self.source.is_nonblocking() || !patience.pause() {
-                return Err(fd::would_block());
-            }
+            patience.pause()?;
         }
     }
 

@@ -16,9 +16,12 @@ pub use listener::{Incoming, UnixListener};
 pub use std::os::unix::net::SocketAddr;
 pub use stream::UnixStream;
 
+use std::io;
 use std::time::Duration;
 
+use crate::hub::Hub;
 use crate::sys::clock::Moment;
+use crate::sys::fd;
 use crate::time;
 
 /// Pauses between attempts, where no event tells when the next one is worth it.
@@ -39,14 +42,18 @@ impl Patience {
         }
     }
 
-    /// Waits a little; false if there is no time left.
-    fn pause(&mut self) -> bool {
+    /// Waits a little.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is no time left; what is said where nothing can wait.
+    fn pause(&mut self) -> io::Result<()> {
+        Hub::here().check_open()?;
         let left = Moment::now().until(self.until);
         if left.is_zero() {
-            return false;
+            return Err(fd::would_block());
         }
         time::sleep(self.next.min(left));
         self.next = (2 * self.next).min(Patience::LONGEST);
-        true
+        Ok(())
     }
 }

@@ -65,8 +65,8 @@ impl UnixStream {
             match fd::begin_to_connect(&socket, &address)? {
                 Connecting::Made => return Ok(UnixStream::new(socket)),
                 Connecting::Pending => return UnixStream::new(socket).connected(),
-                Connecting::Crowded => patience.pause(),
-            };
+                Connecting::Crowded => patience.pause()?,
+            }
         }
     }
 
