@@ -112,7 +112,10 @@ fn welcome(room: &Rc<Room>, guest: u64, stream: &TcpStream) -> io::Result<()> {
             let _ = stream.shutdown(greenlet::net::Shutdown::Both);
         }
     });
-    let inbox = Inbox { lines: VecDeque::new(), carrier: carrier.thread().clone() };
+    let inbox = Inbox {
+        lines: VecDeque::new(),
+        carrier: carrier.thread().clone(),
+    };
     room.0.borrow_mut().insert(guest, inbox);
     room.tell(guest, &format!("* {name} has come\n"));
     for line in lines {

@@ -45,7 +45,8 @@ struct Load {
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
     let bar = ProgressBar::new(arguments.requests);
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}").expect("a good template");
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}")
+        .expect("a good template");
     bar.set_style(style);
     let load = Load {
         left: Cell::new(arguments.requests),
@@ -60,7 +61,8 @@ fn main() -> io::Result<()> {
             scope.spawn(move || load.talk(arguments.connect, number))
         };
         let connections: Vec<_> = (0..arguments.connections).map(talk).collect();
-        let outcome = |connection: greenlet::ScopedJoinHandle<_>| connection.join().expect("no panic");
+        let outcome =
+            |connection: greenlet::ScopedJoinHandle<_>| connection.join().expect("no panic");
         connections.into_iter().map(outcome).collect()
     });
     let took = begin.elapsed();
@@ -76,7 +78,9 @@ impl Load {
         let mut stream = TcpStream::connect(server)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(self.patience))?;
-        let mut request: Vec<u8> = (0..self.size).map(|at| (number as usize + at) as u8).collect();
+        let mut request: Vec<u8> = (0..self.size)
+            .map(|at| (number as usize + at) as u8)
+            .collect();
         let mut answer = vec![0; self.size];
         let mut times = vec![];
         while self.left.get() > 0 {
@@ -87,7 +91,10 @@ impl Load {
             stream.read_exact(&mut answer)?;
             times.push(begin.elapsed());
             if answer != request {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is not the request"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the answer is not the request",
+                ));
             }
             self.bar.inc(1);
         }
@@ -103,5 +110,10 @@ fn report(mut times: Vec<Duration>, took: Duration) {
     };
     let rate = times.len() as f64 / took.as_secs_f64();
     println!("{} requests in {took:.2?}: {rate:.0}/s", times.len());
-    println!("p50 {:.1?}, p99 {:.1?}, p999 {:.1?}", at(0.5), at(0.99), at(0.999));
+    println!(
+        "p50 {:.1?}, p99 {:.1?}, p999 {:.1?}",
+        at(0.5),
+        at(0.99),
+        at(0.999)
+    );
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 use clap::Parser;
 use greenlet::net::{TcpListener, TcpStream};
 
-const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
+const HELLO: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
 const BAD: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 /// The longest head of a request, in bytes.
 const LONGEST: usize = 8192;
@@ -47,7 +48,10 @@ fn main() -> io::Result<()> {
 /// What the bytes at hand begin with.
 enum Head {
     /// A request of so many bytes, body included.
-    Request { length: usize, keep_alive: bool },
+    Request {
+        length: usize,
+        keep_alive: bool,
+    },
     Partial,
     Bad,
 }

@@ -50,6 +50,7 @@ mod hub;
 pub mod io;
 pub mod net;
 mod offload;
+pub mod os;
 #[allow(unsafe_code)]
 mod spawn;
 mod switch;
@@ -57,8 +58,8 @@ mod sys;
 pub mod thread;
 pub mod time;
 
-pub use generator::{Coroutine, Generator, Yielder};
 pub use cores::per_core;
+pub use generator::{Coroutine, Generator, Yielder};
 pub use hub::{HubStats, hub_stats};
 pub use offload::{PoolStats, offload, pool_stats};
 pub use spawn::{JoinHandle, Scope, ScopedJoinHandle, scope, spawn, yield_now};

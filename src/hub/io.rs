@@ -21,6 +21,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use super::Hub;
 use super::wait::WaitList;
 use crate::sys::clock::Moment;
-use crate::sys::fd;
+use crate::sys::fd::{self, would_block};
 use crate::sys::poller::{Bell, CLOSING_REMOVES, Events, Poller, Readiness, SHORT_READ_DRAINS};
 
 /// So many calls in a row that need not wait, and a greenlet gives way to others.
@@ -76,6 +77,10 @@ struct State {
     readers: WaitList,
     writers: WaitList,
 }
+
+/// Every call leaves the readiness and the lines of those who wait as they should be, on every way out.
+impl<T: AsFd + UnwindSafe> UnwindSafe for Source<T> {}
+impl<T: AsFd + RefUnwindSafe> RefUnwindSafe for Source<T> {}
 
 impl State {
     fn waiting(&self, direction: Direction) -> &WaitList {
@@ -135,6 +140,17 @@ impl<T: AsFd> Source<T> {
         &self.thing
     }
 
+    /// A second source with a descriptor of its own for the same thing.
+    pub(crate) fn duplicate(
+        &self,
+        try_clone: impl FnOnce(&T) -> io::Result<T>,
+    ) -> io::Result<Source<T>> {
+        let twin = Source::new(try_clone(self.exposed())?);
+        twin.exposed();
+        twin.set_nonblocking(self.is_nonblocking());
+        Ok(twin)
+    }
+
     /// Whether calls return `WouldBlock` instead of waiting.
     pub(crate) fn is_nonblocking(&self) -> bool {
         self.state.nonblocking.get()
@@ -165,7 +181,8 @@ impl<T: AsFd> Source<T> {
             if state.closed.get() {
                 return Err(closed());
             }
-            if state.is_ready(direction) {
+            // Without waiting nobody asks for events, so nothing is known: only the call itself counts.
+            if state.is_ready(direction) || state.nonblocking.get() {
                 match call(&self.thing) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         state.clear(direction);
@@ -178,7 +195,7 @@ impl<T: AsFd> Source<T> {
                 }
             }
             if state.nonblocking.get() {
-                return Err(io::ErrorKind::WouldBlock.into());
+                return Err(would_block());
             }
             self.wait(hub, direction, timeout, &mut deadline)?;
         }
@@ -191,8 +208,13 @@ impl<T: AsFd> Source<T> {
         &self,
         timeout: Option<Duration>,
         room: usize,
-        call: impl FnMut(&T) -> io::Result<usize>,
+        mut call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
+        if room == 0
+            && let Some(outcome) = self.at_once(&mut call)
+        {
+            return outcome;
+        }
         let count = self.retry(Direction::Read, timeout, call)?;
         if SHORT_READ_DRAINS && count < room && !self.state.ready.get().contains(Readiness::CLOSED)
         {
@@ -211,6 +233,50 @@ impl<T: AsFd> Source<T> {
         self.retry(Direction::Write, None, |thing| {
             fd::write(thing.as_fd(), buf)
         })
+    }
+
+    /// As [`retry`](Self::retry) for a write of `load` bytes to a stream.
+    #[inline]
+    pub(crate) fn retry_stream_write(
+        &self,
+        timeout: Option<Duration>,
+        load: usize,
+        mut call: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if load == 0
+            && let Some(outcome) = self.at_once(&mut call)
+        {
+            return outcome;
+        }
+        self.retry(Direction::Write, timeout, call)
+    }
+
+    /// Makes `call` once, whatever is known of the source.
+    ///
+    /// # Errors
+    /// As [`retry`](Self::retry); `WouldBlock` if it would have to wait.
+    pub(crate) fn attempt<R>(&self, mut call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        let hub = Hub::here();
+        hub.io.spend(hub);
+        loop {
+            if self.state.closed.get() {
+                return Err(closed());
+            }
+            match call(&self.thing) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// A call that moves nothing, which the system may answer whether the source is ready or not. None: it
+    /// would wait.
+    #[cold]
+    fn at_once<R>(&self, call: &mut impl FnMut(&T) -> io::Result<R>) -> Option<io::Result<R>> {
+        match self.attempt(call) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            outcome => Some(outcome),
+        }
     }
 
     /// Waits until there may be something, without a call.
@@ -269,16 +335,12 @@ impl<T: AsFd> Source<T> {
         timeout: Option<Duration>,
         deadline: &mut Option<Moment>,
     ) -> io::Result<()> {
-        if hub.is_closed() {
-            return Err(io::Error::other(
-                "the thread is ending, and its hub has ended: nothing can wait here any more",
-            ));
-        }
+        hub.check_open()?;
         self.register(hub)?;
         if let Some(timeout) = timeout {
             let at = *deadline.get_or_insert_with(|| Moment::now().after(timeout));
             if at <= Moment::now() {
-                return Err(io::ErrorKind::WouldBlock.into());
+                return Err(would_block());
             }
         }
         let _awaited = hub.io.await_one();
@@ -340,8 +402,24 @@ pub(crate) fn is_ready_now(fd: BorrowedFd<'_>, direction: Direction) -> io::Resu
     fd::is_ready(fd, direction == Direction::Write)
 }
 
+impl Hub {
+    /// Whether a greenlet can wait here.
+    ///
+    /// # Errors
+    /// If not, words that say so.
+    pub(crate) fn check_open(&self) -> io::Result<()> {
+        if self.is_closed() {
+            return Err(io::Error::other(
+                "the thread is ending, and its hub has ended: nothing can wait here any more",
+            ));
+        }
+        Ok(())
+    }
+}
+
 fn closed() -> io::Error {
-    io::Error::other("the descriptor was closed by another greenlet")
+    // Not `ConnectionAborted`: servers go on accepting after that.
+    io::Error::other("it was closed: somebody has called `close` on it")
 }
 
 /// What std has for each of its types with a descriptor: conversions from and to std's type and plain

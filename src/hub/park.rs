@@ -259,6 +259,9 @@ impl Hub {
         self.ring_alarms(now);
         if self.ready.is_empty() {
             self.sleep_until_something_happens(now);
+        } else {
+            // Where some timer is always due, this is the only look at I/O.
+            self.io.poll(self, Some(Duration::ZERO));
         }
         let now = Moment::now();
         self.pace.rested(now);

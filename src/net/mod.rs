@@ -7,29 +7,57 @@
 //! # Differences from std
 //! - A socket belongs to its OS thread: it is neither `Send` nor `Sync`. To hand one to another thread, make
 //!   it a socket of std (`From`, both ways) and one of that thread's there.
+//! - `set_nonblocking` and the timeouts are each handle's own; std's are shared by clones. The descriptor
+//!   itself never blocks, whatever a handle was set to: that is so for all its duplicates, also those in the
+//!   hands of std or of another process.
+//! - Giving a socket back to std makes it block, and so all its duplicates, greenlets' ones too: give back
+//!   the last.
 //! - `close` closes a socket that others wait on: they get an error.
+//! - A call is not cut short by signals: `Interrupted` does not occur.
+//! - There is no `FromRawFd`: `From<OwnedFd>` is the same, and safe.
+//! - [`ToSocketAddrs`] is a trait of its own, for std's types: looking up a name parks.
 //! - With a closed hub (in destructors of thread-locals, at the end of a thread) a call that would have to
 //!   wait is an error.
 
+mod lookup;
 mod tcp;
+mod udp;
 
-pub use std::net::ToSocketAddrs;
+pub use lookup::ToSocketAddrs;
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
 };
 pub use tcp::{Incoming, TcpListener, TcpStream};
+pub use udp::UdpSocket;
 
+use std::cell::Cell;
 use std::io;
+use std::panic::RefUnwindSafe;
 use std::time::Duration;
 
-/// A timeout of a socket; std refuses one of no time.
-fn checked(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
-    match timeout {
-        Some(Duration::ZERO) => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "cannot set a 0 duration timeout",
-        )),
-        timeout => Ok(timeout),
+/// How long the calls of one handle may wait: none is for ever.
+///
+/// The system knows them too. On a descriptor that does not block they are without effect, but it checks
+/// them, and they are there when the socket goes back to std.
+#[derive(Clone, Default)]
+pub(crate) struct Timeouts {
+    pub(crate) read: Cell<Option<Duration>>,
+    pub(crate) write: Cell<Option<Duration>>,
+}
+
+/// Two numbers, which are set in one step each.
+impl RefUnwindSafe for Timeouts {}
+
+impl Timeouts {
+    /// Those that a socket of std brings with it.
+    pub(crate) fn of(
+        read: io::Result<Option<Duration>>,
+        write: io::Result<Option<Duration>>,
+    ) -> Timeouts {
+        Timeouts {
+            read: Cell::new(read.unwrap_or(None)),
+            write: Cell::new(write.unwrap_or(None)),
+        }
     }
 }
 

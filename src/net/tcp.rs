@@ -1,14 +1,13 @@
 //! TCP: a stream and a listener.
 
-use std::cell::Cell;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::{Shutdown, SocketAddr, ToSocketAddrs, checked, each_address};
+use super::{Shutdown, SocketAddr, Timeouts, ToSocketAddrs, each_address};
 use crate::hub::io::{Direction, Source, descriptor};
-use crate::sys::fd::{self, SockAddr, Type};
+use crate::sys::fd::{self, Connecting, SockAddr, Type};
 
 /// A TCP connection: `std::net::TcpStream`.
 ///
@@ -38,8 +37,7 @@ use crate::sys::fd::{self, SockAddr, Type};
 /// ```
 pub struct TcpStream {
     source: Source<net::TcpStream>,
-    read_timeout: Cell<Option<Duration>>,
-    write_timeout: Cell<Option<Duration>>,
+    timeouts: Timeouts,
 }
 
 impl TcpStream {
@@ -62,15 +60,23 @@ impl TcpStream {
     /// # Errors
     /// `TimedOut`; `InvalidInput` for a timeout of no time.
     pub fn connect_timeout(addr: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
-        connect(*addr, checked(Some(timeout))?)
+        if timeout.is_zero() {
+            let what = "cannot set a 0 duration timeout";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        connect(*addr, Some(timeout))
     }
 
-    fn of(stream: net::TcpStream) -> TcpStream {
+    fn of(stream: net::TcpStream, timeouts: Timeouts) -> TcpStream {
         TcpStream {
             source: Source::new(stream),
-            read_timeout: Cell::new(None),
-            write_timeout: Cell::new(None),
+            timeouts,
         }
+    }
+
+    fn adopt(stream: net::TcpStream) -> TcpStream {
+        let timeouts = Timeouts::of(stream.read_timeout(), stream.write_timeout());
+        TcpStream::of(stream, timeouts)
     }
 
     /// The address of the other side.
@@ -97,21 +103,22 @@ impl TcpStream {
         self.source.thing().shutdown(how)
     }
 
-    /// A second handle to the same connection. Timeouts are each handle's own.
+    /// A second handle to the same connection.
+    ///
+    /// # Differences from std
+    /// Timeouts and non-blocking mode are each handle's own; the new one begins with those of this one.
     ///
     /// # Errors
     /// What the system says when there are no descriptors left.
     pub fn try_clone(&self) -> io::Result<TcpStream> {
-        let clone = TcpStream::of(self.source.exposed().try_clone()?);
-        clone.source.exposed();
-        clone.source.set_nonblocking(self.source.is_nonblocking());
-        clone.read_timeout.set(self.read_timeout.get());
-        clone.write_timeout.set(self.write_timeout.get());
-        Ok(clone)
+        Ok(TcpStream {
+            source: self.source.duplicate(net::TcpStream::try_clone)?,
+            timeouts: self.timeouts.clone(),
+        })
     }
 
-    /// Closes the connection for everybody who uses this handle: who waits gets an error, and so does every
-    /// call from now on. std has nothing like it.
+    /// Closes the connection for everybody who uses this handle: those who wait get an error, and so does who
+    /// reads, writes or peeks from now on. std has nothing like it.
     pub fn close(&self) {
         let _ = self.source.thing().shutdown(Shutdown::Both);
         self.source.close();
@@ -122,7 +129,8 @@ impl TcpStream {
     /// # Errors
     /// `InvalidInput` for no time at all.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.read_timeout.set(checked(timeout)?);
+        self.source.thing().set_read_timeout(timeout)?;
+        self.timeouts.read.set(timeout);
         Ok(())
     }
 
@@ -131,7 +139,8 @@ impl TcpStream {
     /// # Errors
     /// `InvalidInput` for no time at all.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.write_timeout.set(checked(timeout)?);
+        self.source.thing().set_write_timeout(timeout)?;
+        self.timeouts.write.set(timeout);
         Ok(())
     }
 
@@ -140,7 +149,7 @@ impl TcpStream {
     /// # Errors
     /// None.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.read_timeout.get())
+        Ok(self.timeouts.read.get())
     }
 
     /// How long a write may wait.
@@ -148,7 +157,7 @@ impl TcpStream {
     /// # Errors
     /// None.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.write_timeout.get())
+        Ok(self.timeouts.write.get())
     }
 
     /// Reads without taking what it reads.
@@ -159,10 +168,9 @@ impl TcpStream {
     /// # Errors
     /// What the system says.
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let timeout = self.timeouts.read.get();
         self.source
-            .retry(Direction::Read, self.read_timeout.get(), |stream| {
-                stream.peek(buf)
-            })
+            .retry(Direction::Read, timeout, |stream| stream.peek(buf))
     }
 
     /// Whether small writes are sent at once.
@@ -232,19 +240,15 @@ impl TcpStream {
 }
 
 fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
-    let (socket, pending) = fd::connect(&SockAddr::from(address), Type::STREAM)?;
-    let stream = TcpStream::of(net::TcpStream::from(socket));
-    if pending {
-        let made = stream
+    let address = SockAddr::from(address);
+    let socket = fd::socket(&address, Type::STREAM)?;
+    let progress = fd::begin_to_connect(&socket, &address)?;
+    let stream = TcpStream::of(socket.into(), Timeouts::default());
+    if progress != Connecting::Made {
+        stream
             .source
             .wait_until_ready(Direction::Write, timeout)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::WouldBlock => {
-                    io::Error::new(io::ErrorKind::TimedOut, "connection timed out")
-                }
-                _ => error,
-            });
-        made?;
+            .map_err(timed_out)?;
         if let Some(error) = stream.take_error()? {
             return Err(error);
         }
@@ -252,16 +256,25 @@ fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStre
     Ok(stream)
 }
 
+fn timed_out(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            io::Error::new(io::ErrorKind::TimedOut, "connection timed out")
+        }
+        _ => error,
+    }
+}
+
 impl Read for &TcpStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let timeout = self.read_timeout.get();
+        let timeout = self.timeouts.read.get();
         self.source
             .retry_stream_read(timeout, buf.len(), |mut stream| stream.read(buf))
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let room = bufs.iter().map(|buf| buf.len()).sum();
-        let timeout = self.read_timeout.get();
+        let timeout = self.timeouts.read.get();
         self.source
             .retry_stream_read(timeout, room, |mut stream| stream.read_vectored(bufs))
     }
@@ -269,17 +282,16 @@ impl Read for &TcpStream {
 
 impl Write for &TcpStream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let timeout = self.timeouts.write.get();
         self.source
-            .retry(Direction::Write, self.write_timeout.get(), |mut stream| {
-                stream.write(buf)
-            })
+            .retry_stream_write(timeout, buf.len(), |mut stream| stream.write(buf))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let load = bufs.iter().map(|buf| buf.len()).sum();
+        let timeout = self.timeouts.write.get();
         self.source
-            .retry(Direction::Write, self.write_timeout.get(), |mut stream| {
-                stream.write_vectored(bufs)
-            })
+            .retry_stream_write(timeout, load, |mut stream| stream.write_vectored(bufs))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -356,10 +368,8 @@ impl TcpListener {
     /// # Errors
     /// What the system says when there are no descriptors left.
     pub fn try_clone(&self) -> io::Result<TcpListener> {
-        let clone = TcpListener::of(self.source.exposed().try_clone()?);
-        clone.source.exposed();
-        clone.source.set_nonblocking(self.source.is_nonblocking());
-        Ok(clone)
+        let source = self.source.duplicate(net::TcpListener::try_clone)?;
+        Ok(TcpListener { source })
     }
 
     /// The next connection.
@@ -374,10 +384,10 @@ impl TcpListener {
         let (socket, address) = self.source.retry(Direction::Read, None, |listener| {
             fd::accept(listener.as_fd())
         })?;
-        let address = address.as_socket().ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "a connection from no address")
-        })?;
-        Ok((TcpStream::of(net::TcpStream::from(socket)), address))
+        let address = address
+            .as_socket()
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "invalid argument"))?;
+        Ok((TcpStream::of(socket.into(), Timeouts::default()), address))
     }
 
     /// All connections, for ever.
@@ -385,8 +395,8 @@ impl TcpListener {
         Incoming { listener: self }
     }
 
-    /// Closes the socket for everybody who uses this handle: who waits gets an error, and so does every call
-    /// from now on. std has nothing like it.
+    /// Closes the socket for everybody who uses this handle: those who wait get an error, and so does who
+    /// accepts from now on. std has nothing like it.
     pub fn close(&self) {
         let _ = fd::shutdown(self.source.thing());
         self.source.close();
@@ -428,6 +438,7 @@ impl TcpListener {
 
 /// All connections of a listener; see [`TcpListener::incoming`].
 #[derive(Debug)]
+#[must_use = "iterators are lazy and do nothing unless consumed"]
 pub struct Incoming<'a> {
     listener: &'a TcpListener,
 }
@@ -442,5 +453,5 @@ impl Iterator for Incoming<'_> {
 
 impl std::iter::FusedIterator for Incoming<'_> {}
 
-descriptor!(TcpStream, net::TcpStream, TcpStream::of);
+descriptor!(TcpStream, net::TcpStream, TcpStream::adopt);
 descriptor!(TcpListener, net::TcpListener, TcpListener::of);

@@ -5,12 +5,17 @@
 //! descriptors that must stay as they are, since other processes have them too.
 
 use std::io;
+#[cfg(target_os = "android")]
+use std::os::android::net::SocketAddrExt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::SocketAddr as UnixAddress;
+use std::path::Path;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket};
-pub(crate) use socket2::{SockAddr, Type};
+use socket2::{Domain, Protocol, SockRef};
+pub(crate) use socket2::{SockAddr, Socket, Type};
 
 /// Takes the next connection of a listening socket, as a descriptor that does not block.
 ///
@@ -53,16 +58,62 @@ pub(crate) fn socket(address: &SockAddr, kind: Type) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Begins to connect a new socket; true if the connection is not made yet.
-pub(crate) fn connect(address: &SockAddr, kind: Type) -> io::Result<(OwnedFd, bool)> {
-    let socket = socket(address, kind)?;
-    let pending = match socket.connect(address) {
-        Ok(()) => false,
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => true,
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
-        Err(error) => return Err(error),
-    };
-    Ok((socket.into(), pending))
+/// How far a connection has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connecting {
+    /// It is there.
+    Made,
+    /// The socket can be written to when it is decided: then it is there, or the socket has an error.
+    Pending,
+    /// A Unix socket that takes no more for now. No event tells when it does: begin again later.
+    Crowded,
+}
+
+/// Begins to connect a socket that does not block.
+pub(crate) fn begin_to_connect(socket: &Socket, address: &SockAddr) -> io::Result<Connecting> {
+    match socket.connect(address) {
+        Ok(()) => Ok(Connecting::Made),
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(Connecting::Pending),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Connecting::Pending),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && address.is_unix() => {
+            Ok(Connecting::Crowded)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The address of a Unix socket, as std has it.
+///
+/// # Errors
+/// `InvalidInput` if it is the address of something else.
+pub(crate) fn to_unix(address: &SockAddr) -> io::Result<UnixAddress> {
+    if !address.is_unix() {
+        let what = "file descriptor did not correspond to a Unix socket";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(name) = address.as_abstract_namespace() {
+        return UnixAddress::from_abstract_name(name);
+    }
+    UnixAddress::from_pathname(address.as_pathname().unwrap_or(Path::new("")))
+}
+
+/// The other way round.
+pub(crate) fn from_unix(address: &UnixAddress) -> io::Result<SockAddr> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(name) = address.as_abstract_name() {
+        use std::os::unix::ffi::OsStrExt;
+
+        let path = [b"\0", name].concat();
+        return SockAddr::unix(std::ffi::OsStr::from_bytes(&path));
+    }
+    SockAddr::unix(address.as_pathname().unwrap_or(Path::new("")))
+}
+
+/// The error of a call that would have to wait.
+#[cold]
+pub(crate) fn would_block() -> io::Error {
+    io::Error::from_raw_os_error(libc::EAGAIN)
 }
 
 /// Shuts down both directions of a socket, a listening one too.

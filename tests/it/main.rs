@@ -13,6 +13,7 @@ mod killing;
 mod leaks;
 mod locals;
 mod misuse;
+mod net;
 mod parents;
 mod stacks;
 mod switching;

@@ -127,6 +127,14 @@ pub(crate) fn survived_in_child(test: &str) -> bool {
     true
 }
 
+/// How many descriptors this process has open. Tests that run at the same time have theirs: ask in a child.
+pub(crate) fn open_descriptors() -> usize {
+    let folder = ["/proc/self/fd", "/dev/fd"]
+        .into_iter()
+        .find_map(|path| std::fs::read_dir(path).ok());
+    folder.expect("a list of descriptors").count()
+}
+
 /// What a child has printed on standard error.
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -1,0 +1,3 @@
+//! What only some systems have: the names of `std::os`.
+
+pub mod unix;

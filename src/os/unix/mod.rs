@@ -1,0 +1,3 @@
+//! What Unix has: the names of `std::os::unix`.
+
+pub mod net;
