@@ -1,13 +1,12 @@
 //! A chat server: every line that somebody says goes to everybody else.
 //!
-//! Two greenlets for each guest, one that listens and one that talks, and an inbox between them. All state is
-//! in plain `Rc` and `RefCell`: greenlets never change threads. A guest who does not read is not waited for:
-//! when the inbox is full, the guest is asked to leave.
+//! Two greenlets for each guest, one that listens and one that talks, and an inbox between them, in plain `Rc`
+//! and `RefCell`: greenlets never change threads. A guest who does not read is not waited for: when the inbox is
+//! full, the guest has to leave.
 //!
 //! Run: `cargo run --release --example chat -- --listen 127.0.0.1:7778`, and join it with `nc 127.0.0.1 7778`
-//! from several terminals. The first line that a guest says is the name.
-//!
-//! Prints `listening on ADDR:PORT` when it is ready. Port 0 takes any that is free.
+//! from several terminals. The first line that a guest says is the name. Prints `listening on ADDR:PORT` when it
+//! is ready. Port 0 takes any that is free.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -27,7 +26,7 @@ struct Arguments {
     listen: String,
 }
 
-/// How many lines may wait for a guest.
+// So many lines may wait for a guest.
 const PATIENCE: usize = 1000;
 
 /// Where lines wait for a guest, and who carries them.
@@ -85,10 +84,8 @@ fn main() -> io::Result<()> {
                     room.leave(guest);
                 });
             }
-            Err(error) => {
-                eprintln!("accept: {error}");
-                greenlet::sleep(Duration::from_millis(10));
-            }
+            // No descriptors, say: a little later there may be some.
+            Err(_) => greenlet::sleep(Duration::from_millis(10)),
         }
     }
     Ok(())
@@ -97,9 +94,7 @@ fn main() -> io::Result<()> {
 /// Listens to a guest until the last word.
 fn welcome(room: &Rc<Room>, guest: u64, stream: &TcpStream) -> io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
-    let Some(name) = lines.next().transpose()? else {
-        return Ok(());
-    };
+    let name = lines.next().transpose()?.unwrap_or_default();
     let carrier = greenlet::spawn({
         let (room, mut stream) = (room.clone(), stream.try_clone()?);
         move || {
@@ -108,7 +103,6 @@ fn welcome(room: &Rc<Room>, guest: u64, stream: &TcpStream) -> io::Result<()> {
                     break;
                 }
             }
-            // Whoever listens is told that it is over.
             let _ = stream.shutdown(greenlet::net::Shutdown::Both);
         }
     });

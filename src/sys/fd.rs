@@ -116,6 +116,25 @@ pub(crate) fn would_block() -> io::Error {
     io::Error::from_raw_os_error(libc::EAGAIN)
 }
 
+/// How many connections may wait to be accepted: as many as the system lets. Those of one thread come in
+/// bursts, which the 128 that std asks for do not hold; what is dropped is tried again a second later.
+const BACKLOG: i32 = if cfg!(target_os = "linux") { -1 } else { 4096 };
+
+/// Lets as many connections wait to be accepted as the system lets.
+pub(crate) fn widen_backlog(listener: &impl AsFd) -> io::Result<()> {
+    SockRef::from(listener).listen(BACKLOG)
+}
+
+/// A listening socket on an address that others may listen on as well.
+pub(crate) fn listen_reusing_port(address: &SockAddr) -> io::Result<Socket> {
+    let socket = socket(address, Type::STREAM)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
 /// Shuts down both directions of a socket, a listening one too.
 pub(crate) fn shutdown(socket: &impl AsFd) -> io::Result<()> {
     SockRef::from(socket).shutdown(std::net::Shutdown::Both)
