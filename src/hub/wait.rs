@@ -85,6 +85,7 @@ impl WaitList {
     }
 
     /// Calls all who wait now.
+    #[inline]
     pub(crate) fn wake_all(&self, hub: &Hub) {
         while self.wake_one(hub) {}
     }

@@ -23,6 +23,7 @@ use crate::switch::control::{Control, Payload};
 use crate::switch::exit::{self, GreenletExit};
 use crate::switch::greenlet::{Greenlet, GreenletId};
 use crate::switch::thread::report;
+use crate::switch::transfer;
 use crate::sys::stack::Pages;
 
 mod park;
@@ -153,16 +154,24 @@ impl<R> Slot<R> {
     }
 
     /// Nobody will ask for what it left. A panic is reported: nothing hides (law 12).
+    #[inline]
     fn give_up(&self, control: &Control) {
-        match self.outcome.take() {
-            Some(Err(payload)) if !payload.is::<GreenletExit>() => report(
+        if let Some(outcome) = self.outcome.take() {
+            Self::nobody_asked(outcome, control);
+        }
+    }
+
+    #[cold]
+    fn nobody_asked(outcome: thread::Result<R>, control: &Control) {
+        match outcome {
+            Err(payload) if !payload.is::<GreenletExit>() => report(
                 format_args!(
                     "{control}, spawned at {}, died of a panic, and nobody joined it",
                     control.site
                 ),
                 payload,
             ),
-            outcome => crate::switch::transfer::drop_contained(outcome),
+            outcome => transfer::drop_contained(outcome),
         }
     }
 }

@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::thread::panicking;
 
-use super::control::{Control, ControlRef, Family, Payload, Phase, alert};
+use super::control::{Control, ControlRef, Extra, Family, Payload, Phase, alert};
 use super::thread::{Thread, report, say};
 use super::trace::{self, Kind};
 use super::{family, transfer};
@@ -66,9 +66,17 @@ pub(crate) fn finish_in_hub(
 }
 
 /// Drops the locals of a greenlet that ends, and says what could not be raised in it any more.
+#[inline]
 pub(crate) fn clear_out(me: &Control) {
-    super::local::drop_all(me);
-    if let Some(payload) = me.extra().and_then(|extra| extra.deferred.take())
+    if let Some(extra) = me.extra() {
+        clear_out_extra(me, extra);
+    }
+}
+
+#[cold]
+fn clear_out_extra(me: &Control, extra: &Extra) {
+    super::local::drop_all(&extra.locals);
+    if let Some(payload) = extra.deferred.take()
         && !payload.is::<GreenletExit>()
     {
         report(
@@ -121,6 +129,17 @@ pub(crate) fn free_stack(thread: &Thread, control: ControlRef) {
     }
 }
 
+/// Frees what a greenlet that has ended keeps, if nobody has a handle; returns what was thrown meanwhile.
+pub(crate) fn reap(thread: &Thread, zombie: ControlRef) -> Option<Payload> {
+    free_stack(thread, zombie);
+    // SAFETY: it is dead, but nobody has released it yet.
+    let dead = unsafe { zombie.as_ref() };
+    if dead.strong.get() == 0 && !dead.ending.get() {
+        return unheld(zombie);
+    }
+    None
+}
+
 /// Gives one strong count back, in a destructor.
 #[inline]
 pub(crate) fn release(control: ControlRef) {
@@ -149,6 +168,10 @@ fn unheld(first: ControlRef) -> Option<Payload> {
     while let Some(control) = next.take() {
         // SAFETY: it is freed by `retire` at the earliest.
         let held = unsafe { control.as_ref() };
+        if held.is_dead() {
+            next = retire(control);
+            continue;
+        }
         // SAFETY: a thread outlives its control blocks.
         let thread = unsafe { held.thread.as_ref() };
         if held.phase.get() == Phase::Started {
@@ -227,13 +250,15 @@ fn raise_in_drop(payload: Payload) {
 fn retire(control: ControlRef) -> Option<ControlRef> {
     // SAFETY: dead, with no strong count; weak handles keep the block below.
     let dead = unsafe { control.as_ref() };
-    // What its locals made when they were dropped is code of the user, which may have handles to it.
-    dead.ending.set(true);
     // SAFETY: names are borrowed from handles, and there is none.
-    transfer::drop_contained(unsafe { dead.take_extra() });
-    dead.ending.set(false);
-    if dead.strong.get() > 0 {
-        return None;
+    if let Some(extra) = unsafe { dead.take_extra() } {
+        // What its locals made when they were dropped is code of the user, which may have handles to it.
+        dead.ending.set(true);
+        transfer::drop_contained(extra);
+        dead.ending.set(false);
+        if dead.strong.get() > 0 {
+            return None;
+        }
     }
     let parent = dead.parent.take();
     dead.retired.set(true);

@@ -111,10 +111,9 @@ impl<T: 'static> fmt::Debug for LocalKey<T> {
 pub(crate) struct Locals(RefCell<Vec<(usize, Rc<dyn Any>)>>);
 
 /// Drops the locals of a greenlet that ends. Destructors may use locals, and switch.
-pub(crate) fn drop_all(control: &Control) {
-    let Some(extra) = control.extra() else { return };
+pub(crate) fn drop_all(locals: &Locals) {
     for _ in 0..ROUNDS {
-        let mut values = extra.locals.0.take();
+        let mut values = locals.0.take();
         if values.is_empty() {
             break;
         }

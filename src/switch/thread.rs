@@ -403,7 +403,9 @@ impl Drop for Exit {
         }
         // Destructors of main's locals and of the tracer may make greenlets, and those again locals.
         for _ in 0..LAST_ROUNDS {
-            super::local::drop_all(&thread.main);
+            if let Some(extra) = thread.main.extra() {
+                super::local::drop_all(&extra.locals);
+            }
             transfer::drop_contained(thread.tracer.take());
             exit::end_all(thread);
         }

@@ -99,6 +99,7 @@ pub(crate) enum Kind {
 }
 
 /// Leaves an event for `target`, which tells the tracer on arrival.
+#[inline]
 pub(crate) fn note(thread: &Thread, kind: Kind, origin: &Control, target: &Control) {
     if thread.tracing.get() != 0 {
         thread.event.set(Some(event(kind, origin, target)));

@@ -114,6 +114,10 @@ fn arrive<T>(thread: &Thread, me: &Control, slot: MaybeUninit<T>) -> Result<T, P
 
 /// What a greenlet does for the others as soon as it runs; returns what is to be raised in it.
 pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
+    if me.alert.get() == alert::REAP {
+        me.alert.set(0);
+        return exit::reap(thread, thread.zombie.take().expect("announced"));
+    }
     // All that was left here is taken first: what follows runs code of the user, which may switch.
     let mut payload = me
         .take_alert(alert::RAISE)
