@@ -46,9 +46,11 @@ mod generator;
 #[allow(unsafe_code)]
 mod hub;
 
+pub mod fs;
 pub mod io;
 pub mod net;
 mod offload;
+pub mod process;
 #[allow(unsafe_code)]
 mod spawn;
 mod switch;

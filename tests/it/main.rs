@@ -6,6 +6,7 @@ mod runner;
 mod support;
 
 mod backtraces;
+mod fs;
 mod generators;
 mod hub;
 mod io;
@@ -14,6 +15,7 @@ mod leaks;
 mod locals;
 mod misuse;
 mod parents;
+mod process;
 mod stacks;
 mod switching;
 mod thread;

@@ -55,6 +55,7 @@ const UNSAFE: &[&str] = &[
     "src/switch/mod.rs: greenlet",
     "src/switch/mod.rs: thread",
     "src/switch/mod.rs: transfer",
+    "src/sys/mod.rs: child",
     "src/sys/mod.rs: context",
     "src/sys/mod.rs: fd",
     "src/sys/mod.rs: fork",
