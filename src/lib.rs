@@ -51,6 +51,7 @@ pub mod io;
 pub mod net;
 mod offload;
 pub mod process;
+pub mod signal;
 #[allow(unsafe_code)]
 mod spawn;
 mod switch;

@@ -16,6 +16,7 @@ mod locals;
 mod misuse;
 mod parents;
 mod process;
+mod signal;
 mod stacks;
 mod switching;
 mod thread;

@@ -37,6 +37,7 @@ const EXTERNAL: &[(&str, &[&str])] = &[
     ("crossbeam_queue", &["src/hub/remote.rs"]),
     ("loom", &["src/sys/sync.rs"]),
     ("polling", &["src/sys/poller/"]),
+    ("signal_hook", &["src/signal/"]),
     ("socket2", &["src/sys/fd.rs"]),
 ];
 
