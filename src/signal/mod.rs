@@ -91,7 +91,7 @@ impl Signals {
             if let Some(signal) = self.take() {
                 return Ok(signal);
             }
-            stream.read(&mut bytes)?;
+            let _drained = stream.read(&mut bytes)?;
             self.take().ok_or(ErrorKind::Interrupted.into())
         })
     }
