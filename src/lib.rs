@@ -47,10 +47,13 @@ mod generator;
 #[allow(unsafe_code)]
 mod hub;
 
+pub mod fs;
 pub mod io;
 pub mod net;
 mod offload;
 pub mod os;
+pub mod process;
+pub mod signal;
 #[allow(unsafe_code)]
 mod spawn;
 mod switch;

@@ -13,6 +13,8 @@
 //! The backends are chosen by `cfg` and by nothing else, and the same tests run over all of them. [`sync`] is
 //! std's atomics and locks, or a model checker's.
 
+#[allow(unsafe_code)]
+pub(crate) mod child;
 pub(crate) mod clock;
 #[allow(unsafe_code)]
 pub(crate) mod context;

@@ -6,6 +6,7 @@ mod runner;
 mod support;
 
 mod backtraces;
+mod fs;
 mod generators;
 mod hub;
 mod io;
@@ -15,6 +16,8 @@ mod locals;
 mod misuse;
 mod net;
 mod parents;
+mod process;
+mod signal;
 mod stacks;
 mod switching;
 mod thread;

@@ -38,6 +38,7 @@ const EXTERNAL: &[(&str, &[&str])] = &[
     ("crossbeam_queue", &["src/hub/remote.rs"]),
     ("loom", &["src/sys/sync.rs"]),
     ("polling", &["src/sys/poller/"]),
+    ("signal_hook", &["src/signal/"]),
     ("socket2", &["src/sys/fd.rs"]),
 ];
 
@@ -56,6 +57,7 @@ const UNSAFE: &[&str] = &[
     "src/switch/mod.rs: greenlet",
     "src/switch/mod.rs: thread",
     "src/switch/mod.rs: transfer",
+    "src/sys/mod.rs: child",
     "src/sys/mod.rs: context",
     "src/sys/mod.rs: fd",
     "src/sys/mod.rs: fork",

@@ -1,0 +1,161 @@
+//! Signals, as something to wait for. std has nothing like it.
+//!
+//! ```text
+//!   handler:   flag of the signal = true        next:   a flag is set? take it
+//!              write a byte to each stream              else drain the stream, look again, park
+//! ```
+//!
+//! The flag comes before the byte, so who has taken the byte finds the flag. Signals of one kind that come
+//! before anybody looks are one, as they are for the kernel. Any number of streams may watch one signal.
+//!
+//! A watched signal does not do what it did by default. That stays so after the last stream has gone: what
+//! comes then is ignored. Signals that the program itself has caused by a fault cannot be watched.
+
+use std::ffi::c_int;
+use std::fmt;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::SigId;
+
+use crate::hub::io::{Direction, Source};
+
+pub use signal_hook::consts::signal::{
+    SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPIPE, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU,
+    SIGURG, SIGUSR1, SIGUSR2, SIGWINCH,
+};
+
+/// The signals of some kinds, as they come.
+///
+/// ```
+/// use greenlet::signal::{SIGUSR1, Signals};
+///
+/// let mut signals = Signals::new([SIGUSR1])?;
+/// # let kill = |signal| std::process::Command::new("kill")
+/// #     .args([format!("-{signal}"), std::process::id().to_string()])
+/// #     .status();
+/// kill(SIGUSR1)?;
+/// assert_eq!(signals.next(), Some(SIGUSR1)); // parks until there is one
+/// # std::io::Result::Ok(())
+/// ```
+///
+/// # Parks
+/// `next`, until a signal comes. There is always a next one, but at the end of the thread.
+///
+/// # Cancellation
+/// No signal is lost.
+pub struct Signals {
+    watched: Vec<Watched>,
+    stream: Source<UnixStream>,
+}
+
+/// One kind of signal, for one stream.
+struct Watched {
+    signal: c_int,
+    came: Arc<AtomicBool>,
+    registered: [SigId; 2],
+}
+
+impl Signals {
+    /// Watches signals of these kinds from now on.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a signal that cannot be watched: `SIGKILL`, `SIGSTOP` and those of faults; and what
+    /// the system says.
+    pub fn new<I: IntoIterator<Item = c_int>>(signals: I) -> io::Result<Signals> {
+        let (stream, bell) = UnixStream::pair()?;
+        stream.set_nonblocking(true)?;
+        let watched = signals.into_iter().map(|signal| watch(signal, &bell));
+        Ok(Signals {
+            watched: watched.collect::<io::Result<_>>()?,
+            stream: Source::new(stream),
+        })
+    }
+
+    /// Those that have come and were not taken, without waiting.
+    pub fn pending(&self) -> impl Iterator<Item = c_int> {
+        std::iter::from_fn(|| self.take())
+    }
+
+    fn take(&self) -> Option<c_int> {
+        let came = |watched: &&Watched| watched.came.swap(false, Ordering::AcqRel);
+        self.watched.iter().find(came).map(|watched| watched.signal)
+    }
+
+    /// The next one.
+    fn wait(&self) -> io::Result<c_int> {
+        let mut bytes = [0; 64];
+        self.stream.retry(Direction::Read, None, |mut stream| {
+            if let Some(signal) = self.take() {
+                return Ok(signal);
+            }
+            let _drained = stream.read(&mut bytes)?;
+            self.take().ok_or(ErrorKind::Interrupted.into())
+        })
+    }
+}
+
+fn watch(signal: c_int, bell: &UnixStream) -> io::Result<Watched> {
+    if signal_hook::consts::FORBIDDEN.contains(&signal) {
+        let reason = format!("signal {signal} cannot be watched");
+        return Err(io::Error::new(ErrorKind::InvalidInput, reason));
+    }
+    let came = Arc::new(AtomicBool::new(false));
+    let bell = bell.try_clone()?;
+    let first = signal_hook::flag::register(signal, Arc::clone(&came))?;
+    let second = signal_hook::low_level::pipe::register(signal, bell).inspect_err(|_| {
+        signal_hook::low_level::unregister(first);
+    })?;
+    Ok(Watched {
+        signal,
+        came,
+        registered: [first, second],
+    })
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        for id in self.registered {
+            signal_hook::low_level::unregister(id);
+        }
+    }
+}
+
+impl Iterator for &Signals {
+    type Item = c_int;
+
+    fn next(&mut self) -> Option<c_int> {
+        self.wait().ok()
+    }
+}
+
+impl Iterator for Signals {
+    type Item = c_int;
+
+    fn next(&mut self) -> Option<c_int> {
+        self.wait().ok()
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let signals = self.watched.iter().map(|watched| watched.signal);
+        f.debug_list().entries(signals).finish()
+    }
+}
+
+/// Waits for one `SIGINT`, which is what Ctrl-C sends.
+///
+/// Before the first call it ends the program; after it, signals that come between two calls are ignored. To
+/// miss none, keep a [`Signals`].
+///
+/// # Parks
+/// Until it comes.
+///
+/// # Errors
+/// What the system says.
+pub fn ctrl_c() -> io::Result<()> {
+    Signals::new([SIGINT])?.wait().map(drop)
+}
