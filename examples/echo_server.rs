@@ -1,11 +1,14 @@
-//! An echo server: one greenlet for each connection, straight blocking code, one thread.
+//! An echo server: one greenlet for each connection, straight blocking code, one thread for each core asked for.
 //!
 //! Run: `cargo run --release --example echo_server -- --listen 127.0.0.1:7777`, and talk to it with
 //! `nc 127.0.0.1 7777` or with the example `echo_client`.
 //!
+//! With `--cores 4` four hubs listen on the same address, each with a socket of its own.
+//!
 //! Prints `listening on ADDR:PORT` when it is ready. Port 0 takes any that is free.
 
 use std::io::{self, Read, Write};
+use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
 use clap::Parser;
@@ -17,13 +20,43 @@ struct Arguments {
     /// Where to listen; port 0 for any.
     #[arg(long, default_value = "127.0.0.1:7777")]
     listen: String,
+    /// How many threads, each with a hub of its own; 0 for as many as there are cores.
+    #[arg(long, default_value_t = 1)]
+    cores: usize,
 }
 
 fn main() -> io::Result<()> {
-    let arguments = Arguments::parse();
-    let listener = TcpListener::bind(arguments.listen.as_str())?;
-    println!("listening on {}", listener.local_addr()?);
-    serve(&listener)
+    let Arguments { listen, cores } = Arguments::parse();
+    if cores == 1 {
+        let listener = TcpListener::bind(listen.as_str())?;
+        println!("listening on {}", listener.local_addr()?);
+        return serve(&listener);
+    }
+    // It takes the port, and then its place among the others: it must accept what comes to it.
+    let first = TcpListener::bind_reuse_port(listen.as_str())?;
+    let address = first.local_addr()?;
+    let first = Mutex::new(Some(std::net::TcpListener::from(first)));
+    let ready = Barrier::new(cores_or_all(cores));
+    let ended = greenlet::per_core(cores, move |core| {
+        let mine = first.lock().expect("nobody panics here").take();
+        let listener = match mine {
+            Some(first) => TcpListener::from(first),
+            None => TcpListener::bind_reuse_port(address)?,
+        };
+        ready.wait();
+        if core == 0 {
+            println!("listening on {address}");
+        }
+        serve(&listener)
+    })?;
+    ended.into_iter().collect()
+}
+
+fn cores_or_all(cores: usize) -> usize {
+    match cores {
+        0 => greenlet::thread::available_parallelism().map_or(1, |all| all.get()),
+        cores => cores,
+    }
 }
 
 /// Takes connections for ever. One that cannot be taken (no descriptors, say) is tried again a little later.

@@ -40,12 +40,14 @@
 #[cfg(not(unix))]
 compile_error!("greenlet needs a unix: stacks are mapped with mmap, and overflows come as signals");
 
+mod cores;
 mod data;
 #[allow(unsafe_code)]
 mod generator;
 #[allow(unsafe_code)]
 mod hub;
 
+pub mod io;
 pub mod net;
 mod offload;
 pub mod os;
@@ -53,8 +55,10 @@ pub mod os;
 mod spawn;
 mod switch;
 mod sys;
+pub mod thread;
 pub mod time;
 
+pub use cores::per_core;
 pub use generator::{Coroutine, Generator, Yielder};
 pub use hub::{HubStats, hub_stats};
 pub use offload::{PoolStats, offload, pool_stats};
@@ -69,12 +73,6 @@ pub use time::sleep;
 
 /// How this build switches stacks: `direct`, `corosensei` or `baton`.
 pub const BACKEND: &str = sys::context::NAME;
-
-/// Threads that are greenlets: the names of `std::thread`.
-pub mod thread {
-    pub use crate::spawn::{Builder, JoinHandle, Scope, ScopedJoinHandle, scope, spawn, yield_now};
-    pub use crate::time::sleep;
-}
 
 /// Observers of switches: greenlet's `settrace`.
 pub mod trace {

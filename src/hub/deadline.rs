@@ -1,8 +1,8 @@
 //! Deadlines: of one wait, and of everything that a greenlet does in a stretch of code.
 //!
-//! Both are an [`Alarm`]: a timer that lies in the frame that set it, and is taken back when that frame is
-//! left (law 5). One for a wait wakes; one for a stretch raises [`Expired`] where its greenlet waits, which
-//! unwinds to the stretch that it names and no further.
+//! Both are a [`Timer`] that is taken back when the frame that set it is left (law 5). One for a wait wakes;
+//! one for a stretch raises [`Expired`] where its greenlet waits, which unwinds to the stretch that it names
+//! and no further.
 //!
 //! ```text
 //!   within(1 s) ── within(5 s) ── read()        the alarm of the outer one goes off in `read`:
@@ -22,20 +22,23 @@ use crate::data::timers::TimerKey;
 use crate::switch::control::{Control, ControlRef, Payload, alert};
 use crate::switch::exit;
 use crate::sys::clock::Moment;
+use crate::sys::context::Context;
 
-/// A timer in the frame that set it.
-pub(crate) struct Alarm {
-    whose: ControlRef,
-    fired: Cell<bool>,
-    /// What it cuts short, if it is more than one wait.
-    stretch: *const Stretch,
+/// What a timer does when its time has come.
+#[derive(Clone, Copy)]
+pub(crate) enum Alarm {
+    /// Ends one wait. The frame that waits is not touched: it may have gone cold.
+    Wake(ControlRef),
+    /// Ends a stretch of code.
+    Expire(NonNull<Stretch>),
 }
 
-/// Code that runs under a deadline.
-struct Stretch {
+/// Code that runs under a deadline. It lies in the frame that set it.
+pub(crate) struct Stretch {
     id: u64,
-    alarm: Alarm,
+    whose: ControlRef,
     outer: *const Stretch,
+    expired: Cell<bool>,
     raised: Cell<bool>,
 }
 
@@ -43,44 +46,54 @@ struct Stretch {
 pub(crate) struct Expired(u64);
 
 impl Alarm {
-    fn of(whose: ControlRef, stretch: *const Stretch) -> Alarm {
-        Alarm {
-            whose,
-            fired: Cell::new(false),
-            stretch,
+    /// Fetches what `fire` touches.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        if let Alarm::Wake(whose) = self {
+            Context::fetch(whose.as_ptr().cast_const().cast());
         }
     }
 
     /// It goes off: called by the hub, which has taken its timer out.
-    pub(super) fn fire(&self, hub: &Hub) {
-        self.fired.set(true);
-        if self.stretch.is_null() {
-            return hub.wake(self.whose);
+    pub(super) fn fire(self, hub: &Hub) {
+        match self {
+            Alarm::Wake(whose) => hub.wake(whose),
+            Alarm::Expire(stretch) => {
+                // SAFETY: the frame that set the timer takes it back before it goes (`Timer`).
+                let stretch = unsafe { stretch.as_ref() };
+                stretch.expired.set(true);
+                // SAFETY: that frame waits or runs, so its greenlet is not dead.
+                raise_due(hub, unsafe { stretch.whose.as_ref() });
+            }
         }
-        // SAFETY: the frame that set the alarm waits or runs, so its greenlet is not dead.
-        raise_due(hub, unsafe { self.whose.as_ref() });
     }
 }
 
-/// Sets an alarm while `f` runs.
-fn with_alarm<R>(hub: &Hub, alarm: &Alarm, at: Moment, f: impl FnOnce() -> R) -> R {
-    let key = hub.set_timer(at, NonNull::from(alarm));
-    let _cancel = Cancel { hub, alarm, key };
-    f()
-}
-
-/// Takes the timer back on every way out.
-struct Cancel<'a> {
+/// A timer of the frame that this is in, taken back on every way out.
+struct Timer<'a> {
     hub: &'a Hub,
-    alarm: &'a Alarm,
     key: TimerKey,
 }
 
-impl Drop for Cancel<'_> {
-    fn drop(&mut self) {
-        if !self.alarm.fired.get() {
-            self.hub.cancel_timer(self.key);
+impl Timer<'_> {
+    fn set(hub: &Hub, at: Moment, alarm: Alarm) -> Timer<'_> {
+        Timer {
+            hub,
+            key: hub.set_timer(at, alarm),
         }
+    }
+
+    /// Takes it back; true if its time had come.
+    fn has_gone_off(self) -> bool {
+        let gone_off = !self.hub.cancel_timer(self.key);
+        std::mem::forget(self);
+        gone_off
+    }
+}
+
+impl Drop for Timer<'_> {
+    fn drop(&mut self) {
+        self.hub.cancel_timer(self.key);
     }
 }
 
@@ -96,31 +109,30 @@ impl Hub {
             self.park(purpose);
             return false;
         };
-        let alarm = Alarm::of(self.current(), ptr::null());
-        with_alarm(self, &alarm, at, || self.park(purpose));
-        alarm.fired.get()
+        let timer = Timer::set(self, at, Alarm::Wake(self.current()));
+        self.park(purpose);
+        timer.has_gone_off()
     }
 
     /// Runs `f` under a deadline. None: the deadline has passed, and `f` was unwound.
     pub(crate) fn within<R>(&self, at: Moment, f: impl FnOnce() -> R) -> Option<R> {
         let me = self.thread().current();
-        let mut stretch = Stretch {
+        let stretch = Stretch {
             id: self.next_stretch(),
-            alarm: Alarm::of(NonNull::from(me), ptr::null()),
+            whose: NonNull::from(me),
             outer: me.deadline.get().cast(),
+            expired: Cell::new(false),
             raised: Cell::new(false),
         };
-        stretch.alarm.stretch = ptr::from_ref(&stretch);
-        let id = stretch.id;
         let outcome = {
             let _enter = Enter::into(me, &stretch);
-            with_alarm(self, &stretch.alarm, at, || {
-                catch_unwind(AssertUnwindSafe(f))
-            })
+            let _timer = Timer::set(self, at, Alarm::Expire(NonNull::from(&stretch)));
+            catch_unwind(AssertUnwindSafe(f))
         };
+        let mine = |expired: &Expired| expired.0 == stretch.id;
         match outcome {
             Ok(value) => Some(value),
-            Err(payload) if payload.downcast_ref::<Expired>().is_some_and(|e| e.0 == id) => None,
+            Err(payload) if payload.downcast_ref().is_some_and(mine) => None,
             Err(payload) => exit::raise(payload),
         }
     }
@@ -145,18 +157,28 @@ impl Drop for Enter<'_> {
     }
 }
 
+/// The stretches that `control` is in, the innermost first.
+fn stretches(control: &Control) -> impl Iterator<Item = &Stretch> {
+    let mut next = control.deadline.get().cast::<Stretch>();
+    std::iter::from_fn(move || {
+        // SAFETY: a stretch is in this list for as long as its frame is there (`Enter`).
+        let stretch = unsafe { next.as_ref() }?;
+        next = stretch.outer;
+        Some(stretch)
+    })
+}
+
 /// The outermost stretch of `control` that has expired and has not been told.
 fn outermost_due(control: &Control) -> Option<&Stretch> {
-    let mut due = None;
-    let mut next = control.deadline.get().cast::<Stretch>();
-    // SAFETY: a stretch is in this list for as long as its frame is there (`Enter`).
-    while let Some(stretch) = unsafe { next.as_ref() } {
-        if stretch.alarm.fired.get() && !stretch.raised.get() {
-            due = Some(stretch);
-        }
-        next = stretch.outer;
+    let due = |stretch: &&Stretch| stretch.expired.get() && !stretch.raised.get();
+    stretches(control).filter(due).last()
+}
+
+/// What was to be raised for this stretch will not be.
+fn untell(control: &Control, id: u64) {
+    if let Some(stretch) = stretches(control).find(|stretch| stretch.id == id) {
+        stretch.raised.set(false);
     }
-    due
 }
 
 /// What is due in `control`, to be raised there now.
@@ -178,8 +200,12 @@ pub(super) fn raise_due(hub: &Hub, control: &Control) {
             control.raise.set(Some(first));
             hub.leave_for_later(control, alert::OVERDUE);
         }
-        inner => {
-            if let Some(payload) = take_due(control).or(inner) {
+        told => {
+            // The outermost of those that are due is told, the others are passed on the way there.
+            if let Some(expired) = told.and_then(|told| told.downcast::<Expired>().ok()) {
+                untell(control, expired.0);
+            }
+            if let Some(payload) = take_due(control) {
                 hub.raise_at(control, payload);
             }
         }

@@ -46,6 +46,19 @@ impl Knocker {
     pub(crate) fn knock(&self) -> bool {
         self.door.knock(self.key)
     }
+
+    /// As [`knock`](Self::knock), and at once if the greenlet is one of this thread.
+    pub(crate) fn wake(&self) -> bool {
+        match Hub::here_if_open() {
+            Some(hub) if hub.desk.has(&self.door) => {
+                if let Some(who) = hub.desk.who(self.key) {
+                    hub.wake(who);
+                }
+                true
+            }
+            _ => self.knock(),
+        }
+    }
 }
 
 impl Ticket {
@@ -123,14 +136,24 @@ impl Desk {
         let door = self.door.borrow();
         let door = door.as_ref().filter(|door| !door.is_quiet())?;
         loop {
-            let (index, generation) = parts(door.answer()?);
-            let places = self.places.borrow();
-            let place = places.get(index as usize);
-            let known = place.filter(|place| place.generation == generation);
-            if let Some(who) = known.and_then(|place| place.who) {
+            if let Some(who) = self.who(door.answer()?) {
                 return Some(who);
             }
         }
+    }
+
+    /// Whose key it is.
+    fn who(&self, key: Key) -> Option<ControlRef> {
+        let (index, generation) = parts(key);
+        let places = self.places.borrow();
+        let place = places.get(index as usize)?;
+        (place.generation == generation).then_some(place.who)?
+    }
+
+    /// Whether it is the door of this hub.
+    fn has(&self, door: &Arc<Remote<Key>>) -> bool {
+        let own = self.door.borrow();
+        own.as_ref().is_some_and(|own| Arc::ptr_eq(own, door))
     }
 
     /// How many could be woken from outside.

@@ -20,7 +20,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use std::time::Duration;
 use super::Hub;
 use super::wait::WaitList;
 use crate::sys::clock::Moment;
-use crate::sys::fd::would_block;
+use crate::sys::fd::{self, would_block};
 use crate::sys::poller::{Bell, CLOSING_REMOVES, Events, Poller, Readiness, SHORT_READ_DRAINS};
 
 /// So many calls in a row that need not wait, and a greenlet gives way to others.
@@ -223,6 +223,18 @@ impl<T: AsFd> Source<T> {
         Ok(count)
     }
 
+    /// Reads from something that is a stream of bytes.
+    pub(crate) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.retry_stream_read(None, buf.len(), |thing| fd::read(thing.as_fd(), buf))
+    }
+
+    /// Writes to something that is a stream of bytes.
+    pub(crate) fn write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.retry(Direction::Write, None, |thing| {
+            fd::write(thing.as_fd(), buf)
+        })
+    }
+
     /// As [`retry`](Self::retry) for a write of `load` bytes to a stream.
     #[inline]
     pub(crate) fn retry_stream_write(
@@ -370,6 +382,26 @@ impl<T: AsFd> Drop for Source<T> {
     }
 }
 
+/// Waits until a descriptor is ready that is not ours to change: it may block, is shared with other processes,
+/// and whoever shares it may take away what was there. So nothing is remembered of it. The system is asked
+/// before each wait, and one wait is one registration of a duplicate, which tells what is there already.
+///
+/// # Errors
+/// What the system says; `PermissionDenied` for what cannot be waited for, and is always ready.
+pub(crate) fn wait_for_foreign(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<()> {
+    while !is_ready_now(fd, direction)? {
+        let source = Source::new(fd.try_clone_to_owned()?);
+        source.state.exposed.set(true);
+        source.wait_until_ready(direction, None)?;
+    }
+    Ok(())
+}
+
+/// Whether a call on the descriptor would not wait, at this moment.
+pub(crate) fn is_ready_now(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
+    fd::is_ready(fd, direction == Direction::Write)
+}
+
 impl Hub {
     /// Whether a greenlet can wait here.
     ///
@@ -398,7 +430,7 @@ macro_rules! descriptor {
         impl From<$theirs> for $ours {
             fn from(thing: $theirs) -> $ours {
                 // This fails for what is no descriptor; then so does every call on it, which says so.
-                let _ = thing.set_nonblocking(true);
+                let _ = crate::sys::fd::set_nonblocking(&thing, true);
                 $of(thing)
             }
         }
@@ -408,7 +440,7 @@ macro_rules! descriptor {
             fn from(ours: $ours) -> $theirs {
                 let nonblocking = ours.source.is_nonblocking();
                 let thing = ours.source.into_thing();
-                let _ = thing.set_nonblocking(nonblocking);
+                let _ = crate::sys::fd::set_nonblocking(&thing, nonblocking);
                 thing
             }
         }

@@ -110,7 +110,7 @@ impl<D: FnOnce(), F: FnOnce(Option<Payload>) -> D> Enter<F> for Start<D> {
         after();
         let next = || {
             me.wait.set(Wait::Switch);
-            Hub::here().next()
+            Hub::here().next_after_end()
         };
         &exit::finish_in_hub(thread, me, next).context
     }

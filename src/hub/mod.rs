@@ -55,7 +55,7 @@ pub(crate) struct Hub {
     thread: NonNull<Thread>,
     ready: Fifo<ControlRef>,
     pace: park::Pace,
-    timers: RefCell<Timers<NonNull<Alarm>>>,
+    timers: RefCell<Timers<Alarm>>,
     io: io::Table,
     desk: desk::Desk,
     /// Somebody has something coming that could not be raised when it came.
@@ -117,7 +117,8 @@ impl Hub {
     fn begin_again(&self) {
         self.forks.set(fork::count());
         while self.ready.pop().is_some() {}
-        *self.timers.borrow_mut() = Timers::new();
+        // Each by itself: the keys of those that are still on some stack stay dead.
+        while self.timers.borrow_mut().expire(u64::MAX).is_some() {}
         self.io.begin_again();
         self.desk.begin_again();
         let me = self.thread().current();
@@ -144,12 +145,13 @@ impl Hub {
         self.closed.get()
     }
 
-    fn set_timer(&self, at: Moment, alarm: NonNull<Alarm>) -> TimerKey {
+    fn set_timer(&self, at: Moment, alarm: Alarm) -> TimerKey {
         self.timers.borrow_mut().insert(at.nanos(), alarm)
     }
 
-    fn cancel_timer(&self, key: TimerKey) {
-        self.timers.borrow_mut().remove(key);
+    /// False if its time had come.
+    fn cancel_timer(&self, key: TimerKey) -> bool {
+        self.timers.borrow_mut().remove(key)
     }
 
     fn next_stretch(&self) -> u64 {

@@ -25,6 +25,11 @@ use std::thread::panicking;
 
 /// The most turns between two looks at I/O and timers.
 const TURNS: u32 = 61;
+/// How many turns ahead a frame is fetched, and the control block that says where it is.
+const NEAR: usize = 0;
+const FAR: usize = 2;
+/// How many alarms are taken out of the timers before they go off.
+const AT_A_TIME: usize = 16;
 /// How long ready greenlets may keep I/O and timers waiting, about.
 const PATIENCE: Duration = Duration::from_millis(1);
 
@@ -211,12 +216,19 @@ impl Hub {
         self.start(control)
     }
 
+    /// The same for a greenlet that ends.
+    pub(super) fn next_after_end(&self) -> &'static Control {
+        let next = self.next();
+        self.look_ahead();
+        next
+    }
+
     /// In a crowd each switch misses the cache twice. Here it is known who comes next.
     #[inline(always)]
     fn look_ahead(&self) {
         if self.thread().is_crowded()
-            && let Some(near) = self.ready.peek(0)
-            && let Some(far) = self.ready.peek(1)
+            && let Some(near) = self.ready.peek(NEAR)
+            && let Some(far) = self.ready.peek(FAR)
         {
             // SAFETY: control blocks of this thread, which live while they are in the queue.
             unsafe {
@@ -262,7 +274,12 @@ impl Hub {
         if next.is_none() && self.io.awaited() + self.desk.enrolled() == 0 {
             return self.everybody_waits();
         }
-        let timeout = next.map(|next| now.until(next));
+        let settles = self.thread().stacks.settle(now);
+        let timeout = next
+            .map(|next| now.until(next))
+            .into_iter()
+            .chain(settles)
+            .min();
         if !self.io.has_poller() {
             // Nothing but timers can wake anybody here.
             return std::thread::sleep(timeout.unwrap_or_default());
@@ -280,13 +297,28 @@ impl Hub {
         }
     }
 
-    /// Lets every alarm go off whose time has come.
+    /// Lets every alarm go off whose time has come, some at a time: what the next ones will touch has mostly
+    /// gone cold, and is fetched meanwhile.
     fn ring_alarms(&self, now: Moment) {
+        let mut due = [const { None }; AT_A_TIME];
         loop {
-            let due = self.timers.borrow_mut().expire(now.nanos());
-            let Some(alarm) = due else { return };
-            // SAFETY: an alarm lies in a frame that takes its timer back before it goes (`Cancel`).
-            unsafe { alarm.as_ref() }.fire(self);
+            let mut timers = self.timers.borrow_mut();
+            let mut count = 0;
+            while count < AT_A_TIME
+                && let Some(alarm) = timers.expire(now.nanos())
+            {
+                alarm.fetch();
+                due[count] = Some(alarm);
+                count += 1;
+            }
+            drop(timers);
+            due[..count]
+                .iter_mut()
+                .filter_map(Option::take)
+                .for_each(|alarm| alarm.fire(self));
+            if count < AT_A_TIME {
+                return;
+            }
         }
     }
 

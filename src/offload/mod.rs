@@ -11,6 +11,7 @@
 
 mod pool;
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -54,7 +55,7 @@ pub fn offload<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
 /// If no thread can be started and there is none, or the hub cannot have a poller. `f` has not run.
 pub(crate) fn try_offload<R: Send + 'static>(
     f: impl FnOnce() -> R + Send + 'static,
-) -> std::io::Result<R> {
+) -> io::Result<R> {
     let hub = Hub::here();
     let ticket = hub.enrol()?;
     let place = Arc::new(Place(Mutex::new(State::Waiting)));
@@ -81,6 +82,28 @@ pub(crate) fn try_offload<R: Send + 'static>(
         Ok(value) => Ok(value),
         Err(payload) => exit::raise(payload),
     }
+}
+
+/// As [`try_offload`] for a call that blocks in the system. Where nobody could run meanwhile, since this thread
+/// has no hub, or none any more, it is made here.
+///
+/// # Errors
+/// Those of `f`, and of [`try_offload`].
+pub(crate) fn blocking<R: Send + 'static>(
+    f: impl FnOnce() -> io::Result<R> + Send + 'static,
+) -> io::Result<R> {
+    match Hub::here_if_open() {
+        Some(_) => try_offload(f)?,
+        None => f(),
+    }
+}
+
+/// Runs `f` on a worker, and does not wait for it.
+///
+/// # Errors
+/// As for [`try_offload`].
+pub(crate) fn detach(f: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    pool::submit(Box::new(f))
 }
 
 /// Where the result goes, seen from both threads.

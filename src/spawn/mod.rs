@@ -8,7 +8,7 @@
 //!               └── killed: the closure is dropped ──▶ Err(GreenletExit)
 //! ```
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -25,9 +25,11 @@ use crate::switch::greenlet::{Greenlet, GreenletId};
 use crate::switch::thread::report;
 use crate::sys::stack::Pages;
 
+mod park;
 #[allow(unsafe_code)]
 mod scope;
 
+pub use park::{Thread, current, park, park_timeout};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 
 /// Runs `f` in a greenlet of its own, which waits without keeping others from running.
@@ -98,7 +100,11 @@ unsafe fn launch<R>(
             job.run(raised)
         })
     };
-    JoinHandle { greenlet, slot }
+    JoinHandle {
+        greenlet,
+        slot,
+        thread: OnceCell::new(),
+    }
 }
 
 /// A closure and where its outcome goes. If it never runs, the closure is dropped before that is told.
@@ -139,8 +145,9 @@ impl<R> Default for Slot<R> {
 }
 
 impl<R> Slot<R> {
-    fn wait(&self, hub: &Hub) {
-        while !self.ended.get() {
+    fn wait(&self, control: &Control) {
+        let hub = Hub::here();
+        while !self.ended.get() && !control.is_given_up() {
             self.joiners.wait(hub, &"joins another greenlet", None);
         }
     }
@@ -203,6 +210,7 @@ impl<R> Drop for Owed<R> {
 pub struct JoinHandle<R> {
     greenlet: Greenlet<()>,
     slot: Rc<Slot<R>>,
+    thread: OnceCell<Thread>,
 }
 
 impl<R> JoinHandle<R> {
@@ -214,8 +222,10 @@ impl<R> JoinHandle<R> {
     /// # Errors
     /// The payload of the panic that it died of: [`GreenletExit`] if it was killed. If there was no stack for
     /// it to run on, a `String` that says so.
-    pub fn join(self) -> thread::Result<R> {
-        self.slot.wait(Hub::here());
+    pub fn join(mut self) -> thread::Result<R> {
+        // Whoever joins does not unpark.
+        self.thread.take();
+        self.slot.wait(self.greenlet.control());
         self.slot.outcome.take().unwrap_or_else(|| {
             // It was left behind by a fork, or leaked at the end of its thread.
             Err(Box::new(format!("{:?} left nothing", self.greenlet)))
@@ -241,7 +251,7 @@ impl<R> JoinHandle<R> {
         if !self.start_kill() {
             return false;
         }
-        self.slot.wait(Hub::here());
+        self.slot.wait(self.greenlet.control());
         true
     }
 
@@ -265,12 +275,18 @@ impl<R> JoinHandle<R> {
     /// # Parks
     /// Unless it has.
     pub fn wait(&self) {
-        self.slot.wait(Hub::here());
+        self.slot.wait(self.greenlet.control());
     }
 
     /// Whether it has ended.
     pub fn is_finished(&self) -> bool {
         self.slot.ended.get()
+    }
+
+    /// A handle that unparks it, from any thread.
+    pub fn thread(&self) -> &Thread {
+        self.thread
+            .get_or_init(|| Thread::of(self.greenlet.control()))
     }
 
     /// Its number.

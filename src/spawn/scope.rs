@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::thread;
 
-use super::{Builder, JoinHandle};
+use super::{Builder, JoinHandle, Thread};
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
 use crate::switch::control::{Control, ControlRef};
@@ -312,6 +312,11 @@ impl<R> ScopedJoinHandle<'_, R> {
     /// Whether it has ended.
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
+    }
+
+    /// As [`JoinHandle::thread`].
+    pub fn thread(&self) -> &Thread {
+        self.handle.thread()
     }
 
     /// Its number.

@@ -296,6 +296,11 @@ impl Control {
         unsafe { (*self.extra.get()).take() }
     }
 
+    /// Whether it was leaked, or left behind in a fork: what it owes will not come.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.is_dead() && self.ending.get()
+    }
+
     /// Whether it is the main greenlet of its thread.
     pub(crate) fn is_main(&self) -> bool {
         // SAFETY: a thread outlives its control blocks.

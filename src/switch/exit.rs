@@ -462,6 +462,7 @@ pub(crate) fn leave_behind(thread: &Thread, control: &Control) {
     if control.phase.get() == Phase::Pending {
         mem::forget(control.body.take());
         bury(thread, control);
+        control.ending.set(true);
         control.retain();
     } else {
         give_up(thread, control);
@@ -486,6 +487,7 @@ fn leak(thread: &Thread, control: &Control) {
 /// Dead from now on, its stack is never used again.
 fn give_up(thread: &Thread, control: &Control) {
     bury(thread, control);
+    control.ending.set(true);
     if let Some(stack) = control.stack.take() {
         // SAFETY: it is dead for everybody, so nobody switches to it again; the stack is leaked too.
         unsafe { control.context.abandon() };

@@ -499,7 +499,7 @@ impl<T: 'static> fmt::Debug for WeakGreenlet<T> {
 
 /// The number of a greenlet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GreenletId(u64);
+pub struct GreenletId(pub(crate) u64);
 
 impl fmt::Display for GreenletId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -64,12 +64,16 @@ impl<T: 'static> LocalKey<T> {
     /// # Panics
     /// If the thread-locals of this thread have been destroyed.
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
-        let control = Thread::here().current();
-        let value = match self.find(control) {
+        f(&self.of(Thread::here().current()))
+    }
+
+    /// The value of a greenlet that is not dead. If it is not the one that runs, the initialiser must not
+    /// mind.
+    pub(crate) fn of(&'static self, control: &Control) -> Rc<T> {
+        match self.find(control) {
             Some(value) => value,
             None => self.make(control),
-        };
-        f(&value)
+        }
     }
 
     fn find(&'static self, control: &Control) -> Option<Rc<T>> {

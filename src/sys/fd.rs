@@ -1,12 +1,13 @@
 //! Descriptors that do not block: making them, accepting them, connecting them.
 //!
 //! What std has no call for. Everything else that is done with a socket is done by std's own types, on
-//! descriptors that do not block, so that errors and corner cases are std's own.
+//! descriptors that do not block, so that errors and corner cases are std's own. The last ones are for
+//! descriptors that must stay as they are, since other processes have them too.
 
 use std::io;
 #[cfg(target_os = "android")]
 use std::os::android::net::SocketAddrExt;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 #[cfg(target_os = "linux")]
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr as UnixAddress;
@@ -115,6 +116,25 @@ pub(crate) fn would_block() -> io::Error {
     io::Error::from_raw_os_error(libc::EAGAIN)
 }
 
+/// How many connections may wait to be accepted: as many as the system lets. Those of one thread come in
+/// bursts, which the 128 that std asks for do not hold; what is dropped is tried again a second later.
+const BACKLOG: i32 = if cfg!(target_os = "linux") { -1 } else { 4096 };
+
+/// Lets as many connections wait to be accepted as the system lets.
+pub(crate) fn widen_backlog(listener: &impl AsFd) -> io::Result<()> {
+    SockRef::from(listener).listen(BACKLOG)
+}
+
+/// A listening socket on an address that others may listen on as well.
+pub(crate) fn listen_reusing_port(address: &SockAddr) -> io::Result<Socket> {
+    let socket = socket(address, Type::STREAM)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
 /// Shuts down both directions of a socket, a listening one too.
 pub(crate) fn shutdown(socket: &impl AsFd) -> io::Result<()> {
     SockRef::from(socket).shutdown(std::net::Shutdown::Both)
@@ -128,4 +148,87 @@ pub(crate) fn set_linger(socket: &impl AsFd, linger: Option<Duration>) -> io::Re
 /// How long what was written is still sent after closing.
 pub(crate) fn linger(socket: &impl AsFd) -> io::Result<Option<Duration>> {
     SockRef::from(socket).linger()
+}
+
+/// Lets calls on a descriptor, and on all that are duplicates of it, return `WouldBlock` instead of waiting,
+/// or not.
+pub(crate) fn set_nonblocking(fd: &impl AsFd, nonblocking: bool) -> io::Result<()> {
+    SockRef::from(fd).set_nonblocking(nonblocking)
+}
+
+/// A standard stream, which is never closed by us.
+pub(crate) fn foreign(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: what comes of a number that somebody has closed is `EBADF`, or a read or write of what has that
+    // number now: as with std, which borrows the standard streams like this.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Whether a read, or a write, would not wait at this moment. An error or an end is ready as well.
+pub(crate) fn is_ready(fd: BorrowedFd<'_>, write: bool) -> io::Result<bool> {
+    let mut asked = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: if write { libc::POLLOUT } else { libc::POLLIN },
+        revents: 0,
+    };
+    // SAFETY: one entry, which the call writes to.
+    match unsafe { libc::poll(&raw mut asked, 1, 0) } {
+        -1 => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            error => Err(error),
+        },
+        ready => Ok(ready > 0),
+    }
+}
+
+/// One read, which waits if nothing is there and the descriptor is one that blocks.
+pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the call writes at most the length of the buffer.
+    counted(unsafe { libc::read(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) })
+}
+
+/// One write, which waits if there is no room and the descriptor is one that blocks.
+pub(crate) fn write(fd: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
+    // SAFETY: the call reads at most the length of the buffer.
+    counted(unsafe { libc::write(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len()) })
+}
+
+/// One write that does not wait, on a descriptor that may be one that blocks.
+///
+/// # Errors
+/// `WouldBlock` if it would have to; `Unsupported` where that cannot be had for such a descriptor.
+#[cfg(target_os = "linux")]
+pub(crate) fn write_now(fd: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
+    let part = libc::iovec {
+        iov_base: buf.as_ptr().cast_mut().cast(),
+        iov_len: buf.len(),
+    };
+    let here: libc::c_long = -1; // where the file stands, if it is one
+    // SAFETY: one part, of which at most its length is read.
+    let outcome = counted(unsafe {
+        libc::syscall(
+            libc::SYS_pwritev2,
+            libc::c_long::from(fd.as_raw_fd()),
+            &raw const part,
+            1 as libc::c_long,
+            here,
+            here,
+            libc::c_long::from(libc::RWF_NOWAIT),
+        ) as isize
+    });
+    outcome.map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOSYS | libc::EOPNOTSUPP | libc::EINVAL | libc::EPERM) => {
+            io::ErrorKind::Unsupported.into()
+        }
+        _ => error,
+    })
+}
+
+/// The same where there is no such call.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn write_now(_fd: BorrowedFd<'_>, _buf: &[u8]) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+fn counted(count: isize) -> io::Result<usize> {
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }

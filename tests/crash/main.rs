@@ -5,6 +5,8 @@
 
 #![cfg(unix)]
 
+mod hub_tests;
+
 use std::env;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;

@@ -1,6 +1,8 @@
 //! What the tests in `main.rs` run in processes of their own: `program SCENARIO`. It is a program and no
 //! test, because `main` must be the real one; `main.rs` lets cargo build it.
 
+mod hub;
+
 use std::arch::asm;
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
@@ -65,7 +67,7 @@ fn main() {
         "foreign_exception" => foreign_exception(),
         "panic_in_destructor" => panic_in_destructor(),
         "without_unwinding" => without_unwinding(),
-        _ => panic!("no scenario: {scenario:?}"),
+        _ => assert!(hub::run(&scenario), "no scenario: {scenario:?}"),
     }
     say("main returns");
 }

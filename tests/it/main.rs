@@ -7,6 +7,8 @@ mod support;
 
 mod backtraces;
 mod generators;
+mod hub;
+mod io;
 mod killing;
 mod leaks;
 mod locals;
@@ -15,6 +17,7 @@ mod net;
 mod parents;
 mod stacks;
 mod switching;
+mod thread;
 mod threads;
 mod throwing;
 mod tidy;

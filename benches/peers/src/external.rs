@@ -1,8 +1,8 @@
 //! The peers outside this process: child programs, built at run time.
 //!
-//! The protocol: called with `RING COUNT`, the child prints the nanoseconds of CPU time that one
-//! hand-off took it, measured inside itself after a warm-up; called without arguments, it prints
-//! its version. Whatever goes wrong on the way (no compiler, no library, no network) is an error
+//! The protocol: called with the arguments of a question (`RING COUNT` for a hand-off), the child
+//! prints the nanoseconds of CPU time that one took it, measured inside itself; called without
+//! arguments, it prints its version. Whatever goes wrong on the way (no compiler, no library, no network) is an error
 //! with a one-line reason, and the peer is reported as missing.
 
 use std::ffi::OsStr;
@@ -12,11 +12,13 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
+use crate::rounds::Contender;
+
 /// A child program that is ready to run.
 pub struct Child {
-    program: PathBuf,
+    pub program: PathBuf,
     first: Vec<PathBuf>,
-    pub version: String,
+    version: String,
 }
 
 impl Child {
@@ -30,14 +32,47 @@ impl Child {
         })
     }
 
-    /// Nanoseconds per hand-off in a ring of `ring`, over `count` hand-offs.
-    pub fn handoff(&self, ring: usize, count: u64) -> Result<f64> {
+    /// A child that is not asked for its version.
+    pub fn without_version(program: PathBuf, first: Vec<PathBuf>) -> Child {
+        Child {
+            program,
+            first,
+            version: String::new(),
+        }
+    }
+
+    /// How this child does its work: `how`, after the version.
+    pub fn how(&self, how: &str) -> String {
+        match self.version.as_str() {
+            "" => how.to_owned(),
+            version => format!("{version}; {how}"),
+        }
+    }
+
+    /// The nanoseconds that the child prints when called with `arguments`.
+    pub fn figure(&self, arguments: &[&dyn ToString]) -> Result<f64> {
         let mut command = Command::new(&self.program);
         command.args(&self.first);
-        command.args([ring.to_string(), count.to_string()]);
+        command.args(arguments.iter().map(|argument| argument.to_string()));
         let line = output(&mut command)?;
         line.parse()
             .with_context(|| format!("{line:?} is not a number of nanoseconds"))
+    }
+}
+
+/// A contender that is a child program: `prepare` builds it, `measure` asks it for one column.
+pub fn contender(
+    name: &'static str,
+    how: &str,
+    prepare: impl FnOnce() -> Result<Child>,
+    measure: impl Fn(&Child, usize) -> Result<f64> + 'static,
+) -> Contender {
+    eprintln!("preparing {name}");
+    match prepare() {
+        Ok(child) => Contender::new(name, child.how(how), move |column| {
+            measure(&child, column).map(Some)
+        }),
+        Err(reason) => Contender::missing(name, how.to_owned(), reason),
     }
 }
 
@@ -77,7 +112,7 @@ pub fn output(command: &mut Command) -> Result<String> {
 }
 
 /// The line of a failed command's messages that most likely tells the cause.
-fn reason(output: &Output) -> String {
+pub fn reason(output: &Output) -> String {
     let messages = [&output.stderr[..], &output.stdout[..]].concat();
     let messages = String::from_utf8_lossy(&messages);
     let telling = |line: &&str| {

@@ -6,9 +6,9 @@
 
 use anyhow::Result;
 
-use crate::external::Child;
+use crate::external::{self, Child};
 use crate::peers::{boost, context, generator, go, may, pair, python, yardstick};
-use crate::rounds::{self, Contender, Options};
+use crate::rounds::{self, Contender, Options, Question};
 
 const RINGS: [usize; 3] = [2, 16, 1000];
 
@@ -16,12 +16,12 @@ const RINGS: [usize; 3] = [2, 16, 1000];
 pub fn answer(options: &Options) -> Result<()> {
     let count = |full: u64| if options.quick { full / 50 } else { full };
     let columns = RINGS.map(|ring| format!("ring of {ring}"));
-    rounds::answer(
-        "What does a hand-off cost? (ns of CPU time per hand-off)",
-        &columns,
-        contenders(count),
-        options,
-    )
+    let question = Question {
+        title: "What does a hand-off cost? (ns of CPU time per hand-off)",
+        columns: &columns,
+        how: "how one hand-off goes",
+    };
+    rounds::answer(&question, contenders(count), options)
 }
 
 /// All peers, the yardstick first; the slower a peer, the fewer hand-offs it is asked for.
@@ -101,18 +101,10 @@ fn inside(
 
 /// A peer that is a child program; `prepare` builds it.
 fn outside(name: &'static str, how: &str, count: u64, prepare: fn() -> Result<Child>) -> Contender {
-    eprintln!("preparing {name}");
-    match prepare() {
-        Ok(child) => {
-            let how = format!("{}; {how}", child.version);
-            let measure = move |column: usize| {
-                let ring = RINGS[column];
-                child.handoff(ring, whole_laps(ring, count)).map(Some)
-            };
-            Contender::new(name, how, measure)
-        }
-        Err(reason) => Contender::missing(name, how.to_owned(), reason),
-    }
+    external::contender(name, how, prepare, move |child, column| {
+        let ring = RINGS[column];
+        child.figure(&[&ring, &whole_laps(ring, count)])
+    })
 }
 
 fn whole_laps(ring: usize, count: u64) -> u64 {

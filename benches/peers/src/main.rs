@@ -5,11 +5,18 @@
 //! function in its file under `peers`.
 
 mod clock;
+mod cores;
 mod external;
 mod handoff;
+#[cfg(target_os = "linux")]
+mod net;
 mod peers;
+mod remote;
 mod rounds;
+mod spawn;
 mod table;
+mod timers;
+mod yielding;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -25,10 +32,42 @@ struct Arguments {
 enum Question {
     /// What does a hand-off cost?
     Handoff(rounds::Options),
+    /// What does a yield to the scheduler cost?
+    Yield(rounds::Options),
+    /// What does an empty task cost?
+    Spawn(rounds::Options),
+    /// What does it cost to wait for another thread?
+    Remote(rounds::Options),
+    /// What does a sleeping task cost?
+    Timers(rounds::Options),
+    /// What does an echo request cost a server?
+    #[cfg(target_os = "linux")]
+    Echo(net::echo::Options),
+    /// What does a request of HTTP cost a server?
+    #[cfg(target_os = "linux")]
+    Http(net::http::Options),
+    /// This program as a server of its own.
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Serve { question: String, name: String },
+    /// This program as a sleeper of its own.
+    #[command(hide = true)]
+    Sleep { name: String, count: u64 },
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().question {
         Question::Handoff(options) => handoff::answer(&options),
+        Question::Yield(options) => yielding::answer(&options),
+        Question::Spawn(options) => spawn::answer(&options),
+        Question::Remote(options) => remote::answer(&options),
+        Question::Timers(options) => timers::answer(&options),
+        #[cfg(target_os = "linux")]
+        Question::Echo(options) => net::echo::answer(&options),
+        #[cfg(target_os = "linux")]
+        Question::Http(options) => net::http::answer(&options),
+        #[cfg(target_os = "linux")]
+        Question::Serve { question, name } => net::serve(&question, &name),
+        Question::Sleep { name, count } => timers::sleep(&name, count),
     }
 }

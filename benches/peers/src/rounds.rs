@@ -9,8 +9,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Error, Result};
 use clap::Args;
+use serde_json::Value;
 
 use crate::table::Table;
+
+/// What is asked of every contender.
+pub struct Question<'a> {
+    pub title: &'a str,
+    pub columns: &'a [String],
+    /// What the line below the table tells about every peer.
+    pub how: &'a str,
+}
 
 /// What the command line can say about any question.
 #[derive(Args)]
@@ -24,6 +33,17 @@ pub struct Options {
     /// Write the table to FILE as well, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+impl Options {
+    /// Writes the answer where the command line wants it.
+    pub fn save(&self, answer: &Value) -> Result<()> {
+        match &self.json {
+            Some(file) => fs::write(file, format!("{answer:#}\n"))
+                .with_context(|| format!("{} cannot be written", file.display())),
+            None => Ok(()),
+        }
+    }
 }
 
 type Measure = Box<dyn FnMut(usize) -> Result<Option<f64>>>;
@@ -107,31 +127,25 @@ impl Cell {
 
 /// Measures all contenders, the first of which is the yardstick, and prints the table.
 pub fn answer(
-    question: &str,
-    columns: &[String],
+    question: &Question,
     mut contenders: Vec<Contender>,
     options: &Options,
 ) -> Result<()> {
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
         for contender in &mut contenders {
-            if let Err(reason) = contender.round(columns.len()) {
+            if let Err(reason) = contender.round(question.columns.len()) {
                 contender.measure = Err(reason);
             }
         }
     }
     let table = Table {
         question,
-        columns,
         contenders: &contenders,
         rounds: options.rounds,
     };
     print!("{table}");
-    match &options.json {
-        Some(file) => fs::write(file, format!("{:#}\n", table.to_json()))
-            .with_context(|| format!("{} cannot be written", file.display())),
-        None => Ok(()),
-    }
+    options.save(&table.to_json())
 }
 
 fn median(mut figures: Vec<f64>) -> Option<f64> {

@@ -4,12 +4,11 @@ use std::fmt::{self, Display, Formatter};
 
 use serde_json::{Value, json};
 
-use crate::rounds::{Cell, Contender};
+use crate::rounds::{Cell, Contender, Question};
 
 /// All contenders with their figures, the yardstick first.
 pub struct Table<'a> {
-    pub question: &'a str,
-    pub columns: &'a [String],
+    pub question: &'a Question<'a>,
     pub contenders: &'a [Contender],
     pub rounds: u32,
 }
@@ -19,14 +18,14 @@ const CELL: usize = 7 + 1 + 15 + 1 + 7;
 
 impl Display for Table<'_> {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        writeln!(f, "{}", self.question)?;
+        writeln!(f, "{}", self.question.title)?;
         writeln!(
             f,
             "{} rounds: median (least–most), ratio to the yardstick of the same round\n",
             self.rounds
         )?;
         self.fmt_figures(f)?;
-        writeln!(f, "\nhow one hand-off goes:")?;
+        writeln!(f, "\n{}:", self.question.how)?;
         for peer in self.present() {
             writeln!(f, "  {:<16} {}", peer.name, peer.how)?;
         }
@@ -45,7 +44,7 @@ impl Table<'_> {
     /// Everything in the table, for programs.
     pub fn to_json(&self) -> Value {
         let peers = self.present().map(|peer| {
-            let cells = self.columns.iter().zip(self.cells(peer));
+            let cells = self.question.columns.iter().zip(self.cells(peer));
             let cells = cells.filter_map(|(column, cell)| cell.map(|cell| to_json(column, &cell)));
             json!({"name": peer.name, "how": peer.how, "cells": cells.collect::<Vec<_>>()})
         });
@@ -53,7 +52,7 @@ impl Table<'_> {
             .missing()
             .map(|(name, reason)| json!({"name": name, "reason": reason}));
         json!({
-            "question": self.question,
+            "question": self.question.title,
             "rounds": self.rounds,
             "peers": peers.collect::<Vec<_>>(),
             "missing": missing.collect::<Vec<_>>(),
@@ -62,7 +61,7 @@ impl Table<'_> {
 
     fn fmt_figures(&self, f: &mut Formatter) -> fmt::Result {
         write!(f, "{:<16}", "peer")?;
-        for column in self.columns {
+        for column in self.question.columns {
             write!(f, "  {column:>CELL$}")?;
         }
         writeln!(f)?;
@@ -89,7 +88,7 @@ impl Table<'_> {
     }
 
     fn cells(&self, peer: &Contender) -> impl Iterator<Item = Option<Cell>> {
-        (0..self.columns.len()).map(|column| Cell::of(peer, &self.contenders[0], column))
+        (0..self.question.columns.len()).map(|column| Cell::of(peer, &self.contenders[0], column))
     }
 }
 
@@ -97,9 +96,15 @@ fn to_text(cell: Option<Cell>) -> String {
     let Some(cell) = cell else {
         return "–".to_owned();
     };
-    let range = format!("({:.1}–{:.1})", cell.min, cell.max);
+    let range = format!("({}–{})", figure(cell.min), figure(cell.max));
     let ratio = format!("{:.2}x", cell.ratio);
-    format!("{:>7.1} {range:<15} {ratio:>7}", cell.median)
+    format!("{:>7} {range:<15} {ratio:>7}", figure(cell.median))
+}
+
+/// Tenths below a thousand, none above.
+fn figure(ns: f64) -> String {
+    let digits = if ns < 1000.0 { 1 } else { 0 };
+    format!("{ns:.digits$}")
 }
 
 fn to_json(column: &str, cell: &Cell) -> Value {

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use super::TcpStream;
 use crate::hub::io::{Direction, Source, descriptor};
 use crate::net::{SocketAddr, ToSocketAddrs, each_address};
-use crate::sys::fd;
+use crate::sys::fd::{self, SockAddr};
 
 /// A TCP socket that listens: `std::net::TcpListener`.
 ///
@@ -31,7 +31,25 @@ impl TcpListener {
     /// What the last address answered.
     pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
         each_address(addr, |address| {
-            net::TcpListener::bind(address).map(TcpListener::from)
+            let listener = net::TcpListener::bind(address)?;
+            fd::widen_backlog(&listener)?;
+            Ok(TcpListener::from(listener))
+        })
+    }
+
+    /// As [`bind`](Self::bind), on an address that others may listen on who ask for it in this way too: one
+    /// listener for each hub of [`per_core`](crate::per_core). The system spreads the connections, and each
+    /// wakes one of them. std has nothing like it.
+    ///
+    /// # Parks
+    /// While a name is looked up.
+    ///
+    /// # Errors
+    /// What the last address answered; `AddrInUse` if somebody listens there who did not ask for it.
+    pub fn bind_reuse_port<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
+        each_address(addr, |address| {
+            let listener = fd::listen_reusing_port(&SockAddr::from(address))?;
+            Ok(TcpListener::adopt(listener.into()))
         })
     }
 

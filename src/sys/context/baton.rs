@@ -99,6 +99,9 @@ impl Context {
     pub(crate) unsafe fn look_ahead<const NEXT: usize>(_near: *const ()) {}
 
     /// Nothing to fetch here.
+    pub(crate) fn fetch(_line: *const ()) {}
+
+    /// Nothing to fetch here.
     ///
     /// # Safety
     /// None needed.

@@ -29,6 +29,9 @@ pub(crate) const NAME: &str = "direct";
 /// Whether all contexts run on one OS thread.
 pub(crate) const SHARES_THREAD: bool = true;
 
+/// How many cache lines of a frame are worth fetching ahead: those of the waits of the hub.
+const FRAME_LINES: usize = 4;
+
 /// Where a stack goes on.
 #[repr(transparent)]
 pub(crate) struct Context(UnsafeCell<Rest>);
@@ -171,36 +174,33 @@ impl Context {
         }
     }
 
-    /// Fetches the frame that a switch to `near` would go on in, and the line at `far`: the context that comes
+    /// Fetches a cache line.
+    #[inline(always)]
+    pub(crate) fn fetch(line: *const ()) {
+        // SAFETY: prefetching never faults.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            asm!("prefetcht0 [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
+        }
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        unsafe {
+            asm!("prfm pldl1keep, [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
+        }
+    }
+
+    /// Fetches the frame that a switch to `near` would go on in, and the line at `far`: a context that comes
     /// after it.
     ///
     /// # Safety
     /// `near` is the context of a greenlet that lives.
     #[inline(always)]
     pub(crate) unsafe fn look_ahead_to(near: *const Context, far: *const ()) {
-        // SAFETY: reads one word (caller's promise); prefetching never faults.
-        #[cfg(target_arch = "x86_64")]
-        unsafe {
-            asm!(
-                "mov {near}, [{near}]",
-                "prefetcht0 [{far}]",
-                "prefetcht0 [{near}]",
-                near = inout(reg) near => _,
-                far = in(reg) far,
-                options(nostack, preserves_flags, readonly),
-            );
-        }
-        // SAFETY: as above.
-        #[cfg(target_arch = "aarch64")]
-        unsafe {
-            asm!(
-                "ldr {near}, [{near}]",
-                "prfm pldl1keep, [{far}]",
-                "prfm pldl1keep, [{near}]",
-                near = inout(reg) near => _,
-                far = in(reg) far,
-                options(nostack, preserves_flags, readonly),
-            );
+        Self::fetch(far);
+        // SAFETY: caller's promise.
+        let frame = unsafe { (*(*near).0.get()).sp };
+        for line in 0..FRAME_LINES {
+            Self::fetch((frame + line * 64) as *const ());
         }
     }
 

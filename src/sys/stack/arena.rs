@@ -14,8 +14,8 @@
 //! - **Colours**: each top is 64 bytes lower than the last one's, within 1 KiB. Tops at the same offset in
 //!   their pages would share one cache set, which costs more than half of the speed of a switch
 //!   (`asm-notes/stacks.md`); more than 1 KiB would make a parked greenlet touch a second page.
-//! - **The pool** is last in, first out, so the next greenlet finds a warm stack. The last few stacks that came
-//!   back keep their memory; the others keep only their first page.
+//! - **The pool** is last in, first out, so the next greenlet finds a warm stack. Those at its bottom that
+//!   nobody needed for a while give back what they touched, but for their first page; a few never do.
 //!
 //! It must never hand out a slot whose guard is not installed, and never unmap: a chunk goes when the
 //! thread that owns it has no greenlet left.
@@ -25,7 +25,11 @@ use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use std::time::Duration;
+
 use super::{Pages, StackStats, page_size};
+use crate::sys::clock::Moment;
+use crate::sys::context::Context;
 
 /// The least size of a guard region, in bytes.
 const GUARD: usize = 64 * 1024;
@@ -44,8 +48,16 @@ const LARGEST_CHUNK_BYTES: usize = if cfg!(target_pointer_width = "64") {
 } else {
     64 << 20
 };
-/// So many pooled stacks of a size, the last ones that came back, keep all the memory they touched.
+/// So many pooled stacks of a size keep all the memory they touched.
 const WARM: usize = 64;
+/// A pooled stack that was not needed for so long, or up to twice that, gives its memory back.
+const PERIOD: Duration = Duration::from_secs(1);
+/// So many do that at a time …
+const AT_A_TIME: usize = 512;
+/// … and then there is a break, if somebody asks.
+const BREAK: Duration = Duration::from_millis(10);
+/// So many come back between two looks at the clock.
+const PUTS: u32 = 256;
 
 /// A stack that somebody may run on. It belongs to the [`Stacks`] it was taken from.
 pub(crate) struct Stack {
@@ -76,11 +88,24 @@ impl Stack {
 }
 
 /// The stacks of one thread.
-#[derive(Default)]
 pub(crate) struct Stacks {
     kinds: RefCell<Vec<Kind>>,
     in_use: Cell<usize>,
     trimmed: Cell<u64>,
+    puts: Cell<u32>,
+    settled: Cell<Moment>,
+}
+
+impl Default for Stacks {
+    fn default() -> Stacks {
+        Stacks {
+            kinds: RefCell::default(),
+            in_use: Cell::new(0),
+            trimmed: Cell::new(0),
+            puts: Cell::new(0),
+            settled: Cell::new(Moment::from_nanos(0)),
+        }
+    }
 }
 
 impl Stacks {
@@ -102,7 +127,12 @@ impl Stacks {
             Some(stack) => stack,
             None => kind.fresh()?,
         };
-        kind.cold = kind.cold.min(kind.pooled.len());
+        if let Some(next) = kind.pooled.last() {
+            // In a crowd it has gone cold.
+            Context::fetch(next.top().cast_const().wrapping_sub(64).cast());
+        }
+        kind.idle = kind.idle.min(kind.pooled.len());
+        kind.cold = kind.cold.min(kind.idle);
         self.in_use.set(self.in_use.get() + 1);
         Ok(stack)
     }
@@ -117,11 +147,33 @@ impl Stacks {
             .find(|kind| kind.owns(&stack))
             .expect("a stack goes back to where it was taken from");
         kind.pooled.push(stack);
-        if kind.pooled.len() - kind.cold > WARM {
-            kind.forget_pages(&kind.pooled[kind.cold], page_size());
-            kind.cold += 1;
-            self.trimmed.set(self.trimmed.get() + 1);
+        let large = kind.pooled.len() > WARM;
+        drop(kinds);
+        self.puts.set(self.puts.get().wrapping_add(1));
+        if large && self.puts.get().is_multiple_of(PUTS) {
+            self.settle(Moment::now());
         }
+    }
+
+    /// Lets pooled stacks give back their memory that nobody has needed for a while. Returns when there may be
+    /// more of them, if there may.
+    pub(crate) fn settle(&self, now: Moment) -> Option<Duration> {
+        let mut kinds = self.kinds.borrow_mut();
+        if kinds.iter().all(Kind::is_settled) {
+            return None;
+        }
+        if self.settled.get().until(now) < PERIOD {
+            return Some(PERIOD);
+        }
+        let trimmed: usize = kinds.iter_mut().map(Kind::settle).sum();
+        self.trimmed.set(self.trimmed.get() + trimmed as u64);
+        if kinds.iter().any(|kind| kind.cold < kind.idle) {
+            return Some(BREAK);
+        }
+        kinds.iter_mut().for_each(|kind| kind.idle = kind.surplus());
+        self.settled.set(now);
+        let settled = kinds.iter().all(Kind::is_settled);
+        (!settled).then_some(PERIOD)
     }
 
     /// Gives up a stack for ever: something on it may still be referred to.
@@ -163,7 +215,9 @@ struct Kind {
     /// Slots of the last chunk that were handed out at least once.
     begun: usize,
     pooled: Vec<Stack>,
-    /// So many of them, the ones that were put back first, have given back what they had touched.
+    /// So many at the bottom of the pool were not needed since it was last settled.
+    idle: usize,
+    /// So many at the bottom of the pool have given back what they had touched.
     cold: usize,
     leaked: bool,
 }
@@ -176,9 +230,29 @@ impl Kind {
             chunks: Vec::new(),
             begun: 0,
             pooled: Vec::new(),
+            idle: 0,
             cold: 0,
             leaked: false,
         }
+    }
+
+    /// Pooled stacks beyond those that always keep their memory.
+    fn surplus(&self) -> usize {
+        self.pooled.len().saturating_sub(WARM)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.cold >= self.surplus()
+    }
+
+    /// Gives back the memory of some of those that were not needed; returns of how many.
+    fn settle(&mut self) -> usize {
+        let begin = self.cold;
+        self.cold = self.idle.min(begin + AT_A_TIME).max(begin);
+        for stack in &self.pooled[begin..self.cold] {
+            self.forget_pages(stack, page_size());
+        }
+        self.cold - begin
     }
 
     /// The next slot that was never used, with its guard.
@@ -460,9 +534,9 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_warm_ones_a_pooled_stack_keeps_one_page() {
+    fn what_nobody_needed_for_a_while_gives_its_memory_back() {
         let stacks = Stacks::default();
-        let all: Vec<Stack> = (0..WARM + 1)
+        let all: Vec<Stack> = (0..WARM + 2)
             .map(|_| stacks.take(pages()).unwrap())
             .collect();
         let deep: Vec<*mut u8> = all.iter().map(Stack::limit).collect();
@@ -470,12 +544,29 @@ mod tests {
             // SAFETY: the lowest byte of a stack that is in use by this test.
             unsafe { byte.write(7) };
         }
+        let at = |seconds: u64| Moment::from_nanos(1_000_000_000 * seconds);
+        assert_eq!(stacks.settle(at(10)), None, "nothing is pooled");
         all.into_iter().for_each(|stack| stacks.put(stack));
+        assert_eq!(
+            stacks.settle(at(10)),
+            Some(PERIOD),
+            "it is too early to tell"
+        );
+        assert_eq!(stacks.stats().trimmed, 0);
+        assert_eq!(stacks.settle(at(10)), Some(PERIOD));
+        let needed: Vec<Stack> = (0..WARM + 1)
+            .map(|_| stacks.take(pages()).unwrap())
+            .collect();
+        needed.into_iter().rev().for_each(|stack| stacks.put(stack));
+        assert_eq!(stacks.settle(at(11)), Some(PERIOD));
+        assert_eq!(stacks.stats().trimmed, 1);
         // SAFETY: pooled stacks stay mapped.
         unsafe {
-            assert_eq!(deep[WARM].read(), 7, "a warm stack keeps its memory");
-            assert_eq!(deep[0].read(), 0, "the one that came back first does not");
+            assert_eq!(deep[0].read(), 0, "nobody needed it");
+            assert_eq!(deep[1].read(), 7, "somebody did");
         }
-        assert_eq!(stacks.stats().trimmed, 1);
+        assert_eq!(stacks.settle(at(12)), None);
+        assert_eq!(stacks.stats().trimmed, 2);
+        assert_eq!(stacks.settle(at(13)), None);
     }
 }

@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 use std::io;
+use std::time::Duration;
 
 use super::{Pages, StackStats};
+use crate::sys::clock::Moment;
 
 /// The size to ask the OS thread for.
 pub(crate) struct Stack {
@@ -43,6 +45,10 @@ impl Stacks {
     pub(crate) fn leak(&self, _stack: Stack) {}
 
     pub(crate) fn trim(&self) {}
+
+    pub(crate) fn settle(&self, _now: Moment) -> Option<Duration> {
+        None
+    }
 
     pub(crate) fn stats(&self) -> StackStats {
         StackStats {

@@ -1,16 +1,20 @@
-//! Our own `greenlet`: a ring by direct switch.
+//! Our own `greenlet`.
 //!
-//! Every greenlet switches to the next one; the main greenlet stands outside of the ring, starts
+//! A hand-off is a direct switch. Every greenlet switches to the next one; the main greenlet stands outside of the ring, starts
 //! the number and gets it back when it has reached the limit. One hand-off is one stack switch.
+//!
+//! The other questions are about green threads, which the hub of this thread runs.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::Result;
 use greenlet::Greenlet;
 
 use super::STACK;
-use crate::clock::per_handoff;
+use crate::clock::{Meter, per_handoff};
+use crate::timers::milliseconds;
 
 type Ring = Rc<RefCell<Vec<Greenlet<u64>>>>;
 
@@ -49,4 +53,56 @@ fn seat(seats: Ring, next: usize, limit: Rc<Cell<u64>>) -> Greenlet<u64> {
         }
     };
     Greenlet::builder().stack_size(STACK).build(run)
+}
+
+/// Yields, altogether, of greenlets that give way to each other.
+pub fn yield_(tasks: usize, count: u64) -> Result<f64> {
+    let each = count / tasks as u64;
+    let meter = Meter::start();
+    let give_way = move || (0..each).for_each(|_| greenlet::yield_now());
+    let all: Vec<_> = (0..tasks).map(|_| greenlet::spawn(give_way)).collect();
+    all.into_iter().try_for_each(joined)?;
+    Ok(meter.cost_of_each(count).cpu)
+}
+
+/// Spawns and joins, altogether, so many at once.
+pub fn spawn(at_once: usize, count: u64) -> Result<f64> {
+    let meter = Meter::start();
+    for _ in 0..count / at_once as u64 {
+        if at_once == 1 {
+            joined(greenlet::spawn(|| ()))?;
+            continue;
+        }
+        let all: Vec<_> = (0..at_once).map(|_| greenlet::spawn(|| ())).collect();
+        all.into_iter().try_for_each(joined)?;
+    }
+    Ok(meter.cost_of_each(count).cpu)
+}
+
+/// Greenlets that sleep, each on a stack of its own with a guard.
+pub fn timers(count: u64) -> Result<f64> {
+    let meter = Meter::start();
+    sleepers(count)?;
+    Ok(meter.cost_of_each(count).cpu)
+}
+
+/// The same once more, on the stacks of the first time.
+pub fn timers_warm(count: u64) -> Result<f64> {
+    sleepers(count)?;
+    timers(count)
+}
+
+fn sleepers(count: u64) -> Result<()> {
+    let sleeper = |time| {
+        let builder = greenlet::thread::Builder::new().stack_size(STACK);
+        builder.spawn(move || greenlet::sleep(Duration::from_millis(time)))
+    };
+    let all: std::io::Result<Vec<_>> = milliseconds(count).map(sleeper).collect();
+    all?.into_iter().try_for_each(joined)
+}
+
+fn joined(handle: greenlet::JoinHandle<()>) -> Result<()> {
+    handle
+        .join()
+        .map_err(|_| anyhow::anyhow!("a greenlet has panicked"))
 }

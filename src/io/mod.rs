@@ -1,0 +1,57 @@
+//! The names of `std::io`: its traits and types, which work with everything of this crate; pipes and standard
+//! streams whose calls park the greenlet.
+//!
+//! The standard descriptors are not ours: the shell, and whoever else was started with them, has the same
+//! open files, and would see it if they did not block any more. So they stay as they are.
+//!
+//! ```text
+//!   read:   buffered? ─ no ─▶ ready? ─ no ─▶ park on a duplicate ─▶ ready? …
+//!                               └─ yes ─▶ a worker reads, into the buffer of the process
+//!   write:  a write that does not wait (Linux) ─ no room ─▶ park … ─ cannot be had ─▶ a worker writes
+//! ```
+//!
+//! Between "ready" and the call somebody else may take what was there, and then the call waits. That is why a
+//! worker makes it. What a worker reads for a greenlet that has been killed is for the next one that reads.
+//!
+//! # Differences from std
+//! - [`stdin`] has a buffer of its own. Do not read through `std::io::stdin` as well.
+//! - [`stdout`] is not buffered by lines: each call writes what it is given, and a `write!` is one call. So
+//!   nothing is left behind at the end. `print!` and `eprint!` are std's: they may keep the thread waiting.
+
+/// What std has for each handle to a standard stream: trait impls only.
+macro_rules! standard {
+    ($handle:ty) => {
+        impl AsFd for $handle {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.theirs.as_fd()
+            }
+        }
+
+        impl AsRawFd for $handle {
+            fn as_raw_fd(&self) -> RawFd {
+                self.theirs.as_raw_fd()
+            }
+        }
+
+        impl std::fmt::Debug for $handle {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(&self.theirs, f)
+            }
+        }
+    };
+}
+use standard;
+
+mod output;
+mod pipe;
+mod stdin;
+mod turn;
+
+pub use output::{Stderr, StderrLock, Stdout, StdoutLock, stderr, stdout};
+pub use pipe::{PipeReader, PipeWriter, pipe};
+pub use std::io::{
+    BufRead, BufReader, BufWriter, Bytes, Chain, Cursor, Empty, Error, ErrorKind, IntoInnerError,
+    IoSlice, IoSliceMut, IsTerminal, LineWriter, Lines, Read, Repeat, Result, Seek, SeekFrom, Sink,
+    Split, Take, Write, WriterPanicked, copy, empty, prelude, read_to_string, repeat, sink,
+};
+pub use stdin::{Stdin, StdinLock, stdin};

@@ -1,0 +1,20 @@
+//! The names of `std::thread`: threads that are greenlets.
+//!
+//! Code changes `use std::thread` to `use greenlet::thread` and stays as it is. [`spawn`] needs no `Send`, and
+//! all greenlets of one OS thread take turns: one of them that computes for long keeps the others waiting
+//! (see [`offload`](crate::offload)).
+//!
+//! # Differences from std
+//! - `JoinHandle` and `Scope` stay on their OS thread. [`Thread`], which unparks, may go anywhere.
+//! - `thread_local!` is std's, and one for each OS thread: its greenlets share it. Storage for each greenlet is
+//!   [`greenlet_local!`](crate::greenlet_local), and its key [`LocalKey`](crate::LocalKey).
+//! - [`panicking`] is std's as well: it tells whether anybody unwinds on this OS thread, which need not be the
+//!   greenlet that asks, since others may run while destructors of one wait.
+
+pub use crate::spawn::{
+    Builder, JoinHandle, Scope, ScopedJoinHandle, Thread, current, park, park_timeout, scope,
+    spawn, yield_now,
+};
+pub use crate::switch::greenlet::GreenletId as ThreadId;
+pub use crate::time::{sleep, sleep_until};
+pub use std::thread::{Result, available_parallelism, panicking};

@@ -1,0 +1,248 @@
+//! Scenarios with a hub: how programs end whose greenlets wait.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use greenlet::net::{TcpListener, TcpStream};
+use greenlet::{Greenlet, JoinHandle, scope, sleep, spawn, time, yield_now};
+
+use crate::{Noisy, say};
+
+const MS: Duration = Duration::from_millis(1);
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Runs a scenario of this module, if it has that name.
+pub(crate) fn run(scenario: &str) -> bool {
+    match scenario {
+        "hub_join_cycle" => join_cycle(),
+        "hub_nobody_switches" => nobody_switches(),
+        "hub_deadlock_is_caught" => deadlock_is_caught(),
+        "hub_deadlock_in_scope" => deadlock_in_scope(),
+        "hub_deadlock_of_thread" => {
+            let panic = thread::spawn(join_cycle).join().unwrap_err();
+            say(&format!("text: {}", panic.is::<String>()));
+        }
+        "hub_return" => leave_three_kinds(),
+        "hub_thread_ends" => thread::spawn(leave_three_kinds).join().unwrap(),
+        "hub_return_waiting_destructor" => waiting_destructor(),
+        "hub_shutdown" => {
+            waiting_destructor();
+            greenlet::shutdown();
+            say("shut down");
+        }
+        "hub_exit_from_greenlet" => exit_from_greenlet(),
+        "hub_nobody_joins" => nobody_joins(),
+        "hub_wait_in_thread_local" => thread::spawn(wait_in_thread_local).join().unwrap(),
+        "hub_io_in_thread_local" => thread::spawn(io_in_thread_local).join().unwrap(),
+        "hub_spawn_in_thread_local" => thread::spawn(spawn_in_thread_local).join().unwrap(),
+        "hub_without_unwinding" => without_unwinding(),
+        "hub_timeout_without_unwinding" => {
+            let _ = time::timeout(MS, || say("it must not run"));
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn join_cycle() {
+    let place: Rc<RefCell<Option<JoinHandle<()>>>> = Rc::default();
+    let first = thread_named("first", {
+        let place = place.clone();
+        move || {
+            let second = place.borrow_mut().take().unwrap();
+            second.wait();
+        }
+    });
+    let first = Rc::new(first);
+    *place.borrow_mut() = Some(thread_named("second", {
+        let first = first.clone();
+        move || first.wait()
+    }));
+    first.wait();
+}
+
+fn thread_named(name: &str, f: impl FnOnce() + 'static) -> JoinHandle<()> {
+    let builder = greenlet::thread::Builder::new().name(name.into());
+    builder.spawn(f).unwrap()
+}
+
+fn nobody_switches() {
+    let handle = thread_named("waits", || {
+        let never = Greenlet::<u32>::new(|n| n);
+        let me = greenlet::current::<u32>();
+        let asks = Greenlet::new(move |n| {
+            let main = greenlet::current::<u32>();
+            drop(main);
+            // Its switcher waits for a value, and this one for its own end.
+            spawn(|| ()).join().unwrap();
+            yield_now();
+            me.switch(n)
+        });
+        let _ = (never, asks.switch(1));
+        // Now it waits for a value that nobody sends.
+        let mine = Greenlet::<u32>::declare();
+        let waits = Greenlet::new(move |n| n + mine.is_dead() as u32);
+        say(&format!("got {}", waits.switch(1)));
+        let cycle: Rc<RefCell<Option<JoinHandle<()>>>> = Rc::default();
+        let empty = cycle.clone();
+        let other = spawn(move || {
+            let me = empty.borrow_mut().take().unwrap();
+            me.wait();
+        });
+        *cycle.borrow_mut() = Some(spawn(move || other.wait()));
+        sleep(MS);
+    });
+    handle.join().unwrap();
+    // Two greenlets that join each other hinder nobody else.
+    say("main goes on");
+    greenlet::shutdown();
+}
+
+fn deadlock_is_caught() {
+    let caught = catch_unwind(join_cycle).unwrap_err();
+    let text = caught.downcast::<String>().unwrap();
+    say(text.lines().next().unwrap());
+    assert_eq!(spawn(|| 1).join().unwrap(), 1);
+    greenlet::shutdown();
+}
+
+fn deadlock_in_scope() {
+    scope(|s| {
+        s.spawn(join_cycle);
+    });
+}
+
+fn leave_three_kinds() {
+    let noisy = |name: &str| Noisy(name.into());
+    let parked = noisy("parked");
+    drop(spawn(move || {
+        let _parked = parked;
+        sleep(LONG);
+    }));
+    let ready = noisy("ready");
+    drop(spawn(move || {
+        let _ready = ready;
+        loop {
+            yield_now();
+        }
+    }));
+    yield_now();
+    let pending = noisy("pending");
+    drop(spawn(move || drop(pending)));
+    say("leaves");
+}
+
+/// Says goodbye, and waits for it.
+struct Polite;
+
+impl Drop for Polite {
+    fn drop(&mut self) {
+        say("goodbye?");
+        sleep(2 * MS);
+        say("goodbye!");
+    }
+}
+
+fn waiting_destructor() {
+    drop(thread_named("polite", || {
+        let _polite = Polite;
+        sleep(LONG);
+    }));
+    yield_now();
+}
+
+fn exit_from_greenlet() {
+    drop(spawn(|| {
+        let _noisy = Noisy("the one that exits".into());
+        process::exit(7);
+    }));
+    sleep(LONG);
+}
+
+fn nobody_joins() {
+    drop(thread_named("unlucky", || panic!("out of luck")));
+    yield_now();
+    let late = thread_named("late", || panic!("too late"));
+    yield_now();
+    drop(late);
+    spawn(|| panic!("joined")).join().unwrap_err();
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Box<dyn Drop2>>> = const { RefCell::new(None) };
+}
+
+/// Something that acts when it is dropped.
+trait Drop2 {}
+
+struct AtTheEnd<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for AtTheEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+impl<F: FnMut()> Drop2 for AtTheEnd<F> {}
+
+/// Destroyed after the greenlets of the thread: made before them.
+fn at_the_end(f: impl FnMut() + 'static) {
+    LAST.with(|last| *last.borrow_mut() = Some(Box::new(AtTheEnd(f))));
+    spawn(|| ()).join().unwrap();
+}
+
+fn wait_in_thread_local() {
+    at_the_end(|| {
+        let refused = catch_unwind(|| sleep(MS));
+        say(&format!("refused: {}", refused.is_err()));
+    });
+}
+
+fn io_in_thread_local() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    at_the_end(move || {
+        let refused = catch_unwind(AssertUnwindSafe(|| listener.accept().map(|_| ())));
+        match refused {
+            Ok(outcome) => say(&format!("refused: {}", outcome.is_err())),
+            Err(_) => say("refused: true"),
+        }
+    });
+}
+
+fn spawn_in_thread_local() {
+    at_the_end(|| {
+        let refused = catch_unwind(|| drop(spawn(|| say("it must not run"))));
+        say(&format!("refused: {}", refused.is_err()));
+    });
+}
+
+fn without_unwinding() {
+    let handle = thread_named("survivor", || sleep(5 * MS));
+    yield_now();
+    say(&format!("kill: {}", handle.kill()));
+    handle.join().unwrap();
+    let pending = spawn(|| say("it must not run"));
+    say(&format!("kill a pending one: {}", pending.kill()));
+    let mut n = 1;
+    scope(|s| {
+        s.spawn(|| {
+            sleep(MS);
+            n = 2;
+        });
+    });
+    say(&format!("scope: {n}"));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    stream.set_read_timeout(Some(2 * MS)).unwrap();
+    let begin = Instant::now();
+    let late = std::io::Read::read(&mut &stream, &mut [0]).unwrap_err();
+    say(&format!(
+        "read: {:?} {}",
+        late.kind(),
+        begin.elapsed() >= 2 * MS
+    ));
+}

@@ -1,0 +1,148 @@
+//! What becomes of programs whose greenlets wait; the scenarios are in `hub.rs`.
+
+use super::{run, run_without_unwinding};
+
+const DEADLOCK: &str =
+    "greenlet: deadlock: every greenlet of this thread waits, and nothing can wake one of them\n";
+
+#[test]
+fn greenlets_that_join_each_other_are_named() {
+    let outcome = run("hub_join_cycle").code(101).says(DEADLOCK).prints(&[]);
+    let outcome = outcome.says("the main greenlet (#1) joins another greenlet\n");
+    for name in ["first", "second"] {
+        let line = |line: &&str| {
+            line.contains(&format!("greenlet '{name}' (#"))
+                && line.contains("joins another greenlet (spawned at ")
+                && line.contains("hub.rs:")
+        };
+        assert_eq!(outcome.stderr.lines().filter(line).count(), 1, "{outcome}");
+    }
+}
+
+#[test]
+fn two_that_join_each_other_hinder_nobody_else() {
+    run("hub_nobody_switches")
+        .code(0)
+        .does_not_say("deadlock")
+        .prints(&["got 1", "main goes on", "main returns"]);
+}
+
+#[test]
+fn a_deadlock_can_be_caught_and_the_hub_runs_on() {
+    run("hub_deadlock_is_caught").code(0).prints(&[
+        "deadlock: every greenlet of this thread waits, and nothing can wake one of them",
+        "main returns",
+    ]);
+}
+
+#[test]
+fn a_deadlock_of_a_thread_is_raised_there() {
+    run("hub_deadlock_of_thread")
+        .code(0)
+        .says(DEADLOCK)
+        .prints(&["text: true", "main returns"]);
+}
+
+#[test]
+fn a_deadlock_at_the_end_of_a_scope_aborts() {
+    run("hub_deadlock_in_scope")
+        .signal(libc::SIGABRT)
+        .says("waits for the greenlets of a scope")
+        .says("the end of a scope; aborting");
+}
+
+#[test]
+fn returning_from_main_ends_what_still_runs() {
+    run("hub_return").code(0).prints(&[
+        "leaves",
+        "main returns",
+        "pending is gone",
+        "ready is gone",
+        "parked is gone",
+    ]);
+}
+
+#[test]
+fn the_end_of_a_thread_ends_what_still_runs() {
+    run("hub_thread_ends").code(0).prints(&[
+        "leaves",
+        "pending is gone",
+        "ready is gone",
+        "parked is gone",
+        "main returns",
+    ]);
+}
+
+#[test]
+fn a_destructor_that_waits_at_the_end_is_given_up() {
+    run("hub_return_waiting_destructor")
+        .code(0)
+        .says("greenlet 'polite' (#")
+        .says("is leaked at the end of its thread: it waits in a destructor that runs while it unwinds")
+        .prints(&["main returns", "goodbye?"]);
+}
+
+#[test]
+fn shutdown_lets_destructors_wait() {
+    let outcome = run("hub_shutdown").code(0);
+    let outcome = outcome.prints(&["goodbye?", "goodbye!", "shut down", "main returns"]);
+    assert_eq!(outcome.stderr, "", "{outcome}");
+}
+
+#[test]
+fn a_greenlet_may_exit_the_process() {
+    run("hub_exit_from_greenlet").code(7).prints(&[]);
+}
+
+#[test]
+fn a_panic_that_nobody_joins_is_told() {
+    let outcome = run("hub_nobody_joins").code(0);
+    for (name, panic) in [("unlucky", "out of luck"), ("late", "too late")] {
+        let line = |line: &&str| {
+            line.starts_with(&format!("greenlet: greenlet '{name}' (#"))
+                && line.contains("spawned at ")
+                && line.ends_with(&format!("died of a panic, and nobody joined it: {panic}"))
+        };
+        assert_eq!(outcome.stderr.lines().filter(line).count(), 1, "{outcome}");
+    }
+    assert!(
+        !outcome.stderr.contains("nobody joined it: joined"),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn waiting_in_a_thread_local_destructor_is_refused() {
+    for scenario in [
+        "hub_wait_in_thread_local",
+        "hub_io_in_thread_local",
+        "hub_spawn_in_thread_local",
+    ] {
+        run(scenario)
+            .code(0)
+            .prints(&["refused: true", "main returns"]);
+    }
+}
+
+#[test]
+fn without_unwinding_nothing_is_killed_and_scopes_join() {
+    run_without_unwinding("hub_without_unwinding")
+        .code(0)
+        .says("greenlet 'survivor' (#")
+        .says("cannot be killed: this program is built with panic = \"abort\"")
+        .prints(&[
+            "kill: false",
+            "kill a pending one: true",
+            "scope: 2",
+            "read: WouldBlock true",
+            "main returns",
+        ]);
+}
+
+#[test]
+fn without_unwinding_a_timeout_refuses_before_it_begins() {
+    run_without_unwinding("hub_timeout_without_unwinding")
+        .signal(libc::SIGABRT)
+        .says("a timeout unwinds, and this program is built with panic = \"abort\"")
+        .prints(&[]);
+}

@@ -1,0 +1,208 @@
+//! Explicit greenlets and the hub together.
+
+use std::time::Duration;
+
+use greenlet::{
+    Coroutine, Generator, Greenlet, RefusalKind, SwitchError, Undeliverable, current, sleep, spawn,
+    yield_now,
+};
+
+use crate::support::{Log, Place, caught_as, own, run};
+
+const MS: Duration = Duration::from_millis(1);
+const LONG: Duration = Duration::from_secs(3600);
+
+#[test]
+fn an_explicit_greenlet_may_park_and_its_switcher_waits() {
+    run(|| {
+        let parks = Greenlet::new(|n: u32| {
+            sleep(MS);
+            n + 1
+        });
+        let other = spawn(|| 5);
+        assert_eq!(parks.switch(1), 2);
+        assert!(other.is_finished(), "others ran meanwhile");
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_parked_greenlet_refuses_a_switch_and_the_value_comes_back() {
+    run(|| {
+        let parks = Greenlet::new(|n: u32| {
+            sleep(3 * MS);
+            n
+        });
+        let starter = spawn(own!(parks => move || parks.switch(1)));
+        yield_now();
+        let refused = parks.try_switch(7).unwrap_err();
+        let SwitchError::Refused { reason, value } = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(value, 7);
+        assert!(matches!(reason.kind(), RefusalKind::InHub));
+        assert!(
+            reason.to_string().contains("is parked in the hub (sleeps)"),
+            "{reason}"
+        );
+        // What it leaves goes to its parent, which made it: main, which sleeps.
+        caught_as::<Undeliverable, _>(|| sleep(LONG));
+        assert!(parks.is_dead());
+        starter.kill();
+    });
+}
+
+#[test]
+fn a_ready_greenlet_refuses_a_switch() {
+    run(|| {
+        let place = Place::<Greenlet<()>>::new();
+        let handle = spawn(own!(place => move || {
+            place.put(current());
+            yield_now();
+        }));
+        yield_now();
+        let ready = place.take().unwrap();
+        let refused = ready.try_switch(()).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("waits in the hub for its turn"),
+            "{refused}"
+        );
+        handle.join().unwrap();
+    });
+}
+
+#[test]
+fn spawned_greenlets_switch_among_each_other() {
+    run(|| {
+        let log = Log::new();
+        let handle = spawn(own!(log => move || {
+            let me = current::<u32>();
+            let child = Greenlet::new(own!(log => move |n| {
+                log.push(n);
+                sleep(MS);
+                let n = me.switch(n + 1);
+                log.push(n);
+                n + 1
+            }));
+            log.push(child.switch(1));
+            log.push(child.switch(3));
+        }));
+        handle.join().unwrap();
+        assert_eq!(log.take(), [1, 2, 3, 4]);
+    });
+}
+
+#[test]
+fn a_generator_may_park() {
+    run(|| {
+        let ticks = Generator::new(|y| {
+            for n in 0..5 {
+                sleep(Duration::from_micros(200));
+                y.yield_(n);
+            }
+        });
+        assert_eq!(ticks.collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    });
+}
+
+#[test]
+fn a_generator_may_be_used_from_many_greenlets() {
+    run(|| {
+        let mut numbers = Generator::new(|y| (0..u32::MAX).for_each(|n| y.yield_(n)));
+        let first = spawn(move || {
+            let got = [(); 3].map(|()| {
+                yield_now();
+                numbers.next().unwrap()
+            });
+            (got, numbers)
+        });
+        let (got, mut numbers) = first.join().unwrap();
+        assert_eq!(got, [0, 1, 2]);
+        assert_eq!(numbers.next(), Some(3));
+    });
+}
+
+#[test]
+fn a_coroutine_that_was_left_at_work_drops_that_answer() {
+    run(|| {
+        let mut slow = Coroutine::new(|y, mut n: u32| {
+            loop {
+                sleep(4 * MS);
+                n = y.yield_(n * 10);
+            }
+        });
+        assert!(greenlet::time::timeout(MS, || slow.send(1)).is_err());
+        assert_eq!(slow.send(2), 20);
+        assert!(greenlet::time::timeout(MS, || slow.send(3)).is_err());
+        sleep(8 * MS);
+        assert_eq!(slow.send(4), 40);
+    });
+}
+
+#[test]
+fn a_generator_that_is_dropped_while_it_works_is_unwound() {
+    run(|| {
+        let log = Log::new();
+        let mut slow = Generator::<u32>::new(own!(log => move |_y| {
+            let _act = crate::support::act(own!(log => move || log.push("unwound")));
+            sleep(LONG);
+        }));
+        assert!(greenlet::time::timeout(MS, || slow.next()).is_err());
+        drop(slow);
+        assert_eq!(log.take(), ["unwound"]);
+    });
+}
+
+#[test]
+fn a_throw_at_a_parked_one_is_raised_where_it_waits() {
+    run(|| {
+        let place = Place::<Greenlet<()>>::new();
+        let handle = spawn(own!(place => move || {
+            place.put(current());
+            let payload = std::panic::catch_unwind(|| sleep(LONG)).unwrap_err();
+            *payload.downcast::<u32>().unwrap()
+        }));
+        yield_now();
+        let thrower = spawn(move || place.take().unwrap().throw(7_u32));
+        assert_eq!(handle.join().unwrap(), 7);
+        thrower.kill();
+    });
+}
+
+#[test]
+fn tracing_tells_of_the_turns() {
+    run(|| {
+        let log = Log::new();
+        greenlet::trace::set(Some(std::rc::Rc::new(
+            own!(log => move |event: &greenlet::trace::Event| {
+                let (origin, target) = event.ends();
+                log.push((origin.id(), target.id()));
+            }),
+        )));
+        let main = current::<()>().id();
+        let handle = spawn(|| ());
+        let other = handle.id();
+        handle.join().unwrap();
+        greenlet::trace::set(None);
+        assert_eq!(log.take(), [(main, other), (other, main)]);
+    });
+}
+
+#[test]
+fn locals_belong_to_the_spawned_greenlet() {
+    greenlet::greenlet_local! {
+        static NUMBER: std::cell::Cell<u32> = std::cell::Cell::new(0);
+    }
+    run(|| {
+        NUMBER.with(|number| number.set(1));
+        let handle = spawn(|| {
+            NUMBER.with(|number| number.set(number.get() + 10));
+            yield_now();
+            NUMBER.with(std::cell::Cell::get)
+        });
+        assert_eq!(handle.join().unwrap(), 10);
+        NUMBER.with(|number| assert_eq!(number.get(), 1));
+    });
+}

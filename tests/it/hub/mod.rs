@@ -1,0 +1,9 @@
+//! The hub, green threads and time: `src/hub`, `src/spawn`, `src/time.rs`.
+
+mod fork;
+mod killing;
+mod mixing;
+mod order;
+mod remote;
+mod scopes;
+mod timeouts;

@@ -1,0 +1,121 @@
+//! Wakes from other threads, and offloaded work.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use greenlet::{offload, sleep, spawn, yield_now};
+
+use crate::support::{Drops, caught, own, run, text};
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn offloaded_work_returns_its_value() {
+    run(|| assert_eq!(offload(|| 6 * 7), 42));
+}
+
+#[test]
+fn others_run_meanwhile() {
+    run(|| {
+        let turns = Rc::new(Cell::new(0));
+        let busy = spawn(own!(turns => move || loop {
+            turns.set(turns.get() + 1);
+            sleep(MS);
+        }));
+        offload(|| thread::sleep(20 * MS));
+        assert!(turns.get() > 3, "{} turns", turns.get());
+        busy.kill();
+    });
+}
+
+#[test]
+fn a_panic_comes_back() {
+    run(|| {
+        let panic = caught(|| offload(|| panic!("on a worker")));
+        assert_eq!(text(&*panic), "on a worker");
+    });
+}
+
+#[test]
+fn many_at_once_and_in_a_row() {
+    run(|| {
+        let handles: Vec<_> = (0..100)
+            .map(|n| spawn(move || (0..20).map(|m| offload(move || n + m)).sum::<u64>()))
+            .collect();
+        let sum: u64 = handles
+            .into_iter()
+            .map(|handle| handle.join().unwrap())
+            .sum();
+        assert_eq!(sum, 20 * 4950 + 100 * 190);
+    });
+}
+
+#[test]
+fn one_that_is_killed_meanwhile_abandons_the_result() {
+    #[derive(Clone, Default)]
+    struct Dropped(Arc<AtomicUsize>);
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    run(|| {
+        let count = Arc::new(AtomicUsize::new(0));
+        let result = Dropped(count.clone());
+        let drops = Drops::new();
+        let token = drops.token();
+        let handle = spawn(move || {
+            let _token = token;
+            offload(move || {
+                thread::sleep(10 * MS);
+                result
+            });
+        });
+        yield_now();
+        sleep(MS);
+        assert!(handle.kill());
+        assert_eq!(drops.count(), 1);
+        let begin = Instant::now();
+        while count.load(Ordering::SeqCst) == 0 {
+            assert!(
+                begin.elapsed() < Duration::from_secs(10),
+                "the result was not dropped"
+            );
+            sleep(MS);
+        }
+        assert!(handle.join().is_err());
+    });
+}
+
+#[test]
+fn a_hub_on_each_thread() {
+    run(|| {
+        let threads: Vec<_> = (0..4)
+            .map(|n| {
+                thread::spawn(move || {
+                    let handles: Vec<_> = (0..10)
+                        .map(|m| {
+                            spawn(move || {
+                                sleep(MS);
+                                offload(move || n * m)
+                            })
+                        })
+                        .collect();
+                    handles
+                        .into_iter()
+                        .map(|handle| handle.join().unwrap())
+                        .sum::<u64>()
+                })
+            })
+            .collect();
+        let sum: u64 = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum();
+        assert_eq!(sum, 45 * 6);
+    });
+}

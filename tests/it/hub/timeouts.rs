@@ -1,0 +1,254 @@
+//! Deadlines for stretches of code.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use greenlet::time::{Elapsed, timeout, timeout_at};
+use greenlet::{Generator, Greenlet, sleep, spawn, yield_now};
+
+use crate::support::{Log, act, caught, own, run, text};
+
+const MS: Duration = Duration::from_millis(1);
+const LONG: Duration = Duration::from_secs(3600);
+
+#[test]
+fn what_is_quick_enough_returns() {
+    run(|| {
+        assert_eq!(timeout(LONG, || 1), Ok(1));
+        assert_eq!(
+            timeout(LONG, || {
+                sleep(MS);
+                2
+            }),
+            Ok(2)
+        );
+        assert_eq!(timeout(Duration::MAX, || 3), Ok(3));
+    });
+}
+
+#[test]
+fn what_is_too_slow_is_unwound() {
+    run(|| {
+        let (begin, dropped) = (Instant::now(), Rc::new(Cell::new(false)));
+        let outcome = timeout(5 * MS, || {
+            let _act = act(own!(dropped => move || dropped.set(true)));
+            sleep(LONG);
+        });
+        assert_eq!(outcome, Err(Elapsed));
+        assert!(begin.elapsed() >= 5 * MS);
+        assert!(dropped.get());
+    });
+}
+
+#[test]
+fn no_time_at_all_ends_it_at_the_first_wait() {
+    run(|| {
+        assert_eq!(timeout(Duration::ZERO, || 1), Ok(1), "it never waits");
+        assert_eq!(timeout(Duration::ZERO, || sleep(LONG)), Err(Elapsed));
+        let past = Instant::now() - MS;
+        assert_eq!(timeout_at(past, || sleep(LONG)), Err(Elapsed));
+    });
+}
+
+#[test]
+fn the_inner_one_ends_the_inner_one() {
+    run(|| {
+        let outcome = timeout(LONG, || timeout(MS, || sleep(LONG)));
+        assert_eq!(outcome, Ok(Err(Elapsed)));
+    });
+}
+
+#[test]
+fn the_outer_one_passes_through_the_inner_one() {
+    run(|| {
+        let log = Log::new();
+        let outcome = timeout(MS, || {
+            let inner = timeout(LONG, || sleep(LONG));
+            log.push(inner);
+        });
+        assert_eq!(outcome, Err(Elapsed));
+        assert_eq!(log.take(), []);
+    });
+}
+
+#[test]
+fn both_at_once_is_the_outer_one() {
+    run(|| {
+        let at = Instant::now() + 2 * MS;
+        let outcome = timeout_at(at, || timeout_at(at, || sleep(LONG)));
+        assert_eq!(outcome, Err(Elapsed));
+    });
+}
+
+#[test]
+fn it_is_raised_once() {
+    run(|| {
+        let outcome = timeout(MS, || {
+            let _swallowed = catch_unwind(|| sleep(LONG)).unwrap_err();
+            sleep(2 * MS);
+            "went on"
+        });
+        assert_eq!(outcome, Ok("went on"));
+    });
+}
+
+#[test]
+fn the_clock_starts_when_it_is_set_not_when_the_turn_began() {
+    run(|| {
+        let begin = Instant::now();
+        while begin.elapsed() < 5 * MS {}
+        let (begin, outcome) = (Instant::now(), timeout(3 * MS, || sleep(LONG)));
+        assert_eq!(outcome, Err(Elapsed));
+        assert!(begin.elapsed() >= 3 * MS);
+    });
+}
+
+#[test]
+fn one_that_never_waits_is_not_cut_short_and_leaves_nothing_behind() {
+    run(|| {
+        let outcome = timeout(MS, || {
+            let begin = Instant::now();
+            while begin.elapsed() < 3 * MS {}
+            1
+        });
+        assert_eq!(outcome, Ok(1));
+        sleep(3 * MS);
+    });
+}
+
+#[test]
+fn a_destructor_may_wait_and_is_not_cut_short() {
+    run(|| {
+        let log = Log::new();
+        let outcome = timeout(6 * MS, || {
+            timeout(MS, || {
+                let _act = act(own!(log => move || {
+                    sleep(10 * MS);
+                    log.push("rolled back");
+                }));
+                sleep(LONG);
+            })
+        });
+        // The outer one has passed meanwhile, and there is no wait left to raise it in.
+        assert_eq!(outcome, Ok(Err(Elapsed)));
+        assert_eq!(log.take(), ["rolled back"]);
+    });
+}
+
+#[test]
+fn what_has_passed_during_a_destructor_is_raised_at_the_next_wait() {
+    run(|| {
+        let outcome = timeout(4 * MS, || {
+            let _inner = timeout(MS, || {
+                let _act = act(|| sleep(8 * MS));
+                sleep(LONG);
+            });
+            sleep(LONG);
+        });
+        assert_eq!(outcome, Err(Elapsed));
+    });
+}
+
+#[test]
+fn a_panic_passes_through() {
+    run(|| {
+        let panic = caught(|| timeout(LONG, || panic!("inside")));
+        assert_eq!(text(&*panic), "inside");
+    });
+}
+
+#[test]
+fn each_greenlet_has_its_own() {
+    run(|| {
+        let slow = spawn(|| timeout(MS, || sleep(LONG)));
+        let quick = spawn(|| timeout(LONG, || sleep(3 * MS)));
+        assert_eq!(slow.join().unwrap(), Err(Elapsed));
+        assert_eq!(quick.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn in_a_switch_it_is_raised_there() {
+    run(|| {
+        let parks = Greenlet::new(|()| sleep(LONG));
+        let outcome = timeout(MS, || parks.switch(()));
+        assert_eq!(outcome, Err(Elapsed));
+        assert!(!parks.is_dead());
+        assert!(parks.kill());
+    });
+}
+
+#[test]
+fn in_next_it_is_raised_there_and_the_item_waits_for_the_next_question() {
+    run(|| {
+        let mut slow = Generator::new(|y| {
+            for n in 0..3 {
+                sleep(4 * MS);
+                y.yield_(n);
+            }
+        });
+        assert_eq!(timeout(MS, || slow.next()), Err(Elapsed));
+        assert_eq!(slow.next(), Some(0), "it was still at work");
+        assert_eq!(timeout(MS, || slow.next()), Err(Elapsed));
+        sleep(8 * MS);
+        assert_eq!(slow.next(), Some(1), "it has been waiting with the item");
+        assert_eq!(slow.next(), Some(2));
+        assert_eq!(slow.next(), None);
+    });
+}
+
+#[test]
+fn in_yield_it_waits_until_it_is_asked() {
+    run(|| {
+        let log = Log::new();
+        let mut items = Generator::new(own!(log => move |y: greenlet::Yielder<u32>| {
+            let outcome = timeout(2 * MS, || {
+                y.yield_(1);
+                log.push("asked again");
+                sleep(LONG);
+            });
+            assert_eq!(outcome, Err(Elapsed));
+            y.yield_(2);
+        }));
+        assert_eq!(items.next(), Some(1));
+        sleep(5 * MS);
+        assert_eq!(log.take(), [""; 0]);
+        assert_eq!(items.next(), Some(2));
+        assert_eq!(log.take(), ["asked again"]);
+        drop(items);
+    });
+}
+
+#[test]
+fn a_killed_greenlet_leaves_its_deadline() {
+    run(|| {
+        let handle = spawn(|| timeout(LONG, || timeout(LONG, || sleep(LONG))));
+        yield_now();
+        assert_eq!(greenlet::hub_stats().timers, 3);
+        assert!(handle.kill());
+        assert_eq!(greenlet::hub_stats().timers, 0);
+        assert!(handle.join().is_err());
+    });
+}
+
+#[test]
+fn a_kill_and_a_deadline_in_one_turn() {
+    run(|| {
+        let handle = spawn(|| timeout(MS, || sleep(LONG)));
+        yield_now();
+        let begin = Instant::now();
+        while begin.elapsed() < 2 * MS {}
+        handle.start_kill();
+        let outcome = catch_unwind(AssertUnwindSafe(|| handle.join())).unwrap();
+        assert!(outcome.unwrap_err().is::<greenlet::GreenletExit>());
+    });
+}
+
+#[test]
+fn elapsed_is_an_io_error_too() {
+    let error = std::io::Error::from(Elapsed);
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(error.to_string(), "the time limit has passed");
+}
