@@ -137,6 +137,7 @@ fn several_writers_share_the_room() {
 #[test]
 fn a_reader_that_is_killed_when_it_is_woken_passes_that_on() {
     run(|| {
+        let mut passed_on = 0;
         for _ in 0..100 {
             let (near, mut far) = UnixStream::pair().unwrap();
             let (mut bell, mut ringer) = UnixStream::pair().unwrap();
@@ -156,7 +157,8 @@ fn a_reader_that_is_killed_when_it_is_woken_passes_that_on() {
                 first.start_kill();
                 first
             });
-            yield_now();
+            // So that what they are registered with has been told.
+            sleep(Duration::from_millis(1));
             // One look brings both: the killer is woken first, then the first reader, which is killed.
             ringer.write_all(&[0]).unwrap();
             far.write_all(&[7]).unwrap();
@@ -164,9 +166,43 @@ fn a_reader_that_is_killed_when_it_is_woken_passes_that_on() {
             let read_by_first = first.join().is_ok();
             if read_by_first {
                 far.write_all(&[0]).unwrap();
+            } else {
+                passed_on += 1;
             }
             second.join().unwrap();
             assert_eq!(seen.get(), 7);
+        }
+        assert!(passed_on > 0, "the first was never killed in time");
+    });
+}
+
+/// There is one event, and enough for all: each who gets some calls the next.
+#[test]
+fn one_event_is_enough_for_all_who_wait() {
+    run(|| {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let near = Rc::new(near);
+        let readers = [0, 1, 2].map(|_| {
+            let near = near.clone();
+            spawn(move || (&*near).read_exact(&mut [0]).unwrap())
+        });
+        sleep(Duration::from_millis(1));
+        far.write_all(&[1, 2, 3]).unwrap();
+        for reader in readers {
+            reader.join().unwrap();
+        }
+
+        let listener = Rc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = listener.local_addr().unwrap();
+        let acceptors = [0, 1, 2].map(|_| {
+            let listener = listener.clone();
+            spawn(move || listener.accept().map(drop).unwrap())
+        });
+        sleep(Duration::from_millis(1));
+        // These do not park, so the hub hears of all at once.
+        let _clients = [0, 1, 2].map(|_| std::net::TcpStream::connect(address).unwrap());
+        for acceptor in acceptors {
+            acceptor.join().unwrap();
         }
     });
 }
