@@ -629,8 +629,9 @@ impl Table {
 
     /// After a fork: what is registered is registered in the parent's set.
     pub(super) fn begin_again(&self) {
-        // Its descriptors are closed here; the parent has its own.
-        self.poller.borrow_mut().take();
+        if let Some(poller) = self.poller.borrow_mut().take() {
+            poller.leave_behind();
+        }
         self.awaited.set(0);
         let mut places = self.places.borrow_mut();
         let mut free = self.free.borrow_mut();
