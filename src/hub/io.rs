@@ -384,15 +384,23 @@ impl<T: AsFd> Drop for Source<T> {
 
 /// Waits until a descriptor is ready that is not ours to change: it may block, is shared with other processes,
 /// and whoever shares it may take away what was there. So nothing is remembered of it. The system is asked
-/// before each wait, and one wait is one registration of a duplicate, which tells what is there already.
+/// before each wait, and one wait is one registration of a duplicate, which tells what is there already. Nobody
+/// waits any more when there is no `need` to: it is asked whenever the greenlet is woken.
 ///
 /// # Errors
 /// What the system says; `PermissionDenied` for what cannot be waited for, and is always ready.
-pub(crate) fn wait_for_foreign(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<()> {
-    while !is_ready_now(fd, direction)? {
+pub(crate) fn wait_for_foreign(
+    fd: BorrowedFd<'_>,
+    direction: Direction,
+    need: impl Fn() -> bool,
+) -> io::Result<()> {
+    while need() && !is_ready_now(fd, direction)? {
         let source = Source::new(fd.try_clone_to_owned()?);
         source.state.exposed.set(true);
-        source.wait_until_ready(direction, None)?;
+        source.state.clear(direction);
+        while need() && !source.state.is_ready(direction) {
+            source.wait(Hub::here(), direction, None, &mut None)?;
+        }
     }
     Ok(())
 }
@@ -629,8 +637,9 @@ impl Table {
 
     /// After a fork: what is registered is registered in the parent's set.
     pub(super) fn begin_again(&self) {
-        // Its descriptors are closed here; the parent has its own.
-        self.poller.borrow_mut().take();
+        if let Some(poller) = self.poller.borrow_mut().take() {
+            poller.leave_behind();
+        }
         self.awaited.set(0);
         let mut places = self.places.borrow_mut();
         let mut free = self.free.borrow_mut();

@@ -137,7 +137,7 @@ fn attempt(to: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => !is_ready_now(to, WRITE)?,
         outcome => return outcome,
     };
-    match wait_for_foreign(to, WRITE) {
+    match wait_for_foreign(to, WRITE, || true) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
         Ok(()) if waits => return Err(io::ErrorKind::WouldBlock.into()),
         outcome => outcome?,

@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::turn::{Taken, Turn};
-use crate::hub::io::{Direction, wait_for_foreign};
+use crate::hub::Hub;
+use crate::hub::desk::Knocker;
+use crate::hub::io::{Direction, is_ready_now, wait_for_foreign};
 use crate::offload;
 use crate::sys::fd;
 
@@ -15,6 +17,8 @@ const CHUNK: usize = 8192;
 static TURN: Turn = Turn::new();
 /// Held by the worker that reads.
 static READING: Mutex<()> = Mutex::new(());
+/// Who waits for something to read.
+static WAITING: Mutex<Option<Knocker>> = Mutex::new(None);
 /// What was read and nobody has taken. Held for moments only.
 static UNREAD: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
@@ -138,12 +142,9 @@ fn more(from: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Lets a worker read; false at the end.
+/// Lets a worker read; false at the end. After that there is something, or it has to be tried again.
 fn fetch(from: BorrowedFd<'_>) -> io::Result<bool> {
-    match wait_for_foreign(from, Direction::Read) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-        outcome => outcome?,
-    }
+    wait_for_some(from)?;
     let number = from.as_raw_fd();
     offload::blocking(move || {
         let _reading = READING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -151,11 +152,56 @@ fn fetch(from: BorrowedFd<'_>) -> io::Result<bool> {
             // It came for somebody who is not there any more.
             return Ok(true);
         }
+        let from = fd::foreign(number);
+        if !is_ready_now(from, Direction::Read)? {
+            return Ok(true);
+        }
         let mut chunk = vec![0; CHUNK];
-        let count = fd::read(fd::foreign(number), &mut chunk)?;
+        let count = fd::read(from, &mut chunk)?;
         unread().extend_from_slice(&chunk[..count]);
+        knock();
         Ok(count > 0)
     })
+}
+
+/// Waits until there is something to read, or a worker has read it for somebody who was killed.
+fn wait_for_some(from: BorrowedFd<'_>) -> io::Result<()> {
+    if is_ready_now(from, Direction::Read)? {
+        return Ok(());
+    }
+    let ticket = Hub::here().enrol()?;
+    let _waits = Waits::with(ticket.knocker());
+    match wait_for_foreign(from, Direction::Read, || unread().is_empty()) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// The one whose turn it is waits, and wants to know what workers read.
+struct Waits;
+
+impl Waits {
+    fn with(knocker: Knocker) -> Waits {
+        *waiting() = Some(knocker);
+        Waits
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        *waiting() = None;
+    }
+}
+
+fn waiting() -> MutexGuard<'static, Option<Knocker>> {
+    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn knock() {
+    let knocker = waiting().clone();
+    if let Some(knocker) = knocker {
+        knocker.knock();
+    }
 }
 
 /// What is left is for the next one.

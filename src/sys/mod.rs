@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | [`context`] | `Context::{native, unbound, bind, switch, look_ahead, release, abandon}` | `direct`, `corosensei`, `baton` |
 //! | [`stack`] | `Stacks::{take, put, trim, stats}`, `Stack::{top, limit}` | `arena`, `borrowed` (baton) |
-//! | [`poller`] | `Poller::{add, remove, wait, bell}`, `Bell::ring`, `Events`, `SHORT_READ_DRAINS` | `epoll`, `kqueue` |
+//! | [`poller`] | `Poller::{add, remove, wait, bell, leave_behind}`, `Bell::ring`, `Events`, `SHORT_READ_DRAINS` | `epoll`, `kqueue` |
 //! | [`clock`] | `Moment::{now, of}` | the machine's (a simulated one has its room here) |
 //!
 //! The backends are chosen by `cfg` and by nothing else, and the same tests run over all of them. [`sync`] is

@@ -60,6 +60,10 @@ impl Poller {
         self.control(libc::EPOLL_CTL_DEL, fd, 0, 0)
     }
 
+    /// In the child of a fork: our descriptors are closed, and the parent keeps its own of the set that both
+    /// had. What `polling` takes out of that is what it never uses.
+    pub(crate) fn leave_behind(self) {}
+
     /// Waits for an event, the bell, the timeout or a signal, and never shorter than the timeout otherwise.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.came(0);

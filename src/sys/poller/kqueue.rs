@@ -78,6 +78,12 @@ impl Poller {
         Ok(())
     }
 
+    /// In the child of a fork. A kqueue stays with the parent, and its number is free here, or another's. An
+    /// epoll is shared, and `polling` would take its own descriptors out of the parent's. So nothing is closed.
+    pub(crate) fn leave_behind(self) {
+        std::mem::forget(self);
+    }
+
     /// Waits for an event, the bell or the timeout, and never shorter than the timeout otherwise.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.raw.clear();
