@@ -7,10 +7,7 @@
 //!          64 KiB   slot 0, colour 0          slot 1, colour 64 B
 //! ```
 //!
-//! - **Guards** are made by `MADV_GUARD_INSTALL` where the kernel has it (Linux 6.13): a mark in the page
-//!   table, so that a million guarded stacks stay one mapping. Elsewhere by `mprotect`, which splits the
-//!   mapping twice for each stack and so ends near 32,000 of them (`vm.max_map_count`). A guard is 64 KiB,
-//!   because C code compiled without stack probes can step over a single page.
+//! - **Guards** lie below each stack ([`guard`]), and are made some slots ahead.
 //! - **Colours**: each top is 64 bytes lower than the last one's, within 1 KiB. Tops at the same offset in
 //!   their pages would share one cache set, which costs more than half of the speed of a switch
 //!   (`asm-notes/stacks.md`); more than 1 KiB would make a parked greenlet touch a second page.
@@ -23,16 +20,14 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use std::time::Duration;
 
+use super::guard::{self, guard_size};
 use super::{Pages, StackStats, page_size};
 use crate::sys::clock::Moment;
 use crate::sys::context::Context;
 
-/// The least size of a guard region, in bytes.
-const GUARD: usize = 64 * 1024;
 /// How far each stack's top lies below the last one's, in bytes, and how many such steps there are.
 const COLOUR_STEP: usize = 64;
 const COLOURS: usize = 16;
@@ -214,6 +209,8 @@ struct Kind {
     chunks: Vec<Chunk>,
     /// Slots of the last chunk that were handed out at least once.
     begun: usize,
+    /// Slots of the last chunk that have their guards.
+    guarded: usize,
     pooled: Vec<Stack>,
     /// So many at the bottom of the pool were not needed since it was last settled.
     idle: usize,
@@ -229,6 +226,7 @@ impl Kind {
             slot_size: slot_size(pages),
             chunks: Vec::new(),
             begun: 0,
+            guarded: 0,
             pooled: Vec::new(),
             idle: 0,
             cold: 0,
@@ -268,7 +266,11 @@ impl Kind {
         let chunk = self.chunks.last().expect("grown");
         // SAFETY: slot number `begun` lies within the chunk.
         let slot = unsafe { chunk.start.add(self.begun * self.slot_size) };
-        install_guard(slot)?;
+        if self.begun == self.guarded {
+            // The more there are, the more there will be: several guards are cheaper at once.
+            let ahead = (self.begun / 8).clamp(1, chunk.slots - self.begun);
+            self.guarded += guard::install(slot, self.slot_size, ahead)?;
+        }
         let colour = self.begun % COLOURS * COLOUR_STEP;
         self.begun += 1;
         // SAFETY: both addresses lie within the slot, which is larger than guard and colour together.
@@ -301,6 +303,7 @@ impl Kind {
         self.pooled.reserve(all + slots - self.pooled.len());
         self.chunks.push(chunk);
         self.begun = 0;
+        self.guarded = 0;
         Ok(())
     }
 
@@ -393,72 +396,6 @@ fn slot_size(pages: Pages) -> usize {
     size + padding * page_size()
 }
 
-/// The size of a guard region: at least 64 KiB, whole pages.
-fn guard_size() -> usize {
-    GUARD.next_multiple_of(page_size())
-}
-
-/// Makes the lowest part of a slot inaccessible.
-fn install_guard(slot: ptr::NonNull<u8>) -> io::Result<()> {
-    if light_guards() && light_guard(slot).is_ok() {
-        return Ok(());
-    }
-    // SAFETY: the guard region of a slot that was never handed out; nothing is stored there.
-    let result = unsafe { libc::mprotect(slot.as_ptr().cast(), guard_size(), libc::PROT_NONE) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
-/// `MADV_GUARD_INSTALL`, which the libc crate does not name yet.
-const MADV_GUARD_INSTALL: i32 = 102;
-
-fn light_guard(slot: ptr::NonNull<u8>) -> io::Result<()> {
-    // SAFETY: as for `mprotect` in `install_guard`.
-    let result = unsafe { libc::madvise(slot.as_ptr().cast(), guard_size(), MADV_GUARD_INSTALL) };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
-/// Whether the kernel can guard pages without splitting the mapping. Tried once for the process.
-fn light_guards() -> bool {
-    const UNKNOWN: u8 = 0;
-    const NO: u8 = 1;
-    const YES: u8 = 2;
-    static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
-    if cfg!(greenlet_mprotect) || !cfg!(target_os = "linux") {
-        return false;
-    }
-    match KNOWN.load(Ordering::Relaxed) {
-        UNKNOWN => {
-            let works = try_light_guard();
-            KNOWN.store(if works { YES } else { NO }, Ordering::Relaxed);
-            works
-        }
-        known => known == YES,
-    }
-}
-
-/// Guards a scratch mapping and asks the kernel to read it. An emulator may accept advice it does not
-/// know and do nothing, so the return value alone proves nothing.
-fn try_light_guard() -> bool {
-    let Ok(scratch) = Chunk::reserve(1, guard_size()) else {
-        return false;
-    };
-    let accepted = light_guard(scratch.start).is_ok();
-    // SAFETY: the call reads a path from our mapping, or fails with EFAULT if it cannot.
-    let read = unsafe { libc::access(scratch.start.as_ptr().cast(), libc::F_OK) };
-    let refused = read == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT);
-    // SAFETY: the scratch mapping is ours and unused.
-    unsafe { libc::munmap(scratch.start.as_ptr().cast(), guard_size()) };
-    accepted && refused
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -521,7 +458,7 @@ mod tests {
         let small = stacks.take(pages()).unwrap();
         let large = stacks.take(Pages::checked(1 << 20).unwrap()).unwrap();
         assert_eq!(stacks.stats().in_use, 2);
-        assert!(stacks.stats().reserved >= (1 << 20) + (64 << 10) + 2 * GUARD);
+        assert!(stacks.stats().reserved >= (1 << 20) + (64 << 10) + 2 * guard_size());
         stacks.put(small);
         stacks.put(large);
         let stats = stacks.stats();

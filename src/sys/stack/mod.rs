@@ -13,6 +13,8 @@ use std::sync::OnceLock;
 #[cfg(not(any(greenlet_baton, miri)))]
 mod arena;
 #[cfg(not(any(greenlet_baton, miri)))]
+mod guard;
+#[cfg(not(any(greenlet_baton, miri)))]
 pub(crate) use arena::{Stack, Stacks};
 
 #[cfg(any(greenlet_baton, miri))]

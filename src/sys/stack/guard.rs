@@ -1,0 +1,144 @@
+//! Guards: what lies below a stack, so that running over it is noticed.
+//!
+//! They are made by `MADV_GUARD_INSTALL` where the kernel has it (Linux 6.13): a mark in the page table, so
+//! that a million guarded stacks stay one mapping. Elsewhere by `mprotect`, which splits the mapping twice for
+//! each stack and so ends near 32,000 of them (`vm.max_map_count`). A guard is 64 KiB, because C code compiled
+//! without stack probes can step over a single page.
+
+use std::io;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::page_size;
+
+/// The least size of a guard region, in bytes.
+const GUARD: usize = 64 * 1024;
+
+/// The size of a guard region: at least 64 KiB, whole pages.
+pub(super) fn guard_size() -> usize {
+    GUARD.next_multiple_of(page_size())
+}
+
+/// Makes the lowest parts of some slots inaccessible, `distance` bytes apart; returns of how many: one at
+/// least, `count` at most.
+///
+/// # Errors
+/// What the system says if not even one can be had.
+pub(super) fn install(slot: NonNull<u8>, distance: usize, count: usize) -> io::Result<usize> {
+    if light_guards() {
+        let at_once = count.min(AT_ONCE);
+        if at_once > 1 && several_light_guards(slot, distance, at_once) {
+            return Ok(at_once);
+        }
+        if light_guard(slot).is_ok() {
+            return Ok(1);
+        }
+    }
+    install_by_mprotect(slot).map(|()| 1)
+}
+
+fn install_by_mprotect(slot: NonNull<u8>) -> io::Result<()> {
+    // SAFETY: the guard region of a slot that was never handed out; nothing is stored there.
+    let result = unsafe { libc::mprotect(slot.as_ptr().cast(), guard_size(), libc::PROT_NONE) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// `MADV_GUARD_INSTALL`, which the libc crate does not name yet.
+const MADV_GUARD_INSTALL: i32 = 102;
+
+fn light_guard(slot: NonNull<u8>) -> io::Result<()> {
+    // SAFETY: as for `mprotect`.
+    let result = unsafe { libc::madvise(slot.as_ptr().cast(), guard_size(), MADV_GUARD_INSTALL) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// So many guards are made by one call.
+const AT_ONCE: usize = 64;
+
+/// Whether all of these guards could be made by one call, which costs two thirds of as many calls.
+#[cfg(target_os = "linux")]
+fn several_light_guards(slot: NonNull<u8>, distance: usize, count: usize) -> bool {
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+    let mut ranges = [const {
+        libc::iovec {
+            iov_base: ptr::null_mut(),
+            iov_len: 0,
+        }
+    }; AT_ONCE];
+    for (number, range) in ranges[..count].iter_mut().enumerate() {
+        range.iov_base = slot.as_ptr().wrapping_add(number * distance).cast();
+        range.iov_len = guard_size();
+    }
+    // It names this process, so it is asked for each time: after a fork it would name the parent.
+    // SAFETY: makes a descriptor, which is ours.
+    let process = match unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) } {
+        // SAFETY: as above.
+        fd if fd >= 0 => unsafe { OwnedFd::from_raw_fd(fd as i32) },
+        _ => return false,
+    };
+    // SAFETY: the guard regions of slots that were never handed out; nothing is stored there.
+    let advised = unsafe {
+        libc::syscall(
+            libc::SYS_process_madvise,
+            process.as_raw_fd(),
+            ranges.as_ptr(),
+            count,
+            MADV_GUARD_INSTALL,
+            0,
+        )
+    };
+    // A part of them may have been made: making them again does no harm.
+    usize::try_from(advised) == Ok(count * guard_size())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn several_light_guards(_slot: NonNull<u8>, _distance: usize, _count: usize) -> bool {
+    false
+}
+
+/// Whether the kernel can guard pages without splitting the mapping. Tried once for the process.
+fn light_guards() -> bool {
+    const UNKNOWN: u8 = 0;
+    const NO: u8 = 1;
+    const YES: u8 = 2;
+    static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
+    if cfg!(greenlet_mprotect) || !cfg!(target_os = "linux") {
+        return false;
+    }
+    match KNOWN.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            let works = try_light_guard();
+            KNOWN.store(if works { YES } else { NO }, Ordering::Relaxed);
+            works
+        }
+        known => known == YES,
+    }
+}
+
+/// Guards a scratch mapping and asks the kernel to read it. An emulator may accept advice it does not
+/// know and do nothing, so the return value alone proves nothing.
+fn try_light_guard() -> bool {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a mapping of its own.
+    let scratch = unsafe { libc::mmap(ptr::null_mut(), guard_size(), access, flags, -1, 0) };
+    let Some(start) = NonNull::new(scratch.cast()).filter(|_| scratch != libc::MAP_FAILED) else {
+        return false;
+    };
+    let accepted = light_guard(start).is_ok();
+    // SAFETY: the call reads a path from our mapping, or fails with EFAULT if it cannot.
+    let read = unsafe { libc::access(scratch.cast_const().cast(), libc::F_OK) };
+    let refused = read == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT);
+    // SAFETY: the scratch mapping is ours and unused.
+    unsafe { libc::munmap(scratch, guard_size()) };
+    accepted && refused
+}
