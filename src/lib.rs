@@ -1,8 +1,29 @@
-//! Stackful green threads: any greenlet may switch to any other, at any call depth.
+//! Green threads with stacks: ordinary blocking code, thousands of it in one thread.
 //!
-//! A [`Greenlet`] is a function on a stack of its own. It runs when somebody [switches](Greenlet::switch) to
-//! it, stops wherever it switches away, and goes on there when somebody switches back, with the value that
-//! they bring. It is a port of Python's greenlet: parents, throw, kill, tracing and locals included.
+//! Code that says `use greenlet::{net, thread, …}` where it said `use std::{net, thread, …}` stays as it is, and
+//! what would block the thread lets another greenlet run. There is nothing to set up.
+//!
+//! ```
+//! use greenlet::net::{TcpListener, TcpStream};
+//! use std::io::{Read, Write};
+//!
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let address = listener.local_addr()?;
+//! let server = greenlet::spawn(move || {
+//!     for stream in listener.incoming() {
+//!         let mut stream = stream.expect("a connection");
+//!         greenlet::spawn(move || stream.write_all(b"hello"));
+//!     }
+//! });
+//! let mut text = String::new();
+//! TcpStream::connect(address)?.read_to_string(&mut text)?;
+//! assert_eq!(text, "hello");
+//! server.kill();
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! Underneath lies a port of Python's greenlet: any greenlet may switch to any other, at any call depth, with
+//! values, parents, throw, kill, tracing and locals.
 //!
 //! ```
 //! use greenlet::{Greenlet, current};
@@ -22,11 +43,16 @@
 //!
 //! # Where to look
 //!
-//! - [`Greenlet`]: states, switching, throwing, killing, parents, dropping
-//! - [`Generator`] and [`Coroutine`]: conversations with one other side, from any depth of calls
-//! - [`greenlet_local!`]: storage for each greenlet
-//! - [`trace`]: who switches to whom
-//! - [`manual`]: caveats, and greenlet's rules one by one
+//! | | |
+//! |---|---|
+//! | [`spawn`], [`scope`], [`JoinHandle`] | green threads: joined, killed, borrowing |
+//! | [`time`] | sleeping, deadlines, intervals |
+//! | [`net`], [`os::unix::net`], [`io`], [`fs`], [`process`], [`signal`], [`thread`] | std again |
+//! | [`offload`], [`per_core`] | other threads: for what blocks, and for more cores |
+//! | [`Greenlet`] | explicit greenlets: states, switching, throwing, killing, parents, dropping |
+//! | [`Generator`], [`Coroutine`] | conversations with one other side, from any depth of calls |
+//! | [`greenlet_local!`], [`trace`] | storage for each greenlet; who switches to whom |
+//! | [`manual`] | the hub, porting from std, caveats, and greenlet's rules one by one |
 //!
 //! # Families
 //!
@@ -42,12 +68,11 @@ compile_error!("greenlet needs a unix: stacks are mapped with mmap, and overflow
 
 mod cores;
 mod data;
+pub mod fs;
 #[allow(unsafe_code)]
 mod generator;
 #[allow(unsafe_code)]
 mod hub;
-
-pub mod fs;
 pub mod io;
 pub mod net;
 mod offload;
@@ -86,6 +111,10 @@ pub mod trace {
 pub mod manual {
     #[doc = include_str!("manual/caveats.md")]
     pub mod caveats {}
+    #[doc = include_str!("manual/hub.md")]
+    pub mod hub {}
+    #[doc = include_str!("manual/porting.md")]
+    pub mod porting {}
     #[doc = include_str!("manual/rules.md")]
     pub mod rules {}
 }

@@ -2,6 +2,7 @@
 
 #[allow(unsafe_code)]
 pub(crate) mod fifo;
+pub(crate) mod register;
 #[allow(unsafe_code)]
 pub(crate) mod slab;
 pub(crate) mod timers;

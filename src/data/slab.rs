@@ -1,19 +1,23 @@
 //! Blocks of one size, handed out and taken back: what a greenlet's control block and closure live in.
 //!
-//! Memory comes in chunks that double in size and stay until the slab goes. A free block holds the link to
+//! Memory comes in chunks that double in size, up to a huge page, and stay until the slab goes. A free block holds the link to
 //! the next free one, so taking and giving back are three instructions each, and the block used last, which
 //! is the warm one, is used next. Blocks are aligned to a cache line and a size that is not a power of two
 //! spreads them over all cache sets.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, dealloc, handle_alloc_error};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
+
+use crate::sys::memory::{self, HUGE};
 
 /// Alignment of every block, in bytes: a cache line.
 pub(crate) const BLOCK_ALIGN: usize = 64;
 
+/// How many blocks the first chunk has.
 const FIRST_CHUNK: usize = 64;
-const LARGEST_CHUNK: usize = 4096;
+/// From so many bytes on, a chunk is a huge page.
+const LARGE: usize = HUGE / 2;
 
 /// Blocks of `SIZE` bytes.
 pub(crate) struct Slab<const SIZE: usize> {
@@ -71,13 +75,24 @@ impl<const SIZE: usize> Slab<SIZE> {
         self.taken.get()
     }
 
+    /// The layout of the chunk that comes after so many.
+    fn chunk(before: usize) -> Layout {
+        let size = SIZE * (FIRST_CHUNK << before.min(16));
+        let (size, align) = if size < LARGE {
+            (size, BLOCK_ALIGN)
+        } else {
+            (HUGE, HUGE)
+        };
+        Layout::from_size_align(size, align).expect("a chunk is small")
+    }
+
     #[cold]
     fn grow(&self) -> NonNull<Free> {
         let mut chunks = self.chunks.borrow_mut();
-        let blocks = (FIRST_CHUNK << chunks.len().min(16)).min(LARGEST_CHUNK);
-        let layout = Layout::from_size_align(SIZE * blocks, BLOCK_ALIGN).expect("a chunk is small");
+        let layout = Self::chunk(chunks.len());
+        let blocks = layout.size() / SIZE;
         // SAFETY: the layout is not empty.
-        let Some(start) = NonNull::new(unsafe { alloc(layout) }) else {
+        let Some(start) = (unsafe { memory::allocate(layout) }) else {
             handle_alloc_error(layout)
         };
         chunks.push((start, layout));

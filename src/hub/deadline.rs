@@ -126,7 +126,9 @@ impl Hub {
         };
         let outcome = {
             let _enter = Enter::into(me, &stretch);
-            let _timer = Timer::set(self, at, Alarm::Expire(NonNull::from(&stretch)));
+            // A timer for never would hide that everybody waits for ever.
+            let alarm = Alarm::Expire(NonNull::from(&stretch));
+            let _timer = (at != Moment::NEVER).then(|| Timer::set(self, at, alarm));
             catch_unwind(AssertUnwindSafe(f))
         };
         let mine = |expired: &Expired| expired.0 == stretch.id;

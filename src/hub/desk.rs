@@ -4,13 +4,14 @@
 //! may be used at any time. A knock with a ticket that has been given back names a dead key, and is ignored
 //! (law 8). How a knock and a hub that goes to sleep find each other is in [`door`](super::door).
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
 use super::Hub;
 use super::door::Door;
 use super::remote::Remote;
+use crate::data::register::Register;
 use crate::switch::control::ControlRef;
 
 type Key = u64;
@@ -19,14 +20,7 @@ type Key = u64;
 #[derive(Default)]
 pub(super) struct Desk {
     door: RefCell<Option<Arc<Remote<Key>>>>,
-    places: RefCell<Vec<Place>>,
-    free: RefCell<Vec<u32>>,
-    enrolled: Cell<usize>,
-}
-
-struct Place {
-    generation: u32,
-    who: Option<ControlRef>,
+    enrolled: Register<ControlRef>,
 }
 
 /// The running greenlet may be woken from outside for as long as it has this.
@@ -51,7 +45,7 @@ impl Knocker {
     pub(crate) fn wake(&self) -> bool {
         match Hub::here_if_open() {
             Some(hub) if hub.desk.has(&self.door) => {
-                if let Some(who) = hub.desk.who(self.key) {
+                if let Some(who) = hub.desk.enrolled.find(self.key) {
                     hub.wake(who);
                 }
                 true
@@ -71,7 +65,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(hub) = Hub::here_if_open() {
-            hub.desk.strike(self.knocker.key);
+            hub.desk.enrolled.strike(self.knocker.key);
         }
     }
 }
@@ -83,7 +77,7 @@ impl Hub {
     /// What the system says if the hub has no poller yet and cannot have one.
     pub(crate) fn enrol(&self) -> io::Result<Ticket> {
         let door = self.desk.door(self)?;
-        let key = self.desk.enter(self.current());
+        let key = self.desk.enrolled.enter(self.current());
         Ok(Ticket {
             knocker: Knocker { door, key },
         })
@@ -100,54 +94,15 @@ impl Desk {
         Ok(Arc::clone(door.insert(made)))
     }
 
-    fn enter(&self, who: ControlRef) -> Key {
-        self.enrolled.set(self.enrolled.get() + 1);
-        let mut places = self.places.borrow_mut();
-        let index = match self.free.borrow_mut().pop() {
-            Some(index) => index,
-            None => {
-                places.push(Place {
-                    generation: 0,
-                    who: None,
-                });
-                (places.len() - 1) as u32
-            }
-        };
-        let place = &mut places[index as usize];
-        place.who = Some(who);
-        key(index, place.generation)
-    }
-
-    fn strike(&self, key: Key) {
-        let (index, generation) = parts(key);
-        let mut places = self.places.borrow_mut();
-        let Some(place) = places.get_mut(index as usize) else {
-            return;
-        };
-        if place.generation == generation && place.who.take().is_some() {
-            place.generation = generation.wrapping_add(1);
-            self.free.borrow_mut().push(index);
-            self.enrolled.set(self.enrolled.get() - 1);
-        }
-    }
-
     /// The next greenlet that was called.
     pub(super) fn answer(&self) -> Option<ControlRef> {
         let door = self.door.borrow();
         let door = door.as_ref().filter(|door| !door.is_quiet())?;
         loop {
-            if let Some(who) = self.who(door.answer()?) {
+            if let Some(who) = self.enrolled.find(door.answer()?) {
                 return Some(who);
             }
         }
-    }
-
-    /// Whose key it is.
-    fn who(&self, key: Key) -> Option<ControlRef> {
-        let (index, generation) = parts(key);
-        let places = self.places.borrow();
-        let place = places.get(index as usize)?;
-        (place.generation == generation).then_some(place.who)?
     }
 
     /// Whether it is the door of this hub.
@@ -158,7 +113,7 @@ impl Desk {
 
     /// How many could be woken from outside.
     pub(super) fn enrolled(&self) -> usize {
-        self.enrolled.get()
+        self.enrolled.len()
     }
 
     /// Before the hub blocks: false if somebody has knocked already.
@@ -185,21 +140,6 @@ impl Desk {
     /// After a fork: the door belongs to the parent.
     pub(super) fn begin_again(&self) {
         *self.door.borrow_mut() = None;
-        self.enrolled.set(0);
-        self.free.borrow_mut().clear();
-        let mut places = self.places.borrow_mut();
-        for (index, place) in places.iter_mut().enumerate() {
-            place.who = None;
-            place.generation = place.generation.wrapping_add(1);
-            self.free.borrow_mut().push(index as u32);
-        }
+        self.enrolled.clear();
     }
-}
-
-fn key(index: u32, generation: u32) -> Key {
-    u64::from(generation) << 32 | u64::from(index)
-}
-
-fn parts(key: Key) -> (u32, u32) {
-    (key as u32, (key >> 32) as u32)
 }

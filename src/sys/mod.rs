@@ -24,6 +24,8 @@ pub(crate) mod fd;
 pub(crate) mod fork;
 pub(crate) mod local;
 #[allow(unsafe_code)]
+pub(crate) mod memory;
+#[allow(unsafe_code)]
 pub(crate) mod overflow;
 #[allow(unsafe_code)]
 pub(crate) mod poller;

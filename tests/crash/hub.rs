@@ -21,6 +21,9 @@ pub(crate) fn run(scenario: &str) -> bool {
         "hub_join_cycle" => join_cycle(),
         "hub_nobody_switches" => nobody_switches(),
         "hub_deadlock_is_caught" => deadlock_is_caught(),
+        "hub_deadlock_with_endless_timeout" => {
+            let _ = time::timeout(Duration::MAX, join_cycle);
+        }
         "hub_deadlock_in_scope" => deadlock_in_scope(),
         "hub_deadlock_of_thread" => {
             let panic = thread::spawn(join_cycle).join().unwrap_err();

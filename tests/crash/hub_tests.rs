@@ -44,6 +44,13 @@ fn a_deadlock_of_a_thread_is_raised_there() {
 }
 
 #[test]
+fn a_timeout_of_for_ever_hides_no_deadlock() {
+    run("hub_deadlock_with_endless_timeout")
+        .code(101)
+        .says(DEADLOCK);
+}
+
+#[test]
 fn a_deadlock_at_the_end_of_a_scope_aborts() {
     run("hub_deadlock_in_scope")
         .signal(libc::SIGABRT)

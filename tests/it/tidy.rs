@@ -61,6 +61,7 @@ const UNSAFE: &[&str] = &[
     "src/sys/mod.rs: context",
     "src/sys/mod.rs: fd",
     "src/sys/mod.rs: fork",
+    "src/sys/mod.rs: memory",
     "src/sys/mod.rs: overflow",
     "src/sys/mod.rs: poller",
     "src/sys/mod.rs: stack",

@@ -43,6 +43,12 @@ fn contenders(options: &Options) -> Vec<Contender> {
             "the yardstick: `thread::park` and `unpark`",
             threads::remote,
         ),
+        #[cfg(feature = "ours")]
+        inside(
+            "greenlet (ours)",
+            "`thread::park` and `unpark` of a greenlet",
+            crate::peers::ours::remote,
+        ),
         inside(
             "tokio",
             "`Notify::notified` and `notify_one`, current_thread runtime",

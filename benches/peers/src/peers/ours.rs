@@ -7,13 +7,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
 use greenlet::Greenlet;
 
 use super::STACK;
-use crate::clock::{Meter, per_handoff};
+use crate::clock::{Cost, Meter, per_handoff};
+use crate::remote::{Partner, warm_up};
 use crate::timers::milliseconds;
 
 type Ring = Rc<RefCell<Vec<Greenlet<u64>>>>;
@@ -77,6 +80,35 @@ pub fn spawn(at_once: usize, count: u64) -> Result<f64> {
         all.into_iter().try_for_each(joined)?;
     }
     Ok(meter.cost_of_each(count).cpu)
+}
+
+/// A greenlet that is parked, and woken from the partner's thread.
+pub fn remote(core: usize, count: u64) -> Result<Cost> {
+    let trips = move || {
+        let here = greenlet::thread::current();
+        let answered = Arc::new(AtomicBool::new(false));
+        let partner = Partner::new(core, {
+            let answered = answered.clone();
+            move || {
+                answered.store(true, Ordering::Release);
+                here.unpark();
+            }
+        });
+        let trips = |count| {
+            for _ in 0..count {
+                partner.ask();
+                while !answered.swap(false, Ordering::Acquire) {
+                    greenlet::thread::park();
+                }
+            }
+        };
+        trips(warm_up(count));
+        let meter = Meter::start();
+        trips(count);
+        meter.cost_of_each(count)
+    };
+    let cost = greenlet::spawn(trips).join();
+    cost.map_err(|_| anyhow::anyhow!("a greenlet has panicked"))
 }
 
 /// Greenlets that sleep, each on a stack of its own with a guard.

@@ -1,0 +1,305 @@
+//! A source: a thing with a descriptor, and the one retry loop.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::time::Duration;
+
+use super::Direction;
+use super::state::State;
+use crate::hub::Hub;
+use crate::sys::clock::Moment;
+use crate::sys::fd::{self, would_block};
+use crate::sys::poller::{CLOSING_REMOVES, Readiness, SHORT_READ_DRAINS};
+
+/// A thing with a descriptor that does not block, and those who wait for it.
+pub(crate) struct Source<T: AsFd> {
+    pub(super) thing: T,
+    pub(super) state: Box<State>,
+}
+
+/// Every call leaves the readiness and the lines of those who wait as they should be, on every way out.
+impl<T: AsFd + UnwindSafe> UnwindSafe for Source<T> {}
+impl<T: AsFd + RefUnwindSafe> RefUnwindSafe for Source<T> {}
+
+impl<T: AsFd> Source<T> {
+    /// Takes over a thing whose descriptor does not block.
+    pub(crate) fn new(thing: T) -> Source<T> {
+        Source {
+            thing,
+            state: Box::new(State::new()),
+        }
+    }
+
+    /// The thing itself, for calls that do not wait.
+    pub(crate) fn thing(&self) -> &T {
+        &self.thing
+    }
+
+    /// The same for one who may duplicate its descriptor, or keep its number.
+    pub(crate) fn exposed(&self) -> &T {
+        self.state.exposed.set(true);
+        &self.thing
+    }
+
+    /// A second source with a descriptor of its own for the same thing.
+    pub(crate) fn duplicate(
+        &self,
+        try_clone: impl FnOnce(&T) -> io::Result<T>,
+    ) -> io::Result<Source<T>> {
+        let twin = Source::new(try_clone(self.exposed())?);
+        twin.exposed();
+        twin.set_nonblocking(self.is_nonblocking());
+        Ok(twin)
+    }
+
+    /// Whether calls return `WouldBlock` instead of waiting.
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        self.state.nonblocking.get()
+    }
+
+    /// Lets calls return `WouldBlock` instead of waiting, or not.
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
+        self.state.nonblocking.set(nonblocking);
+    }
+
+    /// Makes `call` until it does not say that it would block, and waits in between.
+    ///
+    /// # Errors
+    /// What `call` returns; `WouldBlock` (as std has it) when `timeout` has passed, or at once in
+    /// non-blocking mode; what is said of a source that was closed meanwhile, or cannot be waited for.
+    #[inline]
+    pub(crate) fn retry<R>(
+        &self,
+        direction: Direction,
+        timeout: Option<Duration>,
+        mut call: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let hub = Hub::here();
+        let state = &*self.state;
+        let mut deadline = None;
+        hub.io.spend(hub);
+        loop {
+            if state.closed.get() {
+                return Err(closed());
+            }
+            // Without waiting nobody asks for events, so nothing is known: only the call itself counts.
+            if state.is_ready(direction) || state.nonblocking.get() {
+                match call(&self.thing) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        state.clear(direction);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    outcome => {
+                        self.pass_on(hub, direction);
+                        return outcome;
+                    }
+                }
+            }
+            if state.nonblocking.get() {
+                return Err(would_block());
+            }
+            self.wait(hub, direction, timeout, &mut deadline)?;
+        }
+    }
+
+    /// As [`retry`](Self::retry) for a read of up to `room` bytes from a stream, where coming back short
+    /// means that there is no more.
+    #[inline]
+    pub(crate) fn retry_stream_read(
+        &self,
+        timeout: Option<Duration>,
+        room: usize,
+        mut call: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if room == 0
+            && let Some(outcome) = self.at_once(&mut call)
+        {
+            return outcome;
+        }
+        let count = self.retry(Direction::Read, timeout, call)?;
+        if SHORT_READ_DRAINS && count < room && !self.state.ready.get().contains(Readiness::CLOSED)
+        {
+            self.state.clear(Direction::Read);
+        }
+        Ok(count)
+    }
+
+    /// Reads from something that is a stream of bytes.
+    pub(crate) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.retry_stream_read(None, buf.len(), |thing| fd::read(thing.as_fd(), buf))
+    }
+
+    /// Writes to something that is a stream of bytes.
+    pub(crate) fn write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.retry(Direction::Write, None, |thing| {
+            fd::write(thing.as_fd(), buf)
+        })
+    }
+
+    /// As [`retry`](Self::retry) for a write of `load` bytes to a stream.
+    #[inline]
+    pub(crate) fn retry_stream_write(
+        &self,
+        timeout: Option<Duration>,
+        load: usize,
+        mut call: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if load == 0
+            && let Some(outcome) = self.at_once(&mut call)
+        {
+            return outcome;
+        }
+        self.retry(Direction::Write, timeout, call)
+    }
+
+    /// Makes `call` once, whatever is known of the source.
+    ///
+    /// # Errors
+    /// As [`retry`](Self::retry); `WouldBlock` if it would have to wait.
+    pub(crate) fn attempt<R>(&self, mut call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        let hub = Hub::here();
+        hub.io.spend(hub);
+        loop {
+            if self.state.closed.get() {
+                return Err(closed());
+            }
+            match call(&self.thing) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// A call that moves nothing, which the system may answer whether the source is ready or not. None: it
+    /// would wait.
+    #[cold]
+    fn at_once<R>(&self, call: &mut impl FnMut(&T) -> io::Result<R>) -> Option<io::Result<R>> {
+        match self.attempt(call) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            outcome => Some(outcome),
+        }
+    }
+
+    /// Waits until there may be something, without a call.
+    pub(crate) fn wait_until_ready(
+        &self,
+        direction: Direction,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        let hub = Hub::here();
+        let mut deadline = None;
+        self.state.clear(direction);
+        while !self.state.is_ready(direction) {
+            if self.state.closed.get() {
+                return Err(closed());
+            }
+            self.wait(hub, direction, timeout, &mut deadline)?;
+        }
+        Ok(())
+    }
+
+    /// Closes it for all who use it: those who wait get an error, and so does everyone from now on. Its
+    /// number stays taken until the source is dropped, so it cannot be mistaken for another one.
+    pub(crate) fn close(&self) {
+        self.state.closed.set(true);
+        if let Some(hub) = Hub::here_if_open() {
+            self.state.readers.wake_all(hub);
+            self.state.writers.wake_all(hub);
+        }
+    }
+
+    /// Gives the thing back. Nobody waits for it: they would borrow the source.
+    pub(crate) fn into_thing(self) -> T {
+        self.state.exposed.set(true);
+        self.deregister();
+        let this = std::mem::ManuallyDrop::new(self);
+        // SAFETY: both fields are read once, and the source is not dropped.
+        unsafe {
+            drop(std::ptr::read(&this.state));
+            std::ptr::read(&this.thing)
+        }
+    }
+
+    /// What is left is for the next in line.
+    #[inline]
+    fn pass_on(&self, hub: &Hub, direction: Direction) {
+        let line = self.state.waiting(direction);
+        if !line.is_empty() && self.state.is_ready(direction) {
+            line.wake_one(hub);
+        }
+    }
+
+    pub(super) fn wait(
+        &self,
+        hub: &Hub,
+        direction: Direction,
+        timeout: Option<Duration>,
+        deadline: &mut Option<Moment>,
+    ) -> io::Result<()> {
+        hub.check_open()?;
+        self.register(hub)?;
+        if let Some(timeout) = timeout {
+            let at = *deadline.get_or_insert_with(|| Moment::now().after(timeout));
+            if at <= Moment::now() {
+                return Err(would_block());
+            }
+        }
+        let _awaited = hub.io.await_one();
+        let line = self.state.waiting(direction);
+        line.wait(hub, direction.purpose(), *deadline);
+        Ok(())
+    }
+
+    /// Registers it, unless it is.
+    fn register(&self, hub: &Hub) -> io::Result<()> {
+        if self
+            .state
+            .key
+            .get()
+            .is_some_and(|key| hub.io.knows(key, &self.state))
+        {
+            return Ok(());
+        }
+        let key = hub.io.register(&self.thing, &self.state)?;
+        self.state.key.set(Some(key));
+        Ok(())
+    }
+
+    /// Before the descriptor is closed or goes elsewhere (law 8).
+    fn deregister(&self) {
+        let Some(key) = self.state.key.take() else {
+            return;
+        };
+        if let Some(hub) = Hub::here_if_open() {
+            let leaves = CLOSING_REMOVES && !self.state.exposed.get();
+            hub.io.deregister(&self.thing, &self.state, key, leaves);
+        }
+    }
+}
+
+impl<T: AsFd> Drop for Source<T> {
+    fn drop(&mut self) {
+        self.deregister();
+    }
+}
+
+impl Hub {
+    /// Whether a greenlet can wait here.
+    ///
+    /// # Errors
+    /// If not, words that say so.
+    pub(crate) fn check_open(&self) -> io::Result<()> {
+        if self.is_closed() {
+            return Err(io::Error::other(
+                "the thread is ending, and its hub has ended: nothing can wait here any more",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn closed() -> io::Error {
+    // Not `ConnectionAborted`: servers go on accepting after that.
+    io::Error::other("it was closed: somebody has called `close` on it")
+}

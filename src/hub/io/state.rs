@@ -1,0 +1,64 @@
+//! What the hub knows of a source.
+
+use std::cell::Cell;
+
+use super::Direction;
+use crate::hub::Hub;
+use crate::hub::wait::WaitList;
+use crate::sys::poller::Readiness;
+
+/// What the hub knows of a source. It does not move, so events find it.
+pub(super) struct State {
+    pub(super) ready: Cell<Readiness>,
+    pub(super) key: Cell<Option<u64>>,
+    /// Closed in spite of those who wait for it.
+    pub(super) closed: Cell<bool>,
+    /// The descriptor may have been duplicated: closing it need not end its registration.
+    pub(super) exposed: Cell<bool>,
+    /// The user wants `WouldBlock` instead of waiting.
+    pub(super) nonblocking: Cell<bool>,
+    pub(super) readers: WaitList,
+    pub(super) writers: WaitList,
+}
+
+impl State {
+    /// Nothing is known yet, so a call is worth trying.
+    pub(super) fn new() -> State {
+        State {
+            ready: Cell::new(Readiness::READ.union(Readiness::WRITE)),
+            key: Cell::new(None),
+            closed: Cell::new(false),
+            exposed: Cell::new(false),
+            nonblocking: Cell::new(false),
+            readers: WaitList::new(),
+            writers: WaitList::new(),
+        }
+    }
+
+    pub(super) fn waiting(&self, direction: Direction) -> &WaitList {
+        match direction {
+            Direction::Read => &self.readers,
+            Direction::Write => &self.writers,
+        }
+    }
+
+    pub(super) fn is_ready(&self, direction: Direction) -> bool {
+        self.ready.get().contains(direction.bit())
+    }
+
+    pub(super) fn clear(&self, direction: Direction) {
+        self.ready.set(self.ready.get().without(direction.bit()));
+    }
+
+    /// There is an event. It is the first in line that looks; when it leaves something, it calls the next.
+    pub(super) fn happened(&self, hub: &Hub, what: Readiness) {
+        self.ready.set(self.ready.get().union(what));
+        for direction in [Direction::Read, Direction::Write] {
+            if what.contains(Readiness::CLOSED) {
+                self.waiting(direction).wake_all(hub);
+            } else if what.contains(direction.bit()) {
+                self.waiting(direction).wake_one(hub);
+            }
+        }
+    }
+}

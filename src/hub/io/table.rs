@@ -1,0 +1,142 @@
+//! The sources of a hub that are registered, and its poller.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::AsFd;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::state::State;
+use crate::data::register::Register;
+use crate::hub::Hub;
+use crate::sys::poller::{Bell, Events, Poller};
+
+/// So many calls in a row that need not wait, and a greenlet gives way to others.
+const CALLS_IN_A_ROW: u32 = 64;
+
+/// The sources of a hub that are registered, and its poller.
+#[derive(Default)]
+pub(crate) struct Table {
+    poller: RefCell<Option<Poller>>,
+    events: RefCell<Option<Events>>,
+    sources: Register<NonNull<State>>,
+    /// How many greenlets wait for a source.
+    awaited: Cell<usize>,
+    /// Calls since somebody last waited or gave way.
+    in_a_row: Cell<u32>,
+}
+
+impl Table {
+    /// A look at what has happened; waits for something to happen if there is a `timeout`, or none.
+    pub(crate) fn poll(&self, hub: &Hub, timeout: Option<Duration>) {
+        if timeout == Some(Duration::ZERO) && self.awaited.get() == 0 {
+            return;
+        }
+        let poller = self.poller.borrow();
+        let Some(poller) = &*poller else { return };
+        let mut events = self.events.borrow_mut();
+        let events = events.get_or_insert_with(Events::new);
+        if let Err(error) = poller.wait(events, timeout) {
+            // The set itself is broken: somebody has closed its descriptor.
+            panic!("the poller of the hub fails: {error}; was its descriptor closed?");
+        }
+        for (key, what) in events.iter() {
+            if let Some(state) = self.sources.find(key) {
+                // SAFETY: a state in the table lives: its source takes it out before it goes
+                // (`deregister`). Waking calls no code of the user.
+                unsafe { state.as_ref() }.happened(hub, what);
+            }
+        }
+        self.in_a_row.set(0);
+    }
+
+    /// One call more that may not need to wait. After many in a row others go first.
+    #[inline]
+    pub(super) fn spend(&self, hub: &Hub) {
+        let calls = self.in_a_row.get() + 1;
+        self.in_a_row.set(calls);
+        if calls > CALLS_IN_A_ROW && !hub.is_closed() {
+            self.in_a_row.set(0);
+            hub.yield_now();
+        }
+    }
+
+    /// Counts somebody who waits for a source.
+    pub(super) fn await_one(&self) -> Awaited<'_> {
+        self.in_a_row.set(0);
+        self.awaited.set(self.awaited.get() + 1);
+        Awaited(&self.awaited)
+    }
+
+    /// How many greenlets wait for a source.
+    pub(crate) fn awaited(&self) -> usize {
+        self.awaited.get()
+    }
+
+    pub(crate) fn has_poller(&self) -> bool {
+        self.poller.borrow().is_some()
+    }
+
+    /// How many descriptors are registered.
+    pub(crate) fn registered(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// What wakes this hub from another thread.
+    pub(crate) fn bell(&self) -> io::Result<Arc<Bell>> {
+        self.with_poller(|poller| Ok(poller.bell()))
+    }
+
+    fn with_poller<R>(&self, f: impl FnOnce(&Poller) -> io::Result<R>) -> io::Result<R> {
+        let mut poller = self.poller.borrow_mut();
+        match &mut *poller {
+            Some(poller) => f(poller),
+            none => f(none.insert(Poller::new()?)),
+        }
+    }
+
+    pub(super) fn register(&self, thing: &impl AsFd, state: &State) -> io::Result<u64> {
+        let key = self.sources.enter(NonNull::from(state));
+        let added = self.with_poller(|poller| poller.add(thing.as_fd(), key));
+        if let Err(error) = added {
+            self.sources.strike(key);
+            return Err(error);
+        }
+        // What is there already comes as an event.
+        Ok(key)
+    }
+
+    pub(super) fn deregister(&self, thing: &impl AsFd, state: &State, key: u64, leaves: bool) {
+        if !self.knows(key, state) {
+            return;
+        }
+        self.sources.strike(key);
+        if !leaves && let Some(poller) = &*self.poller.borrow() {
+            // It may have been closed behind our back; then there is nothing to take out.
+            let _ = poller.remove(thing.as_fd());
+        }
+    }
+
+    pub(super) fn knows(&self, key: u64, state: &State) -> bool {
+        self.sources.find(key) == Some(NonNull::from(state))
+    }
+
+    /// After a fork: what is registered is registered in the parent's set.
+    pub(crate) fn begin_again(&self) {
+        if let Some(poller) = self.poller.borrow_mut().take() {
+            poller.leave_behind();
+        }
+        self.awaited.set(0);
+        self.sources.clear();
+    }
+}
+
+/// Somebody waits for a source.
+pub(super) struct Awaited<'a>(&'a Cell<usize>);
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
