@@ -22,6 +22,12 @@ fn send(signal: i32) {
     assert_eq!(unsafe { libc::kill(id() as libc::pid_t, signal) }, 0);
 }
 
+/// To the thread that runs this: the handler has run when this returns.
+fn send_here(signal: i32) {
+    // SAFETY: a signal that is watched.
+    assert_eq!(unsafe { libc::raise(signal) }, 0);
+}
+
 #[test]
 fn one_that_came_before_and_one_that_comes_while_the_hub_sleeps() {
     run(|| {
@@ -46,9 +52,7 @@ fn those_that_come_before_anybody_looks_are_one() {
     run(|| {
         let signals = Signals::new([SIGHUP]).unwrap();
         for _ in 0..1000 {
-            // To this thread, so it has come when this returns.
-            // SAFETY: a signal that is watched.
-            unsafe { libc::raise(SIGHUP) };
+            send_here(SIGHUP);
         }
         assert_eq!(signals.pending().collect::<Vec<_>>(), [SIGHUP]);
         assert!(timeout(5 * MS, || (&signals).next()).is_err());
@@ -185,7 +189,7 @@ fn waiting_for_a_signal_is_no_deadlock() {
         let waits = spawn(ctrl_c);
         let sender = std::thread::spawn(|| {
             std::thread::sleep(20 * MS);
-            send(SIGINT);
+            send_here(SIGINT);
         });
         waits.join().unwrap().unwrap();
         sender.join().unwrap();

@@ -8,6 +8,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::process::Output;
 use std::rc::Rc;
@@ -38,7 +39,9 @@ pub(crate) fn run_within(patience: Duration, body: impl FnOnce() + Send + 'stati
         let name = name.clone();
         move || {
             if watch.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-                eprintln!(
+                // Not `eprintln!`: what that says is captured, and goes down with the process.
+                let _ = writeln!(
+                    std::io::stderr(),
                     "watchdog: {name} ({site}, backend {}) has not ended within {patience:?}; aborting",
                     greenlet::BACKEND
                 );
