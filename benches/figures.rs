@@ -34,6 +34,14 @@ fn table() {
         let row = format!("switch, ring of {size} / corosensei loop");
         compare(&row, 1_000_000, |n| ring.run(n), |n| yardstick.run(n));
     }
+    for size in [2, 1000] {
+        let mut pair = Yardstick::new(2);
+        let row = format!("yield through the hub, {size} / corosensei pair");
+        compare(&row, 1_000_000, |n| yields(size, n), |n| pair.run(n));
+    }
+    let mut pair = Yardstick::new(2);
+    let row = "spawn + join / corosensei pair";
+    compare(row, 300_000, spawns, |n| pair.run(n));
     let main = current::<u64>();
     let echo = Greenlet::new(move |mut n| {
         loop {
@@ -79,6 +87,22 @@ fn table() {
     };
     compare("current / two switches", 3_000_000, ask, two_switches);
     memory::table();
+}
+
+/// So many yields, altogether, of so many greenlets.
+fn yields(greenlets: u64, count: u64) -> u64 {
+    let give_way = move || (0..count / greenlets).for_each(|_| greenlet::yield_now());
+    let all: Vec<_> = (0..greenlets).map(|_| greenlet::spawn(give_way)).collect();
+    all.into_iter()
+        .for_each(|one| one.join().expect("no panic"));
+    count
+}
+
+/// So many greenlets, one after the other.
+fn spawns(count: u64) -> u64 {
+    (0..count)
+        .map(|n| greenlet::spawn(move || n).join().expect("no panic"))
+        .sum()
 }
 
 /// Measures two programs in turn and prints the medians and the median ratio.
