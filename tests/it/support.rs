@@ -96,6 +96,11 @@ pub(crate) fn own_stacks() -> bool {
     greenlet::BACKEND != "baton"
 }
 
+/// Whether an emulator of another machine runs this, which answers some odd calls in its own way.
+pub(crate) fn emulated() -> bool {
+    std::env::var_os("GREENLET_TEST_RUNNER").is_some()
+}
+
 /// Runs the named test of this binary in a process of its own. None: this is that process.
 pub(crate) fn child(test: &str) -> Option<Output> {
     // An interpreter has no child processes: it runs the body itself, and reports a fault as well.
