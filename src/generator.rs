@@ -27,6 +27,7 @@ use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
 use crate::switch::control::{Control, ControlRef, Wait};
+use crate::switch::error::SwitchError;
 use crate::switch::exit::Waiting;
 use crate::switch::greenlet::{Greenlet, failed};
 use crate::switch::thread::Thread;
@@ -255,6 +256,17 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
             }
         };
         let answer = || Message::<In, Out>::Answer(item);
+        let failed = |error| match error {
+            // SAFETY: whoever asks waits there, as nobody else has run since.
+            SwitchError::Refused {
+                value: Message::Answer(item),
+                ..
+            } if unsafe { outside.as_ref() }.is_being_raised_in() => {
+                self.ends.abandoned.set(true);
+                self.answer_nobody(item)
+            }
+            error => failed(error),
+        };
         transfer::switch(outside, answer, false, got, failed)
     }
 
