@@ -1,5 +1,6 @@
 //! The hub, green threads and time: `src/hub`, `src/spawn`, `src/time.rs`.
 
+mod faults;
 mod fork;
 mod killing;
 mod mixing;
