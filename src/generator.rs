@@ -256,12 +256,13 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
             }
         };
         let answer = || Message::<In, Out>::Answer(item);
+        // SAFETY: whoever asks waits there: asked when a switch was refused, and then nobody else has run.
+        let is_raised_in = || unsafe { outside.as_ref() }.is_being_raised_in();
         let failed = |error| match error {
-            // SAFETY: whoever asks waits there, as nobody else has run since.
             SwitchError::Refused {
                 value: Message::Answer(item),
                 ..
-            } if unsafe { outside.as_ref() }.is_being_raised_in() => {
+            } if is_raised_in() => {
                 self.ends.abandoned.set(true);
                 self.answer_nobody(item)
             }

@@ -220,8 +220,11 @@ fn giving_way_keeps_the_contract() {
             assert!(handle.kill());
             assert!(handle.join().unwrap_err().is::<GreenletExit>());
         }
-        let mut items = Generator::new(|y| y.yield_(yield_now()));
-        assert_eq!(items.next(), Some(()));
+        let mut items = Generator::new(|y| {
+            yield_now();
+            y.yield_(7);
+        });
+        assert_eq!(items.next(), Some(7));
         assert_eq!(hub_stats(), before);
     });
 }
