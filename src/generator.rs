@@ -27,6 +27,7 @@ use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
 use crate::switch::control::{Control, ControlRef, Wait};
+use crate::switch::error::SwitchError;
 use crate::switch::exit::Waiting;
 use crate::switch::greenlet::{Greenlet, failed};
 use crate::switch::thread::Thread;
@@ -255,6 +256,18 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
             }
         };
         let answer = || Message::<In, Out>::Answer(item);
+        // SAFETY: whoever asks waits there: asked when a switch was refused, and then nobody else has run.
+        let is_raised_in = || unsafe { outside.as_ref() }.is_being_raised_in();
+        let failed = |error| match error {
+            SwitchError::Refused {
+                value: Message::Answer(item),
+                ..
+            } if is_raised_in() => {
+                self.ends.abandoned.set(true);
+                self.answer_nobody(item)
+            }
+            error => failed(error),
+        };
         transfer::switch(outside, answer, false, got, failed)
     }
 

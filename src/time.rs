@@ -49,8 +49,9 @@ fn wait_until(at: Moment) {
 
 /// Runs `f`, for `limit` at most.
 ///
-/// When the limit has passed, `f` is unwound from where it waits. A limit of zero has passed at the first
-/// wait; code that never waits is not cut short. The clock starts now, however long this thread has been
+/// When the limit has passed, `f` is unwound from where it waits. A limit of zero ends it at its first wait,
+/// after those who are ready have had their turn; code that never waits is not cut short, and code that only
+/// yields is when the hub next looks at its timers. The clock starts now, however long this thread has been
 /// busy.
 ///
 /// ```

@@ -1,11 +1,17 @@
-//! Nothing is allocated in the long run: not by a switch, nor by making, running and dropping a greenlet.
+//! Nothing is allocated in the long run: not by a switch, nor by making, running and dropping a greenlet, nor
+//! by waiting, for whatever it may be.
 //!
 //! A binary of its own, because it counts what the allocator does.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::io::{Read, Write};
+use std::time::Duration;
 
-use greenlet::{Coroutine, Generator, Greenlet, current};
+use greenlet::os::unix::net::UnixStream;
+use greenlet::{
+    Coroutine, Generator, Greenlet, current, io, scope, sleep, spawn, thread, time, yield_now,
+};
 
 struct Counting;
 
@@ -117,4 +123,135 @@ fn items_of_a_generator_and_answers_of_a_coroutine_allocate_nothing() {
         }
     });
     assert_eq!(allocations(|| assert_eq!(echo.send(4), 4)), 0);
+}
+
+#[test]
+fn sleeping_and_giving_way_allocate_nothing() {
+    if !only_on(&["direct", "corosensei"]) {
+        return;
+    }
+    assert_eq!(allocations(|| sleep(Duration::from_nanos(1))), 0);
+    let others = [0, 1, 2].map(|_| {
+        spawn(|| {
+            loop {
+                yield_now();
+            }
+        })
+    });
+    assert_eq!(allocations(yield_now), 0);
+    let sleeper = spawn(|| {
+        loop {
+            sleep(Duration::from_micros(10));
+        }
+    });
+    assert_eq!(allocations(|| sleep(Duration::from_micros(20))), 0);
+    sleeper.kill();
+    for other in others {
+        other.kill();
+    }
+}
+
+#[test]
+fn a_limit_that_is_kept_allocates_nothing() {
+    if !only_on(&["direct", "corosensei"]) {
+        return;
+    }
+    let kept = || time::timeout(Duration::from_secs(5), || sleep(Duration::from_nanos(1)));
+    assert_eq!(allocations(|| kept().unwrap()), 0);
+}
+
+#[test]
+fn parking_and_waking_allocate_nothing() {
+    if !only_on(&["direct", "corosensei"]) {
+        return;
+    }
+    let main = thread::current();
+    let other = spawn(move || {
+        loop {
+            thread::park();
+            main.unpark();
+        }
+    });
+    let wake = other.thread();
+    let count = allocations(|| {
+        wake.unpark();
+        thread::park();
+    });
+    assert_eq!(count, 0);
+    other.kill();
+}
+
+/// A byte there and back, and both sides wait for it.
+fn echoes(mut near: impl Read + Write, mut far: impl Read + Write + 'static) {
+    let echo = spawn(move || {
+        let mut byte = [0];
+        while far.read(&mut byte).unwrap() > 0 {
+            far.write_all(&byte).unwrap();
+        }
+    });
+    let count = allocations(|| {
+        near.write_all(&[7]).unwrap();
+        near.read_exact(&mut [0]).unwrap();
+    });
+    assert_eq!(count, 0);
+    echo.kill();
+}
+
+#[test]
+fn sockets_allocate_nothing_once_they_are_registered() {
+    if !only_on(&["direct", "corosensei"]) {
+        return;
+    }
+    let (near, far) = UnixStream::pair().unwrap();
+    echoes(near, far);
+    let listener = greenlet::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = greenlet::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (far, _) = listener.accept().unwrap();
+    echoes(near, far);
+}
+
+#[test]
+fn pipes_allocate_nothing_once_they_are_registered() {
+    if !only_on(&["direct", "corosensei"]) {
+        return;
+    }
+    let (mut reader, mut writer) = io::pipe().unwrap();
+    let (mut answers, mut answer) = io::pipe().unwrap();
+    let echo = spawn(move || {
+        let mut byte = [0];
+        while reader.read(&mut byte).unwrap() > 0 {
+            answer.write_all(&byte).unwrap();
+        }
+    });
+    let count = allocations(|| {
+        writer.write_all(&[7]).unwrap();
+        answers.read_exact(&mut [0]).unwrap();
+    });
+    assert_eq!(count, 0);
+    echo.kill();
+}
+
+#[test]
+fn spawning_and_joining_allocate_one_thing_at_most() {
+    if !only_on(&["direct"]) {
+        return;
+    }
+    // The place of what it leaves.
+    let count = allocations(|| assert_eq!(spawn(|| 7_u64).join().unwrap(), 7));
+    assert!(count <= 100, "{count} in 100 rounds");
+}
+
+#[test]
+fn a_scope_allocates_a_few_things() {
+    if !only_on(&["direct"]) {
+        return;
+    }
+    let count = allocations(|| {
+        let mut sum = 0;
+        scope(|s| {
+            s.spawn(|| sum += 1);
+        });
+        assert_eq!(sum, 1);
+    });
+    assert!(count <= 500, "{count} in 100 rounds");
 }

@@ -121,3 +121,57 @@ fn a_result_for_a_pending_parent_without_a_stack_goes_further_up() {
     assert!(what.to_string().contains("no stack for"), "{what}");
     assert!(parent.is_dead() && child.is_dead() && !ran.get());
 }
+
+/// Those that begin when there is no stack left end with words that say so; everybody else goes on.
+#[test]
+fn a_million_spawns_without_stacks_are_a_million_errors() {
+    if greenlet::BACKEND == "baton"
+        || !in_a_child("a_million_spawns_without_stacks_are_a_million_errors")
+    {
+        return;
+    }
+    let spawn = || {
+        let builder = greenlet::thread::Builder::new().stack_size(16 << 20);
+        builder.spawn(greenlet::thread::park).expect("a size")
+    };
+    let told = |handle: greenlet::JoinHandle<()>| {
+        let payload = handle.join().expect_err("there is no stack");
+        let words = payload.downcast::<String>().expect("words");
+        assert!(
+            words.contains("could not be started: no stack for greenlet #"),
+            "{words}"
+        );
+    };
+    // What the hub itself needs is made before.
+    let mut handles = Vec::with_capacity(1000);
+    greenlet::spawn(|| ()).join().expect("a stack");
+    greenlet::sleep(std::time::Duration::from_millis(1));
+    limit_address_space(256 << 20);
+    let mut parked = Vec::with_capacity(1000);
+    let refused = loop {
+        let handle = spawn();
+        greenlet::yield_now();
+        match handle.is_finished() {
+            true => break handle,
+            false => parked.push(handle),
+        }
+    };
+    told(refused);
+    assert!(parked.len() > 3, "only {} fitted", parked.len());
+    for _ in 0..1000 {
+        handles.extend((0..1000).map(|_| spawn()));
+        handles.drain(..).for_each(told);
+    }
+    // One ends, and there is a stack for another one.
+    let first = parked.swap_remove(0);
+    first.thread().unpark();
+    first.join().expect("it was parked");
+    let last = spawn();
+    greenlet::yield_now();
+    assert!(!last.is_finished());
+    parked.push(last);
+    for handle in parked {
+        assert!(!handle.is_finished());
+        assert!(handle.kill());
+    }
+}

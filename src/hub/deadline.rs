@@ -126,8 +126,8 @@ impl Hub {
         };
         let outcome = {
             let _enter = Enter::into(me, &stretch);
-            // A timer for never would hide that everybody waits for ever.
             let alarm = Alarm::Expire(NonNull::from(&stretch));
+            // A timer for never would hide that everybody waits for ever.
             let _timer = (at != Moment::NEVER).then(|| Timer::set(self, at, alarm));
             catch_unwind(AssertUnwindSafe(f))
         };

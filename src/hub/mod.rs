@@ -193,6 +193,11 @@ impl Upstairs for Hub {
         self.leave(me);
     }
 
+    fn give_up_turn(&self, me: &Control) {
+        me.wait.set(Wait::Switch);
+        self.ready.remove(me.into());
+    }
+
     /// What is ready will not run any more; it is ended with everything else that is suspended.
     fn close(&self) {
         self.closed.set(true);

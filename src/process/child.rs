@@ -19,6 +19,18 @@ use crate::spawn::scope;
 ///
 /// # Cancellation
 /// A wait that is killed or timed out has taken nothing: the next one returns the status.
+///
+/// It stays on its OS thread; one of std may go:
+///
+/// ```compile_fail,E0277
+/// fn send<T: Send>() {}
+/// send::<greenlet::process::Child>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>() {}
+/// share::<greenlet::process::Child>();
+/// ```
 pub struct Child {
     /// Its standard input, if that is a pipe.
     pub stdin: Option<ChildStdin>,

@@ -46,6 +46,18 @@ pub use signal_hook::consts::signal::{
 ///
 /// # Cancellation
 /// No signal is lost.
+///
+/// It stays on its OS thread:
+///
+/// ```compile_fail,E0277
+/// fn send<T: Send>() {}
+/// send::<greenlet::signal::Signals>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>() {}
+/// share::<greenlet::signal::Signals>();
+/// ```
 pub struct Signals {
     watched: Vec<Watched>,
     stream: Source<UnixStream>,

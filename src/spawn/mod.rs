@@ -45,6 +45,17 @@ pub use scope::{Scope, ScopedJoinHandle, scope};
 ///
 /// Nothing needs to be `Send`; but everything must be owned. To borrow, use [`scope`].
 ///
+/// ```compile_fail,E0373
+/// let name = String::from("borrowed");
+/// greenlet::spawn(|| println!("{name}")).join().unwrap();
+/// ```
+///
+/// ```compile_fail,E0597
+/// let name = String::from("borrowed");
+/// let borrowed = &name;
+/// greenlet::spawn(move || println!("{borrowed}")).join().unwrap();
+/// ```
+///
 /// ```
 /// use std::{cell::Cell, rc::Rc};
 ///
@@ -212,9 +223,14 @@ impl<R> Drop for Owed<R> {
 ///
 /// A handle stays on its OS thread:
 ///
-/// ```compile_fail
-/// fn send<T: Send>(_: T) {}
-/// send(greenlet::spawn(|| ()));
+/// ```compile_fail,E0277
+/// fn send<T: Send>() {}
+/// send::<greenlet::JoinHandle<()>>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>() {}
+/// share::<greenlet::JoinHandle<()>>();
 /// ```
 pub struct JoinHandle<R> {
     greenlet: Greenlet<()>,

@@ -33,6 +33,28 @@ use crate::sys::fork;
 /// assert_eq!(total, 1);
 /// ```
 ///
+/// What is borrowed lives longer than the scope, and nothing of the scope leaves it:
+///
+/// ```compile_fail,E0373
+/// greenlet::scope(|s| {
+///     let line = String::from("of the scope itself");
+///     s.spawn(|| line.len());
+/// });
+/// ```
+///
+/// ```compile_fail,E0521
+/// let mut kept = None;
+/// greenlet::scope(|s| kept = Some(s.spawn(|| 1)));
+/// ```
+///
+/// ```compile_fail,E0505
+/// let line = String::from("borrowed");
+/// greenlet::scope(|s| {
+///     s.spawn(|| line.len());
+///     drop(line);
+/// });
+/// ```
+///
 /// If `f` panics, or is killed or timed out, its greenlets are killed, and what unwinds goes on when they have
 /// ended.
 ///
@@ -65,6 +87,18 @@ pub fn scope<'env, R>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) ->
 }
 
 /// Where greenlets that borrow are spawned; see [`scope`].
+///
+/// It stays on its OS thread:
+///
+/// ```compile_fail,E0277
+/// fn send<T: Send>() {}
+/// send::<greenlet::Scope<'_, '_>>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>() {}
+/// share::<greenlet::Scope<'_, '_>>();
+/// ```
 pub struct Scope<'scope, 'env: 'scope> {
     children: Rc<Children>,
     scope: PhantomData<&'scope mut &'scope ()>,
@@ -267,6 +301,18 @@ impl Drop for Shield<'_> {
 }
 
 /// The right to join a greenlet of a scope; see [`Scope::spawn`].
+///
+/// It stays on its OS thread:
+///
+/// ```compile_fail,E0277
+/// fn send<T: Send>() {}
+/// send::<greenlet::ScopedJoinHandle<'_, ()>>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>() {}
+/// share::<greenlet::ScopedJoinHandle<'_, ()>>();
+/// ```
 pub struct ScopedJoinHandle<'scope, R> {
     handle: JoinHandle<()>,
     outcome: Outcome<R>,

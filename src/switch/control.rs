@@ -259,6 +259,11 @@ impl Control {
         matches!(self.wait.get(), Wait::Parked | Wait::Ready)
     }
 
+    /// Whether the hub raises something in it, at its next turn.
+    pub(crate) fn is_being_raised_in(&self) -> bool {
+        self.wait.get() == Wait::Ready && self.alert.get() & alert::RAISE != 0
+    }
+
     /// The family of the value that it waits for, or would start with.
     pub(crate) fn expects_or_starts_with(&self) -> &'static Family {
         match self.phase.get() {

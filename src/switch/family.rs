@@ -65,6 +65,12 @@ fn out_of_parents(control: &Control) -> ! {
 /// The greenlet whose turn it is after `me` has returned `value`.
 pub(crate) fn deliver<T: 'static>(thread: &Thread, me: &Control, value: T) -> &'static Control {
     let receiver = first_alive(above(me));
+    if receiver.is_being_raised_in() {
+        // It does not wait for a value any more.
+        transfer::drop_contained(value);
+        trace::note(thread, Kind::Switch, me, receiver);
+        return receiver;
+    }
     match transfer::offer_result(thread, receiver, value) {
         Ok(()) => {
             trace::note(thread, Kind::Switch, me, receiver);
@@ -97,7 +103,8 @@ pub(crate) fn deliver_panic(thread: &Thread, me: &Control, payload: Payload) -> 
 
 /// A greenlet that was killed owes nobody a value; but one that exits by itself leaves somebody waiting.
 fn deliver_exit(thread: &Thread, me: &Control, receiver: &'static Control) -> &'static Control {
-    if receiver.phase.get() == Phase::Started && receiver.expects.get().takes_anything() {
+    let waits = receiver.phase.get() == Phase::Started && receiver.expects.get().takes_anything();
+    if waits || receiver.is_being_raised_in() {
         trace::note(thread, Kind::Switch, me, receiver);
         return receiver;
     }
@@ -165,7 +172,10 @@ pub(crate) fn raise_from(
             }
         } else {
             trace::note(thread, Kind::Throw, origin, target);
-            target.raise.set(Some(payload));
+            // What the hub raises there was first.
+            let mut raised = target.raise.take();
+            exit::keep_first(&mut raised, Some(payload));
+            target.raise.set(raised);
             target.raise_alert(alert::RAISE);
             leave(thread, target, passed);
             return Landing::At(target);

@@ -64,6 +64,8 @@ pub(crate) trait Upstairs {
     fn close(&self);
     /// Runs whoever is ready until somebody goes on in `me`, whose wait is its own affair.
     fn run_others(&self, me: &Control);
+    /// Something goes on in `me` before its turn.
+    fn give_up_turn(&self, me: &Control);
 }
 
 impl Thread {

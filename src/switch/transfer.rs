@@ -118,6 +118,11 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
         me.alert.set(0);
         return exit::reap(thread, thread.zombie.take().expect("announced"));
     }
+    if me.is_being_raised_in() {
+        // Somebody was faster than its turn.
+        let upstairs = thread.upstairs().expect("the hub raises something here");
+        upstairs.give_up_turn(me);
+    }
     // All that was left here is taken first: what follows runs code of the user, which may switch.
     let mut payload = me
         .take_alert(alert::RAISE)

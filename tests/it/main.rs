@@ -6,6 +6,7 @@ mod runner;
 mod support;
 
 mod backtraces;
+mod contract;
 mod fs;
 mod generators;
 mod hub;

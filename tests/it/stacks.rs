@@ -240,3 +240,125 @@ fn twenty_thousand_suspended_greenlets_fit() {
         );
     });
 }
+
+/// Below the frame that calls this, so much of the stack is looked at.
+const PAINTED: usize = 16 * 1024;
+const PAINT: u8 = 0xA5;
+/// So much of it is left alone: the frames that paint and look. It counts as used.
+const OURS: usize = if cfg!(debug_assertions) { 512 } else { 192 };
+
+/// Paints the stack below the caller, as far as nobody stands there.
+#[inline(never)]
+fn paint() {
+    let here = std::hint::black_box(0_u8);
+    let top = std::ptr::from_ref(&here).cast_mut().wrapping_sub(OURS);
+    for down in 0..PAINTED {
+        // SAFETY: below every frame, and above the end of a stack that is 256 KiB large and was just begun.
+        unsafe { top.wrapping_sub(down).write_volatile(PAINT) };
+    }
+}
+
+/// How far below the caller the paint has gone.
+#[inline(never)]
+fn depth_of_use() -> usize {
+    let here = std::hint::black_box(0_u8);
+    let top = std::ptr::from_ref(&here).cast_mut().wrapping_sub(OURS);
+    // SAFETY: as in `paint`.
+    let is_painted = |down: &usize| unsafe { top.wrapping_sub(*down).read_volatile() } == PAINT;
+    let untouched = (0..PAINTED).rev().take_while(is_painted).count();
+    PAINTED - untouched + OURS
+}
+
+/// Keeps the frame of `call` out of the caller's.
+#[inline(never)]
+fn below(call: &mut dyn FnMut()) {
+    call();
+}
+
+/// How much stack `call` takes, in a greenlet of its own, when what it needs once has been made.
+fn stack_use(mut call: impl FnMut() + 'static) -> usize {
+    let greenlet = greenlet::spawn(move || {
+        below(&mut call);
+        (0..5)
+            .map(|_| {
+                paint();
+                below(&mut call);
+                depth_of_use()
+            })
+            .min()
+            .unwrap()
+    });
+    greenlet.join().unwrap()
+}
+
+/// What stays on the stack of one who waits decides how many of them fit into memory.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn waiting_takes_a_kibibyte_of_stack_at_most() {
+    use greenlet::os::unix::net::UnixStream;
+    use greenlet::{sleep, spawn, time, yield_now};
+    use std::io::{Read, Write};
+    use std::time::Duration;
+
+    // Nothing is inlined without optimisation, and every value has a place of its own.
+    let most = if cfg!(debug_assertions) {
+        8 * 1024
+    } else {
+        1024
+    };
+    if !own_stacks() {
+        return;
+    }
+    run(move || {
+        let canary = stack_use(|| {
+            std::hint::black_box([1_u8; 3000]);
+        });
+        assert!((3000..8000).contains(&canary), "{canary} bytes");
+        // Somebody else is ready whenever one waits, who polls on its own stack and not there.
+        let other = spawn(|| {
+            loop {
+                yield_now();
+            }
+        });
+        let echoing = || {
+            let (near, mut far) = UnixStream::pair().unwrap();
+            let echo = spawn(move || {
+                let mut byte = [0];
+                while far.read(&mut byte).unwrap() > 0 {
+                    far.write_all(&byte).unwrap();
+                }
+            });
+            drop(echo);
+            near
+        };
+        let mut near = echoing();
+        let read = stack_use(move || {
+            near.write_all(&[1]).unwrap();
+            near.read_exact(&mut [0]).unwrap();
+        });
+        let mut near = echoing();
+        let limited = stack_use(move || {
+            near.write_all(&[1]).unwrap();
+            let limit = Duration::from_secs(60);
+            time::timeout(limit, || near.read_exact(&mut [0]))
+                .unwrap()
+                .unwrap();
+        });
+        let figures = [
+            ("yield", stack_use(yield_now)),
+            ("sleep", stack_use(|| sleep(Duration::from_micros(1)))),
+            ("join", stack_use(|| spawn(|| ()).join().unwrap())),
+            ("read", read),
+            ("read under a limit", limited),
+        ];
+        eprintln!("stack below the caller, in bytes: {figures:?}");
+        for (what, used) in figures {
+            assert!(used <= most, "{what}: {used} bytes");
+        }
+        other.kill();
+        // The echoes end.
+        while greenlet::alive() > 0 {
+            sleep(Duration::from_millis(1));
+        }
+    });
+}

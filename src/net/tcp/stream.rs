@@ -35,6 +35,18 @@ use crate::sys::fd::{self, Connecting, SockAddr, Type};
 /// assert_eq!(server.join().unwrap()?, "hello");
 /// # std::io::Result::Ok(())
 /// ```
+///
+/// It stays on its OS thread; one of std may go:
+///
+/// ```compile_fail,E0277
+/// fn send<T: Send>() {}
+/// send::<greenlet::net::TcpStream>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>() {}
+/// share::<greenlet::net::TcpStream>();
+/// ```
 pub struct TcpStream {
     source: Source<net::TcpStream>,
     timeouts: Timeouts,

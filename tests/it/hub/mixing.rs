@@ -1,13 +1,15 @@
 //! Explicit greenlets and the hub together.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use greenlet::{
-    Coroutine, Generator, Greenlet, RefusalKind, SwitchError, Undeliverable, current, sleep, spawn,
-    yield_now,
+    Coroutine, Generator, Greenlet, GreenletExit, JoinHandle, RefusalKind, SwitchError,
+    Undeliverable, current, sleep, spawn, yield_now,
 };
 
-use crate::support::{Log, Place, caught_as, own, run};
+use crate::support::{Log, Place, caught_as, own, raise, run, text};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -138,6 +140,120 @@ fn a_coroutine_that_was_left_at_work_drops_that_answer() {
         assert!(greenlet::time::timeout(MS, || slow.send(3)).is_err());
         sleep(8 * MS);
         assert_eq!(slow.send(4), 40);
+    });
+}
+
+/// Whoever asks is told to end, and the body answers before that is raised: the item is for the next question.
+#[test]
+fn an_item_for_one_who_is_being_killed_waits_for_the_next_question() {
+    run(|| {
+        let items = Rc::new(RefCell::new(Generator::new(|y| {
+            for n in 0..3 {
+                yield_now();
+                y.yield_(n);
+            }
+        })));
+        for n in 0..3 {
+            let asks = spawn(own!(items => move || items.borrow_mut().next()));
+            yield_now();
+            // The body has its turn before whoever asks.
+            assert!(asks.kill());
+            assert!(asks.join().unwrap_err().is::<GreenletExit>());
+            assert_eq!(items.borrow_mut().next(), Some(n));
+        }
+        assert_eq!(items.borrow_mut().next(), None);
+    });
+}
+
+#[test]
+fn an_answer_for_one_who_is_being_killed_is_dropped() {
+    run(|| {
+        let echo = Rc::new(RefCell::new(Coroutine::new(|y, mut n: u32| {
+            loop {
+                yield_now();
+                n = y.yield_(n * 10);
+            }
+        })));
+        for n in 0..3 {
+            let asks = spawn(own!(echo => move || echo.borrow_mut().send(n)));
+            yield_now();
+            assert!(asks.kill());
+            assert!(asks.join().unwrap_err().is::<GreenletExit>());
+            assert_eq!(echo.borrow_mut().send(n + 1), (n + 1) * 10);
+        }
+    });
+}
+
+#[test]
+fn a_body_that_ends_while_whoever_asks_is_being_killed_has_ended() {
+    run(|| {
+        for panics in [false, true] {
+            let items = Rc::new(RefCell::new(Generator::<u32>::new(move |_| {
+                yield_now();
+                if panics {
+                    raise("the body")
+                }
+            })));
+            let asks = spawn(own!(items => move || items.borrow_mut().next()));
+            yield_now();
+            assert!(asks.kill());
+            let payload = asks.join().unwrap_err();
+            assert!(payload.is::<GreenletExit>(), "{}", text(&*payload));
+            assert_eq!(items.borrow_mut().next(), None);
+        }
+    });
+}
+
+/// One that is being killed is entered before its turn, by what is thrown at it: it dies of the kill, once.
+#[test]
+fn what_is_thrown_at_one_who_is_being_killed_comes_too_late() {
+    run(|| {
+        for by_kill in [false, true] {
+            let place = Place::<Greenlet<u32>>::new();
+            let waits = spawn(own!(place => move || {
+                place.put(current());
+                Greenlet::new(|n: u32| {
+                    sleep(LONG);
+                    n
+                })
+                .switch(1);
+            }));
+            yield_now();
+            let waiting = place.take().unwrap();
+            assert!(waits.start_kill());
+            if by_kill {
+                waiting.kill();
+            } else {
+                let _ = waiting.try_throw::<&str>("too late");
+            }
+            yield_now();
+            assert!(waits.is_finished());
+            assert!(waits.join().unwrap_err().is::<GreenletExit>());
+            drop(waiting);
+            sleep(MS);
+        }
+    });
+}
+
+/// A body that ends the one who asks it, and answers then.
+#[test]
+fn a_body_may_kill_whoever_asks_it() {
+    run(|| {
+        let place = Place::<Rc<JoinHandle<()>>>::new();
+        let items = Rc::new(RefCell::new(Generator::new(own!(place => move |y| {
+            let asks: Rc<JoinHandle<()>> = place.take().unwrap();
+            assert!(asks.start_kill());
+            drop(asks);
+            y.yield_(1);
+        }))));
+        let asks = Rc::new(spawn(own!(items => move || {
+            items.borrow_mut().next();
+        })));
+        place.put(asks.clone());
+        asks.wait();
+        let asks = Rc::into_inner(asks).unwrap();
+        assert!(asks.join().unwrap_err().is::<GreenletExit>());
+        assert_eq!(items.borrow_mut().next(), Some(1));
     });
 }
 

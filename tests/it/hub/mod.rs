@@ -1,6 +1,7 @@
 //! The hub, green threads and time: `src/hub`, `src/spawn`, `src/time.rs`.
 
 mod cores;
+mod faults;
 mod fork;
 mod killing;
 mod mixing;

@@ -122,10 +122,11 @@ fn one_that_never_waits_is_not_cut_short_and_leaves_nothing_behind() {
 fn a_destructor_may_wait_and_is_not_cut_short() {
     run(|| {
         let log = Log::new();
-        let outcome = timeout(6 * MS, || {
+        // So far apart that a busy machine does not let both pass in one turn.
+        let outcome = timeout(200 * MS, || {
             timeout(MS, || {
                 let _act = act(own!(log => move || {
-                    sleep(10 * MS);
+                    sleep(220 * MS);
                     log.push("rolled back");
                 }));
                 sleep(LONG);

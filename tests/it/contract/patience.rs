@@ -1,0 +1,230 @@
+//! What calls keep that end by themselves, or never.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use greenlet::time::{Elapsed, interval, sleep_until, timeout};
+use greenlet::{Generator, GreenletExit, hub_stats, sleep, spawn, thread, yield_now};
+
+use super::{LONG, MS, settle};
+use crate::support::run;
+
+/// A call that waits for so long.
+struct Wait {
+    name: &'static str,
+    wait: fn(Duration),
+    /// A wake for nothing may end it.
+    hasty: bool,
+}
+
+/// All of them, and each for as long as one likes.
+const ALL: [Wait; 5] = [
+    Wait {
+        name: "sleep",
+        wait: sleep,
+        hasty: false,
+    },
+    Wait {
+        name: "sleep_until",
+        wait: |time| sleep_until(far(time)),
+        hasty: false,
+    },
+    Wait {
+        name: "park_timeout",
+        wait: thread::park_timeout,
+        hasty: true,
+    },
+    Wait {
+        name: "tick",
+        wait: |time| {
+            interval(time.max(Duration::from_nanos(1))).tick();
+        },
+        hasty: false,
+    },
+    Wait {
+        name: "a limit",
+        wait: |time| {
+            let limit = timeout(time, || sleep(Duration::MAX));
+            assert_eq!(limit, Err(Elapsed));
+        },
+        hasty: false,
+    },
+];
+
+/// In so much time, or as late as can be.
+fn far(time: Duration) -> Instant {
+    let now = Instant::now();
+    [
+        time,
+        Duration::from_secs(1 << 60),
+        Duration::from_secs(1 << 40),
+    ]
+    .into_iter()
+    .find_map(|time| now.checked_add(time))
+    .expect("there is a far future")
+}
+
+/// The same of each call.
+fn each(rule: fn(&'static Wait)) {
+    run(move || {
+        for wait in &ALL {
+            eprintln!("{}", wait.name);
+            let before = hub_stats();
+            rule(wait);
+            assert_eq!(hub_stats(), before, "{}", wait.name);
+        }
+    });
+}
+
+#[test]
+fn none_ends_too_early() {
+    each(|call| {
+        for micros in [0, 1, 300, 1500, 4001] {
+            let time = Duration::from_micros(micros);
+            let begin = Instant::now();
+            (call.wait)(time);
+            assert!(begin.elapsed() >= time, "{}: {time:?}", call.name);
+        }
+    });
+}
+
+#[test]
+fn no_time_at_all_lets_those_who_are_ready_go_first() {
+    each(|call| {
+        if call.hasty {
+            return;
+        }
+        let ran = Rc::new(Cell::new(false));
+        let other = spawn({
+            let ran = ran.clone();
+            move || ran.set(true)
+        });
+        (call.wait)(Duration::ZERO);
+        assert!(ran.get() || call.name == "tick", "{}", call.name);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn all_the_time_there_is_can_be_cut_short() {
+    each(|call| {
+        for time in [LONG, Duration::from_secs(u64::MAX / 2), Duration::MAX] {
+            let begin = Instant::now();
+            assert_eq!(timeout(2 * MS, || (call.wait)(time)), Err(Elapsed));
+            assert!(begin.elapsed() >= 2 * MS);
+            assert_eq!(timeout(Duration::ZERO, || (call.wait)(time)), Err(Elapsed));
+            let outer = timeout(MS, || timeout(LONG, || (call.wait)(time)));
+            assert_eq!(outer, Err(Elapsed));
+            let inner = timeout(LONG, || timeout(MS, || (call.wait)(time)));
+            assert_eq!(inner, Ok(Err(Elapsed)));
+        }
+    });
+}
+
+#[test]
+fn both_at_once_is_one_outcome() {
+    each(|call| {
+        for limit in [1, 2, 3] {
+            let handle = spawn(move || timeout(limit * MS, || (call.wait)(2 * MS)));
+            yield_now();
+            std::thread::sleep(4 * MS);
+            let outcome = handle.join().unwrap();
+            assert!(outcome.is_ok() || outcome == Err(Elapsed));
+            // Nothing of it comes later.
+            sleep(2 * MS);
+        }
+    });
+}
+
+#[test]
+fn killed_it_leaves_nothing_behind() {
+    each(|call| {
+        for began in [false, true] {
+            let handle = spawn(move || (call.wait)(LONG));
+            if began {
+                settle();
+            }
+            assert!(handle.kill());
+            assert!(handle.join().unwrap_err().is::<GreenletExit>());
+        }
+    });
+}
+
+#[test]
+fn a_wake_for_nothing_makes_it_no_shorter() {
+    each(|call| {
+        if call.hasty {
+            return;
+        }
+        let handle = spawn(move || {
+            let begin = Instant::now();
+            (call.wait)(10 * MS);
+            begin.elapsed()
+        });
+        settle();
+        let _handle = handle.thread();
+        assert!(handle.join().unwrap() >= 10 * MS, "{}", call.name);
+    });
+}
+
+#[test]
+fn it_is_the_same_in_a_generator_and_others_run_meanwhile() {
+    each(|call| {
+        let turns = Rc::new(RefCell::new(0));
+        let other = spawn({
+            let turns = turns.clone();
+            move || {
+                loop {
+                    *turns.borrow_mut() += 1;
+                    yield_now();
+                }
+            }
+        });
+        let mut items = Generator::new(|y| {
+            for _ in 0..2 {
+                let begin = Instant::now();
+                (call.wait)(3 * MS);
+                y.yield_(begin.elapsed());
+            }
+        });
+        for _ in 0..2 {
+            let before = *turns.borrow();
+            assert!(items.next().unwrap() >= 3 * MS, "{}", call.name);
+            assert!(*turns.borrow() > before);
+        }
+        other.kill();
+    });
+}
+
+#[test]
+fn giving_way_keeps_the_contract() {
+    run(|| {
+        let before = hub_stats();
+        assert_eq!(timeout(Duration::MAX, yield_now), Ok(()));
+        // Who is ready again at once need not hear at once that its time has passed; but it does.
+        let for_ever = || {
+            loop {
+                yield_now();
+            }
+        };
+        let none = timeout(Duration::ZERO, for_ever);
+        assert_eq!(none, Err::<(), _>(Elapsed));
+        assert_eq!(
+            timeout(MS, || timeout(LONG, for_ever)),
+            Err::<Result<(), _>, _>(Elapsed)
+        );
+        for turns in 0..3 {
+            let handle = spawn(for_ever);
+            (0..turns).for_each(|_| yield_now());
+            assert!(handle.kill());
+            assert!(handle.join().unwrap_err().is::<GreenletExit>());
+        }
+        let mut items = Generator::new(|y| {
+            yield_now();
+            y.yield_(7);
+        });
+        assert_eq!(items.next(), Some(7));
+        assert_eq!(hub_stats(), before);
+    });
+}

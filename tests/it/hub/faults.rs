@@ -1,0 +1,299 @@
+//! What can go wrong around a hub: the clock, the poller, destructors, hooks.
+
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use greenlet::os::unix::net::UnixStream;
+use greenlet::time::{Elapsed, sleep_until, timeout, timeout_at};
+use greenlet::{GreenletExit, hub_stats, offload, sleep, spawn, thread, yield_now};
+
+use crate::support::{
+    Drops, OnDrop, child, complaint, own, own_stacks, raise, run, stderr, survived_in_child, text,
+};
+
+const MS: Duration = Duration::from_millis(1);
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Times that no clock of ours has ever shown, or will.
+fn past_and_future() -> (Vec<Instant>, Vec<Instant>) {
+    let now = Instant::now();
+    let spans = [1, 3600, 1 << 40, 1 << 55].map(Duration::from_secs);
+    let past = spans.into_iter().filter_map(|span| now.checked_sub(span));
+    let future = spans.into_iter().filter_map(|span| now.checked_add(span));
+    (
+        past.chain([now]).collect(),
+        future
+            .filter(|at| *at > now + Duration::from_secs(60))
+            .collect(),
+    )
+}
+
+#[test]
+fn deadlines_long_past_and_far_ahead() {
+    run(|| {
+        let (past, future) = past_and_future();
+        for at in past {
+            sleep_until(at);
+            assert_eq!(timeout_at(at, || sleep(LONG)), Err(Elapsed));
+            assert_eq!(timeout_at(at, || 1), Ok(1));
+        }
+        for at in future {
+            assert_eq!(timeout_at(at, || sleep(MS)), Ok(()));
+            assert_eq!(timeout(MS, || sleep_until(at)), Err(Elapsed));
+            let sleeper = spawn(move || sleep_until(at));
+            yield_now();
+            assert!(sleeper.kill());
+        }
+        assert_eq!(hub_stats().timers, 0);
+    });
+}
+
+/// A process that is stopped for a while: what was due meanwhile comes late, nothing comes early, all of it comes.
+#[test]
+fn a_process_that_is_stopped_loses_no_timer() {
+    if survived_in_child("hub::faults::a_process_that_is_stopped_loses_no_timer") {
+        return;
+    }
+    run(|| {
+        let id = std::process::id();
+        let script = format!("kill -STOP {id}; sleep 0.2; kill -CONT {id}");
+        let mut stopper = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+        let sleepers: Vec<_> = (0..100_u32)
+            .map(|n| {
+                spawn(move || {
+                    let begin = Instant::now();
+                    match n % 3 {
+                        0 => sleep(n * 4 * MS),
+                        1 => assert!(timeout(n * 4 * MS, || sleep(LONG)).is_err()),
+                        _ => thread::park_timeout(n * 4 * MS),
+                    }
+                    assert!(begin.elapsed() >= n * 4 * MS, "number {n} is early");
+                })
+            })
+            .collect();
+        for sleeper in sleepers {
+            sleeper.join().unwrap();
+        }
+        assert!(stopper.wait().unwrap().success());
+        assert_eq!(hub_stats().timers, 0);
+    });
+}
+
+/// Somebody closes a descriptor that is not theirs.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_poller_that_was_closed_from_outside_is_told() {
+    let name = "hub::faults::a_poller_that_was_closed_from_outside_is_told";
+    if survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        let (mut near, _far) = UnixStream::pair().unwrap();
+        timeout(MS, || near.read(&mut [0])).unwrap_err();
+        let pollers = std::fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let target = std::fs::read_link(&path).ok()?;
+                let number: i32 = path.file_name()?.to_str()?.parse().ok()?;
+                (target.to_str()? == "anon_inode:[eventpoll]").then_some(number)
+            });
+        for number in pollers.collect::<Vec<_>>() {
+            // SAFETY: what is tested; this process does nothing afterwards.
+            unsafe { libc::close(number) };
+        }
+        let words = complaint(|| near.read(&mut [0]));
+        assert!(
+            words.starts_with("the poller of the hub fails: "),
+            "{words}"
+        );
+        assert!(words.ends_with("was its descriptor closed?"), "{words}");
+        // Closing it once more, at the end of the thread, is an abort of std.
+        // SAFETY: nothing is left to do.
+        unsafe { libc::_exit(0) };
+    });
+}
+
+#[test]
+fn without_descriptors_for_a_poller_everything_else_goes_on() {
+    let name = "hub::faults::without_descriptors_for_a_poller_everything_else_goes_on";
+    if survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        let (near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut near = UnixStream::from(near);
+        let limit = libc::rlimit {
+            rlim_cur: 100,
+            rlim_max: 100,
+        };
+        // SAFETY: sets a number; the structure is there.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+        let open = || std::fs::File::open("/dev/null").ok();
+        let all: Vec<_> = std::iter::from_fn(open).collect();
+        let error = near.read(&mut [0]).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+        let ran = Rc::new(Cell::new(0));
+        let others = [1, 2].map(|n| {
+            spawn(own!(ran => move || {
+                sleep(n * MS);
+                ran.set(ran.get() + n);
+            }))
+        });
+        let words = complaint(|| offload(|| unreachable!("it must not run")));
+        assert!(words.starts_with("nothing can be offloaded: "), "{words}");
+        assert!(words.contains("os error 24"), "{words}");
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(ran.get(), 3);
+        assert_eq!(timeout(MS, || sleep(LONG)), Err(Elapsed));
+        drop(all);
+        assert_eq!(offload(|| 7), 7);
+        let reader = spawn(move || near.read(&mut [0]).unwrap());
+        yield_now();
+        far.write_all(&[1]).unwrap();
+        assert_eq!(reader.join().unwrap(), 1);
+    });
+}
+
+/// What a greenlet leaves, if it must not be dropped.
+struct Explosive;
+
+impl Drop for Explosive {
+    fn drop(&mut self) {
+        raise("a planted panic of a destructor");
+    }
+}
+
+#[test]
+fn what_nobody_joins_may_panic_when_it_is_dropped() {
+    let name = "hub::faults::what_nobody_joins_may_panic_when_it_is_dropped";
+    if let Some(output) = child(name) {
+        assert!(output.status.success(), "{}", stderr(&output));
+        let told = stderr(&output)
+            .matches("a planted panic of a destructor")
+            .count();
+        assert_eq!(told, 3, "{}", stderr(&output));
+        let told = stderr(&output)
+            .matches("died of a panic, and nobody joined it")
+            .count();
+        assert_eq!(told, 1, "{}", stderr(&output));
+        return;
+    }
+    run(|| {
+        // The handle goes before it runs, while it waits, and after its end.
+        drop(spawn(|| Explosive));
+        yield_now();
+        let waits = spawn(|| {
+            yield_now();
+            Explosive
+        });
+        yield_now();
+        drop(waits);
+        yield_now();
+        let ended = spawn(|| Explosive);
+        yield_now();
+        drop(ended);
+        // It is a panic that nobody joins, with such a payload.
+        drop(spawn(|| raise(Explosive)));
+        yield_now();
+        assert_eq!(spawn(|| 1).join().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_destructor_may_spawn_while_it_is_killed() {
+    run(|| {
+        let drops = Drops::new();
+        let handle = spawn(own!(drops => move || {
+            let _last = OnDrop(own!(drops => move || {
+                let token = drops.token();
+                drop(spawn(move || {
+                    yield_now();
+                    drop(token);
+                }));
+                let token = drops.token();
+                // It may wait for it, too.
+                assert_eq!(spawn(move || { sleep(MS); drop(token); 7 }).join().unwrap(), 7);
+            }));
+            sleep(LONG);
+        }));
+        yield_now();
+        assert!(handle.kill());
+        assert!(handle.join().unwrap_err().is::<GreenletExit>());
+        assert_eq!(drops.count(), 2);
+        // The closure of one that has not begun, which spawns when it is dropped.
+        let last = OnDrop(own!(drops => move || {
+            let token = drops.token();
+            drop(spawn(move || drop(token)));
+        }));
+        let pending = spawn(move || drop(last));
+        assert!(pending.kill());
+        while drops.count() < 3 {
+            yield_now();
+        }
+        yield_now();
+    });
+}
+
+/// A hook that waits.
+fn wait_in_hook() {
+    std::panic::set_hook(Box::new(|_| {
+        if greenlet::alive() > 0 {
+            sleep(2 * MS);
+            assert_eq!(offload(|| 3), 3);
+        }
+    }));
+}
+
+/// Others run, and the panic goes on when the hook returns.
+#[test]
+fn a_panic_hook_may_wait() {
+    if survived_in_child("hub::faults::a_panic_hook_may_wait") {
+        return;
+    }
+    wait_in_hook();
+    run(|| {
+        let turns = Rc::new(Cell::new(0));
+        let other = spawn(own!(turns => move || {
+            loop {
+                turns.set(turns.get() + 1);
+                yield_now();
+            }
+        }));
+        let panics = spawn(|| panic!("after the hook"));
+        let before = turns.get();
+        assert_eq!(text(&*panics.join().unwrap_err()), "after the hook");
+        assert!(turns.get() > before);
+        let caught = catch_unwind(AssertUnwindSafe(|| panic!("in main")));
+        assert_eq!(text(&*caught.unwrap_err()), "in main");
+        other.kill();
+    });
+}
+
+/// To std it is one thread that panics while it is in its hook.
+#[test]
+fn a_panic_while_a_hook_waits_aborts() {
+    match child("hub::faults::a_panic_while_a_hook_waits_aborts") {
+        Some(output) if own_stacks() => {
+            assert!(!output.status.success());
+            let words = "thread panicked while processing panic";
+            assert!(stderr(&output).contains(words), "{}", stderr(&output));
+        }
+        Some(_) => {}
+        None => {
+            wait_in_hook();
+            run(|| {
+                let both = [0, 1].map(|n| spawn(move || panic!("number {n}")));
+                for one in both {
+                    one.join().unwrap_err();
+                }
+            });
+        }
+    }
+}
