@@ -193,6 +193,10 @@ impl Upstairs for Hub {
         self.leave(me);
     }
 
+    fn withdraw(&self, me: &Control) {
+        self.ready.remove(me.into());
+    }
+
     /// What is ready will not run any more; it is ended with everything else that is suspended.
     fn close(&self) {
         self.closed.set(true);

@@ -179,9 +179,6 @@ impl Hub {
     #[cold]
     #[inline(never)]
     fn back_with_something(&self, me: &Control) {
-        if me.wait.replace(Wait::Switch) == Wait::Ready {
-            self.ready.remove(me.into());
-        }
         if let Some(payload) = transfer::on_arrival(self.thread(), me) {
             exit::raise(payload);
         }

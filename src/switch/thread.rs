@@ -64,6 +64,8 @@ pub(crate) trait Upstairs {
     fn close(&self);
     /// Runs whoever is ready until somebody goes on in `me`, whose wait is its own affair.
     fn run_others(&self, me: &Control);
+    /// `me` goes on before its turn, which does not come any more.
+    fn withdraw(&self, me: &Control);
 }
 
 impl Thread {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use greenlet::{Greenlet, GreenletExit, JoinHandle, current, sleep, spawn, yield_now};
 
-use crate::support::{Drops, Log, Place, act, own, own_stacks, raise, run};
+use crate::support::{Drops, Log, Place, act, caught, own, own_stacks, raise, run};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -231,6 +231,52 @@ fn in_a_switch_it_is_raised_there() {
         was_killed(handle);
         // Its parent has died: what it leaves comes to main.
         assert!(inner.take().unwrap().kill());
+    });
+}
+
+#[test]
+fn one_that_dies_before_its_turn_has_none() {
+    run(|| {
+        let place = Place::<Greenlet<()>>::new();
+        let handle = spawn(own!(place => move || {
+            place.put(current());
+            Greenlet::new(|()| sleep(LONG)).switch(());
+        }));
+        yield_now();
+        handle.start_kill();
+        let told = place.take().unwrap();
+        assert!(told.kill());
+        yield_now();
+        assert!(told.is_dead());
+        drop(told);
+        was_killed(handle);
+    });
+}
+
+#[test]
+fn one_that_goes_on_before_its_turn_has_none() {
+    run(|| {
+        let place = Place::<Greenlet<String>>::new();
+        let main = current::<String>();
+        let handle = spawn(own!(place => move || {
+            place.put(current());
+            let parks = Greenlet::<String>::new(|text| {
+                sleep(LONG);
+                text
+            });
+            caught(|| parks.switch(String::new()));
+            main.switch("caught".into())
+        }));
+        yield_now();
+        handle.start_kill();
+        let told = place.take().unwrap();
+        assert_eq!(told.throw("before its turn"), "caught");
+        // It waits for a text now. Its turn would bring none.
+        yield_now();
+        assert!(!handle.is_finished());
+        let answers = spawn(move || told.switch("an answer".into()));
+        assert_eq!(handle.join().unwrap(), "an answer");
+        answers.kill();
     });
 }
 
