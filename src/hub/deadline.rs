@@ -62,8 +62,11 @@ impl Alarm {
                 // SAFETY: the frame that set the timer takes it back before it goes (`Timer`).
                 let stretch = unsafe { stretch.as_ref() };
                 stretch.expired.set(true);
-                // SAFETY: that frame waits or runs, so its greenlet is not dead.
-                raise_due(hub, unsafe { stretch.whose.as_ref() });
+                // SAFETY: that frame waits or runs, so its greenlet is not dead; or it was given up, and stays.
+                let whose = unsafe { stretch.whose.as_ref() };
+                if !whose.is_dead() {
+                    raise_due(hub, whose);
+                }
             }
         }
     }

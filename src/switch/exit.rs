@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::thread::panicking;
 
-use super::control::{Control, ControlRef, Extra, Family, Payload, Phase, alert};
+use super::control::{Control, ControlRef, Extra, Family, Payload, Phase, Wait, alert};
 use super::thread::{Thread, report, say};
 use super::trace::{self, Kind};
 use super::{family, transfer};
@@ -512,6 +512,8 @@ fn leak(thread: &Thread, control: &Control) {
 /// Dead from now on, its stack is never used again.
 fn give_up(thread: &Thread, control: &Control) {
     bury(thread, control);
+    // What it has left behind on its stack, in timers and wait lists, wakes nobody.
+    control.wait.set(Wait::Switch);
     control.ending.set(true);
     if let Some(stack) = control.stack.take() {
         // SAFETY: it is dead for everybody, so nobody switches to it again; the stack is leaked too.
