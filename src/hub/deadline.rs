@@ -54,6 +54,17 @@ impl Alarm {
         }
     }
 
+    /// Whether the greenlet that set it can go on.
+    pub(super) fn is_for_the_living(&self) -> bool {
+        let whose = match self {
+            Alarm::Wake(whose) => *whose,
+            // SAFETY: as in `fire`.
+            Alarm::Expire(stretch) => unsafe { stretch.as_ref() }.whose,
+        };
+        // SAFETY: as in `fire`.
+        !unsafe { whose.as_ref() }.is_dead()
+    }
+
     /// It goes off: called by the hub, which has taken its timer out.
     pub(super) fn fire(self, hub: &Hub) {
         match self {

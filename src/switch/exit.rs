@@ -444,6 +444,7 @@ pub(crate) fn end_all(thread: &Thread) {
     if cfg!(panic = "abort") {
         return leak_all(thread);
     }
+    thread.ending_all.set(true);
     let mut rounds = thread.alive() + AFTERTHOUGHTS;
     while let Some(newest) = thread.newest() {
         // SAFETY: it is not dead, so its block stays.
@@ -455,6 +456,7 @@ pub(crate) fn end_all(thread: &Thread) {
         rounds = rounds.saturating_sub(1);
         release(newest);
     }
+    thread.ending_all.set(false);
 }
 
 /// Tells a greenlet to exit until it does, within reason.
