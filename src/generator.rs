@@ -27,7 +27,7 @@ use std::ptr::{self, NonNull};
 use std::rc::Rc;
 
 use crate::switch::control::{Control, ControlRef, Wait};
-use crate::switch::error::SwitchError;
+use crate::switch::error::{RefusalKind, SwitchError};
 use crate::switch::exit::Waiting;
 use crate::switch::greenlet::{Greenlet, failed};
 use crate::switch::thread::Thread;
@@ -256,19 +256,24 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
             }
         };
         let answer = || Message::<In, Out>::Answer(item);
-        // SAFETY: whoever asks waits there: asked when a switch was refused, and then nobody else has run.
-        let is_raised_in = || unsafe { outside.as_ref() }.is_being_raised_in();
-        let failed = |error| match error {
+        let failed = |error| self.not_taken(error);
+        transfer::switch(outside, answer, false, got, failed)
+    }
+
+    /// Whoever asks is to be raised in, and waits for its turn: as good as gone.
+    #[cold]
+    #[track_caller]
+    fn not_taken(&self, error: SwitchError<Message<In, Out>>) -> In {
+        match error {
             SwitchError::Refused {
+                reason,
                 value: Message::Answer(item),
-                ..
-            } if is_raised_in() => {
+            } if matches!(reason.kind(), RefusalKind::InHub) => {
                 self.ends.abandoned.set(true);
                 self.answer_nobody(item)
             }
             error => failed(error),
-        };
-        transfer::switch(outside, answer, false, got, failed)
+        }
     }
 
     /// Whoever asked was raised in meanwhile, and the hub has run this greenlet to its answer: waits there for

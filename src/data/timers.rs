@@ -120,6 +120,16 @@ impl<P: Copy> Timers<P> {
         Some(payload)
     }
 
+    /// Removes all timers but those whose payload is one to `keep`.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&P) -> bool) {
+        let ids: Vec<u32> = self.heap.iter().map(|entry| entry.id).collect();
+        for id in ids {
+            if !keep(&self.slots[id as usize].payload) {
+                self.take_out(self.positions[id as usize] as usize);
+            }
+        }
+    }
+
     /// How many timers there are.
     pub(crate) fn len(&self) -> usize {
         self.heap.len()

@@ -54,6 +54,17 @@ impl Alarm {
         }
     }
 
+    /// Whether the greenlet that set it can go on.
+    pub(super) fn is_for_the_living(&self) -> bool {
+        let whose = match self {
+            Alarm::Wake(whose) => *whose,
+            // SAFETY: as in `fire`.
+            Alarm::Expire(stretch) => unsafe { stretch.as_ref() }.whose,
+        };
+        // SAFETY: as in `fire`.
+        !unsafe { whose.as_ref() }.is_dead()
+    }
+
     /// It goes off: called by the hub, which has taken its timer out.
     pub(super) fn fire(self, hub: &Hub) {
         match self {
@@ -62,8 +73,11 @@ impl Alarm {
                 // SAFETY: the frame that set the timer takes it back before it goes (`Timer`).
                 let stretch = unsafe { stretch.as_ref() };
                 stretch.expired.set(true);
-                // SAFETY: that frame waits or runs, so its greenlet is not dead.
-                raise_due(hub, unsafe { stretch.whose.as_ref() });
+                // SAFETY: that frame waits or runs, so its greenlet is not dead; or it was given up, and stays.
+                let whose = unsafe { stretch.whose.as_ref() };
+                if !whose.is_dead() {
+                    raise_due(hub, whose);
+                }
             }
         }
     }

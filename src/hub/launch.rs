@@ -1,7 +1,7 @@
 //! Greenlets that the hub runs: they are started by their turn, and leave nothing to their parent.
 //!
 //! The hub holds a count of each until it has ended. It is given back by the greenlet itself, last thing;
-//! for one that never ran, by whoever finds it dead in the queue.
+//! for one that never ran, by whoever finds it dead in the queue. One that was given up is kept for ever.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -74,7 +74,9 @@ impl Hub {
                 }
             }
         }
-        exit::release(control.into());
+        if !control.is_given_up() {
+            exit::release(control.into());
+        }
         false
     }
 }

@@ -112,13 +112,12 @@ impl Hub {
     }
 
     /// In the child of a fork: everything that waited in the hub stays behind with the parent, as other
-    /// threads do. The poller is a new one.
+    /// threads do. The poller is a new one. The main greenlet stays, as its stack does: it looks again at what
+    /// it waits for (law 4).
     #[cold]
     fn begin_again(&self) {
         self.forks.set(fork::count());
         while self.ready.pop().is_some() {}
-        // Each by itself: the keys of those that are still on some stack stay dead.
-        while self.timers.borrow_mut().expire(u64::MAX).is_some() {}
         self.io.begin_again();
         self.desk.begin_again();
         let me = self.thread().current();
@@ -126,6 +125,11 @@ impl Hub {
             if control.is_in_hub() && !control.is(me) {
                 exit::leave_behind(self.thread(), control);
             }
+        }
+        self.timers.borrow_mut().retain(Alarm::is_for_the_living);
+        let main = &self.thread().main;
+        if main.is_in_hub() && !main.is(me) {
+            self.enqueue(main);
         }
     }
 
@@ -193,8 +197,7 @@ impl Upstairs for Hub {
         self.leave(me);
     }
 
-    fn give_up_turn(&self, me: &Control) {
-        me.wait.set(Wait::Switch);
+    fn withdraw(&self, me: &Control) {
         self.ready.remove(me.into());
     }
 

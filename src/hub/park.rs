@@ -140,12 +140,18 @@ impl Hub {
         }
     }
 
-    /// The thread is at its end. A destructor that wants to wait there is given up with its greenlet.
-    fn nowhere_to_wait(&self, me: &Control, purpose: &str) {
-        if panicking() && !me.is_main() {
-            let main = &self.thread().main;
-            loop {
-                transfer::hop(self.thread(), me, main.into(), false);
+    /// The thread is at its end. What has caught its exit and wants to wait is told again, by main. A destructor
+    /// that wants to wait is given up with its greenlet.
+    fn nowhere_to_wait(&self, me: &Control, purpose: &str) -> ! {
+        let (thread, main) = (self.thread(), &self.thread().main);
+        while !me.is_main() {
+            me.expects.set(Family::TURN);
+            transfer::hop(thread, me, main.into(), false);
+            let raised = transfer::on_arrival(thread, me);
+            if let Some(payload) = raised
+                && !panicking()
+            {
+                exit::raise(payload);
             }
         }
         panic!(
@@ -179,9 +185,6 @@ impl Hub {
     #[cold]
     #[inline(never)]
     fn back_with_something(&self, me: &Control) {
-        if me.wait.replace(Wait::Switch) == Wait::Ready {
-            self.ready.remove(me.into());
-        }
         if let Some(payload) = transfer::on_arrival(self.thread(), me) {
             exit::raise(payload);
         }

@@ -7,10 +7,12 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::switch::thread::report;
 use crate::sys::fork;
 
 /// How long a worker waits for work before it ends.
@@ -107,7 +109,10 @@ impl Pool {
         loop {
             if let Some(work) = state.queue.pop_front() {
                 drop(state);
-                work();
+                // What nobody waits for any more is dropped here unrun, and that is code of the user.
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(work)) {
+                    report(format_args!("offloaded work panicked"), payload);
+                }
                 state = self.lock();
                 continue;
             }

@@ -13,13 +13,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::thread;
 
-use super::{Builder, JoinHandle, Thread};
+use super::{self as spawn, Builder, JoinHandle};
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
 use crate::switch::control::{Control, ControlRef};
 use crate::switch::exit::{self, GreenletExit};
 use crate::switch::greenlet::{Greenlet, GreenletId};
-use crate::sys::fork;
+use crate::switch::thread::Thread;
 
 /// Runs `f`, which may spawn greenlets that borrow; returns when all of them have ended.
 ///
@@ -189,21 +189,16 @@ type Outcome<R> = Rc<Cell<Option<thread::Result<R>>>>;
 #[derive(Default)]
 struct Children {
     alive: RefCell<BTreeMap<u64, Greenlet<()>>>,
-    /// How many members there are: those that live, and those that are being dropped unrun.
-    members: Cell<usize>,
     spawned: Cell<u64>,
     /// One has panicked that nobody joined.
     panicked: Cell<bool>,
     ended: WaitList,
     /// Who waits for the end.
     owner: Cell<Option<ControlRef>>,
-    forks: Cell<u32>,
 }
 
 impl Children {
     fn next(self: &Rc<Self>) -> Member {
-        self.forks.set(fork::count());
-        self.members.set(self.members.get() + 1);
         self.spawned.set(self.spawned.get() + 1);
         Member {
             children: Rc::clone(self),
@@ -238,6 +233,12 @@ impl Children {
         }
     }
 
+    /// Whether one may still run. Those that were given up, or left behind by a fork, never do.
+    fn remain(&self) -> bool {
+        let alive = self.alive.borrow();
+        alive.values().any(|member| !member.control().is_given_up())
+    }
+
     fn unshield(&self) {
         if let Some(owner) = self.owner.get() {
             // SAFETY: the owner waits in `wait`, or has not come there.
@@ -250,8 +251,7 @@ impl Children {
         let hub = Hub::here();
         self.owner.set(Some(hub.current()));
         let _shield = Shield::over(hub.thread().current());
-        // After a fork the members are the parent's.
-        while self.members.get() > 0 && self.forks.get() == fork::count() {
+        while self.remain() {
             self.ended
                 .wait(hub, &"waits for the greenlets of a scope", None);
         }
@@ -269,12 +269,15 @@ impl Drop for Member {
         let children = &self.children;
         let gone = children.alive.borrow_mut().remove(&self.number);
         drop(gone);
-        children.members.set(children.members.get() - 1);
-        match Hub::here_if_open() {
-            Some(hub) => children.ended.wake_all(hub),
-            // The thread ends, and so may who waits for the last one.
-            None if children.members.get() == 0 => children.unshield(),
-            None => {}
+        if children.remain() {
+            return;
+        }
+        // Where everybody is ended, so is who waits for the last one.
+        if Thread::here_if_any().is_some_and(Thread::is_ending_all) {
+            children.unshield();
+        }
+        if let Some(hub) = Hub::here_if_open() {
+            children.ended.wake_all(hub);
         }
     }
 }
@@ -361,7 +364,7 @@ impl<R> ScopedJoinHandle<'_, R> {
     }
 
     /// As [`JoinHandle::thread`].
-    pub fn thread(&self) -> &Thread {
+    pub fn thread(&self) -> &spawn::Thread {
         self.handle.thread()
     }
 

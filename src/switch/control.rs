@@ -254,14 +254,14 @@ impl Control {
         (!unwinds || self.lenient.get()) && !self.shielded.get()
     }
 
+    /// Whether something is to be raised in it already, at its turn in the hub.
+    pub(crate) fn is_told(&self) -> bool {
+        self.alert.get() & alert::RAISE != 0
+    }
+
     /// Whether the hub says when it goes on.
     pub(crate) fn is_in_hub(&self) -> bool {
         matches!(self.wait.get(), Wait::Parked | Wait::Ready)
-    }
-
-    /// Whether the hub raises something in it, at its next turn.
-    pub(crate) fn is_being_raised_in(&self) -> bool {
-        self.wait.get() == Wait::Ready && self.alert.get() & alert::RAISE != 0
     }
 
     /// The family of the value that it waits for, or would start with.

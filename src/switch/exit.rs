@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::thread::panicking;
 
-use super::control::{Control, ControlRef, Extra, Family, Payload, Phase, alert};
+use super::control::{Control, ControlRef, Extra, Family, Payload, Phase, Wait, alert};
 use super::thread::{Thread, report, say};
 use super::trace::{self, Kind};
 use super::{family, transfer};
@@ -444,6 +444,7 @@ pub(crate) fn end_all(thread: &Thread) {
     if cfg!(panic = "abort") {
         return leak_all(thread);
     }
+    thread.ending_all.set(true);
     let mut rounds = thread.alive() + AFTERTHOUGHTS;
     while let Some(newest) = thread.newest() {
         // SAFETY: it is not dead, so its block stays.
@@ -455,6 +456,7 @@ pub(crate) fn end_all(thread: &Thread) {
         rounds = rounds.saturating_sub(1);
         release(newest);
     }
+    thread.ending_all.set(false);
 }
 
 /// Tells a greenlet to exit until it does, within reason.
@@ -512,6 +514,8 @@ fn leak(thread: &Thread, control: &Control) {
 /// Dead from now on, its stack is never used again.
 fn give_up(thread: &Thread, control: &Control) {
     bury(thread, control);
+    // What it has left behind on its stack, in timers and wait lists, wakes nobody.
+    control.wait.set(Wait::Switch);
     control.ending.set(true);
     if let Some(stack) = control.stack.take() {
         // SAFETY: it is dead for everybody, so nobody switches to it again; the stack is leaked too.

@@ -10,6 +10,7 @@
 //! | waits for that type | gets it | raised at its switch |
 //! | waits for another type | dropped, `Undeliverable` raised there | raised at its switch |
 //! | waits for the end of somebody | dropped | raised there; reported if it is dropping |
+//! | is to be raised in at its turn (a kill, a deadline) | dropped; it goes on now | raised at its next wait |
 //! | is pending | is its first value | it ends, and the panic goes on to its parent |
 //! | is in a destructor while unwinding | gets it | passed over: nothing may be raised there (law 10) |
 
@@ -65,19 +66,17 @@ fn out_of_parents(control: &Control) -> ! {
 /// The greenlet whose turn it is after `me` has returned `value`.
 pub(crate) fn deliver<T: 'static>(thread: &Thread, me: &Control, value: T) -> &'static Control {
     let receiver = first_alive(above(me));
-    if receiver.is_being_raised_in() {
-        // It does not wait for a value any more.
-        transfer::drop_contained(value);
-        trace::note(thread, Kind::Switch, me, receiver);
-        return receiver;
-    }
     match transfer::offer_result(thread, receiver, value) {
         Ok(()) => {
             trace::note(thread, Kind::Switch, me, receiver);
             receiver
         }
         Err((refusal, value)) => {
+            let told = receiver.is_told();
             transfer::drop_contained(value);
+            if told {
+                return deliver_panic(thread, me, Box::new(GreenletExit));
+            }
             let payload = transfer::undeliverable(format!(
                 "the result of {me}, of type `{}`, has no receiver: {refusal}",
                 Family::of::<T>().name()
@@ -103,8 +102,8 @@ pub(crate) fn deliver_panic(thread: &Thread, me: &Control, payload: Payload) -> 
 
 /// A greenlet that was killed owes nobody a value; but one that exits by itself leaves somebody waiting.
 fn deliver_exit(thread: &Thread, me: &Control, receiver: &'static Control) -> &'static Control {
-    let waits = receiver.phase.get() == Phase::Started && receiver.expects.get().takes_anything();
-    if waits || receiver.is_being_raised_in() {
+    let waits_for_none = receiver.expects.get().takes_anything() || receiver.is_told();
+    if receiver.phase.get() == Phase::Started && waits_for_none {
         trace::note(thread, Kind::Switch, me, receiver);
         return receiver;
     }
@@ -172,11 +171,7 @@ pub(crate) fn raise_from(
             }
         } else {
             trace::note(thread, Kind::Throw, origin, target);
-            // What the hub raises there was first.
-            let mut raised = target.raise.take();
-            exit::keep_first(&mut raised, Some(payload));
-            target.raise.set(raised);
-            target.raise_alert(alert::RAISE);
+            tell(target, payload);
             leave(thread, target, passed);
             return Landing::At(target);
         }
@@ -185,6 +180,16 @@ pub(crate) fn raise_from(
         }
         target = next_ancestor(me, passed_over, cause);
     }
+}
+
+/// Raises `payload` where `target` waits. What a kill or a deadline has told it already comes first, and
+/// this at its next wait.
+fn tell(target: &Control, payload: Payload) {
+    if target.is_told() {
+        return exit::defer(target, payload);
+    }
+    target.raise.set(Some(payload));
+    target.raise_alert(alert::RAISE);
 }
 
 /// Leaves those that something has passed through to be let go of on arrival.

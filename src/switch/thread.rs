@@ -55,6 +55,8 @@ pub(crate) struct Thread {
     default_pages: Pages,
     signal_stack: Cell<Option<SignalStack>>,
     closed: Cell<bool>,
+    /// All greenlets are being ended.
+    pub(crate) ending_all: Cell<bool>,
     upstairs: OnceCell<Box<dyn Upstairs>>,
 }
 
@@ -64,8 +66,8 @@ pub(crate) trait Upstairs {
     fn close(&self);
     /// Runs whoever is ready until somebody goes on in `me`, whose wait is its own affair.
     fn run_others(&self, me: &Control);
-    /// Something goes on in `me` before its turn.
-    fn give_up_turn(&self, me: &Control);
+    /// `me` goes on before its turn, which does not come any more.
+    fn withdraw(&self, me: &Control);
 }
 
 impl Thread {
@@ -145,6 +147,7 @@ impl Thread {
             default_pages: Pages::default_size(),
             signal_stack: Cell::new(None),
             closed: Cell::new(false),
+            ending_all: Cell::new(false),
             upstairs: OnceCell::new(),
         }
     }
@@ -291,6 +294,11 @@ impl Thread {
     /// Whether it is at its end: nothing of it runs any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.get()
+    }
+
+    /// Whether all greenlets are being ended: by [`shutdown`](exit::shutdown), or because it ends itself.
+    pub(crate) fn is_ending_all(&self) -> bool {
+        self.ending_all.get()
     }
 
     /// Whether there are more greenlets than the first-level caches hold.

@@ -114,14 +114,15 @@ fn arrive<T>(thread: &Thread, me: &Control, slot: MaybeUninit<T>) -> Result<T, P
 
 /// What a greenlet does for the others as soon as it runs; returns what is to be raised in it.
 pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
+    if me.wait.replace(Wait::Switch) == Wait::Ready
+        && let Some(upstairs) = thread.upstairs()
+    {
+        // It was raised in before its turn: by an explicit throw or kill, or by the end of a child.
+        upstairs.withdraw(me);
+    }
     if me.alert.get() == alert::REAP {
         me.alert.set(0);
         return exit::reap(thread, thread.zombie.take().expect("announced"));
-    }
-    if me.is_being_raised_in() {
-        // Somebody was faster than its turn.
-        let upstairs = thread.upstairs().expect("the hub raises something here");
-        upstairs.give_up_turn(me);
     }
     // All that was left here is taken first: what follows runs code of the user, which may switch.
     let mut payload = me

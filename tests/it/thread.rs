@@ -264,6 +264,19 @@ fn one_whose_handle_nobody_has_is_in_the_deadlock_report() {
 }
 
 #[test]
+fn one_that_has_just_ended_is_not() {
+    run(|| {
+        let parked = spawn(|| {
+            spawn(thread::yield_now);
+            park();
+        });
+        let report = text(&*caught(|| parked.wait()));
+        assert!(!report.contains("switch"), "{report}");
+        parked.kill();
+    });
+}
+
+#[test]
 fn the_last_handle_goes_while_it_is_parked() {
     run(|| {
         let (tell, who) = mpsc::channel();

@@ -23,6 +23,8 @@ pub(crate) struct Table {
     sources: Register<NonNull<State>>,
     /// How many greenlets wait for a source.
     awaited: Cell<usize>,
+    /// How often it has begun again.
+    begun: Cell<u32>,
     /// Calls since somebody last waited or gave way.
     in_a_row: Cell<u32>,
 }
@@ -66,7 +68,10 @@ impl Table {
     pub(super) fn await_one(&self) -> Awaited<'_> {
         self.in_a_row.set(0);
         self.awaited.set(self.awaited.get() + 1);
-        Awaited(&self.awaited)
+        Awaited {
+            table: self,
+            begun: self.begun.get(),
+        }
     }
 
     /// How many greenlets wait for a source.
@@ -128,15 +133,21 @@ impl Table {
             poller.leave_behind();
         }
         self.awaited.set(0);
+        self.begun.set(self.begun.get() + 1);
         self.sources.clear();
     }
 }
 
-/// Somebody waits for a source.
-pub(super) struct Awaited<'a>(&'a Cell<usize>);
+/// Somebody waits for a source. One who began before a fork is not counted any more.
+pub(super) struct Awaited<'a> {
+    table: &'a Table,
+    begun: u32,
+}
 
 impl Drop for Awaited<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        if self.begun == self.table.begun.get() {
+            self.table.awaited.set(self.table.awaited.get() - 1);
+        }
     }
 }

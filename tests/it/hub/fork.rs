@@ -4,9 +4,12 @@ use std::io::{Read, Write, pipe};
 use std::time::Duration;
 
 use greenlet::net::{TcpListener, TcpStream};
-use greenlet::{sleep, spawn, yield_now};
+use greenlet::time::{Instant, timeout};
+use greenlet::{scope, sleep, spawn, yield_now};
 
 use crate::support::{act, own_stacks, run, survived_in_child};
+
+const MS: Duration = Duration::from_millis(1);
 
 /// Forks; the child runs `child` and ends with status 0, or 101 if it panics.
 fn fork(child: impl FnOnce() + std::panic::UnwindSafe) -> libc::pid_t {
@@ -77,5 +80,103 @@ fn the_child_has_a_fresh_hub_and_the_parent_is_undisturbed() {
         stream.write_all(b"x").unwrap();
         stream.read_exact(&mut byte).unwrap();
         assert_eq!(&byte, b"x");
+    });
+}
+
+/// Forks in a greenlet while `main` waits; then both processes go on, and the child ends with `main`, which is to
+/// say what has become of it.
+fn main_goes_on_in_both(test: &str, main: fn()) {
+    if !own_stacks() || survived_in_child(test) {
+        return;
+    }
+    let parent = std::process::id();
+    run(move || {
+        let forks = spawn(|| {
+            // SAFETY: this process runs one test, and what other threads do is nothing to the child.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                // SAFETY: ends a child that hangs.
+                unsafe { libc::alarm(10) };
+                yield_now();
+            } else {
+                assert_eq!(wait_for(pid), 0, "the child failed");
+            }
+        });
+        let outcome = std::panic::catch_unwind(main);
+        forks.join().unwrap();
+        if std::process::id() != parent {
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(if outcome.is_ok() { 0 } else { 101 }) }
+        }
+        outcome.unwrap();
+    });
+}
+
+#[test]
+fn a_main_greenlet_that_is_ready_goes_on() {
+    main_goes_on_in_both(
+        "hub::fork::a_main_greenlet_that_is_ready_goes_on",
+        yield_now,
+    );
+}
+
+#[test]
+fn a_main_greenlet_that_sleeps_goes_on_sleeping() {
+    main_goes_on_in_both(
+        "hub::fork::a_main_greenlet_that_sleeps_goes_on_sleeping",
+        || {
+            let begin = Instant::now();
+            sleep(20 * MS);
+            assert!(begin.elapsed() >= 20 * MS);
+            assert!(timeout(MS, || sleep(1000 * MS)).is_err());
+        },
+    );
+}
+
+#[test]
+fn a_main_greenlet_is_told_that_others_were_left_behind() {
+    main_goes_on_in_both(
+        "hub::fork::a_main_greenlet_is_told_that_others_were_left_behind",
+        || {
+            let other = spawn(|| sleep(20 * MS));
+            let begin = Instant::now();
+            if other.join().is_ok() {
+                assert!(begin.elapsed() >= 20 * MS);
+            }
+        },
+    );
+}
+
+#[test]
+fn a_scope_waits_for_the_greenlet_that_forks_and_for_no_other() {
+    let name = "hub::fork::a_scope_waits_for_the_greenlet_that_forks_and_for_no_other";
+    if !own_stacks() || survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        let parent = std::process::id();
+        let mut numbers = vec![1; 100];
+        let mut pid = -1;
+        scope(|s| {
+            let (numbers, pid) = (&numbers, &mut pid);
+            s.spawn(move || {
+                // SAFETY: as above.
+                *pid = unsafe { libc::fork() };
+                if *pid == 0 {
+                    // SAFETY: ends a child that hangs.
+                    unsafe { libc::alarm(10) };
+                    sleep(5 * MS);
+                }
+                assert_eq!(numbers.iter().sum::<i32>(), 100);
+            });
+            s.spawn(|| sleep(2 * MS));
+            yield_now();
+        });
+        numbers.fill(2);
+        if std::process::id() != parent {
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(0) }
+        }
+        assert_eq!(wait_for(pid), 0, "the child failed");
     });
 }

@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
+use greenlet::time::timeout;
 use greenlet::{Greenlet, GreenletExit, JoinHandle, current, sleep, spawn, yield_now};
 
-use crate::support::{Drops, Log, Place, act, own, own_stacks, raise, run};
+use crate::support::{Drops, Log, Place, act, caught, own, own_stacks, raise, run};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -235,6 +236,52 @@ fn in_a_switch_it_is_raised_there() {
 }
 
 #[test]
+fn one_that_dies_before_its_turn_has_none() {
+    run(|| {
+        let place = Place::<Greenlet<()>>::new();
+        let handle = spawn(own!(place => move || {
+            place.put(current());
+            Greenlet::new(|()| sleep(LONG)).switch(());
+        }));
+        yield_now();
+        handle.start_kill();
+        let told = place.take().unwrap();
+        assert!(told.kill());
+        yield_now();
+        assert!(told.is_dead());
+        drop(told);
+        was_killed(handle);
+    });
+}
+
+#[test]
+fn one_that_goes_on_before_its_turn_has_none() {
+    run(|| {
+        let place = Place::<Greenlet<String>>::new();
+        let main = current::<String>();
+        let handle = spawn(own!(place => move || {
+            place.put(current());
+            let parks = Greenlet::<String>::new(|text| {
+                sleep(LONG);
+                text
+            });
+            caught(|| parks.switch(String::new()));
+            main.switch("caught".into())
+        }));
+        yield_now();
+        handle.start_kill();
+        let told = place.take().unwrap();
+        assert!(!told.kill(), "it caught the exit");
+        // It waits for a text now. Its turn would bring none.
+        yield_now();
+        assert!(!handle.is_finished());
+        let answers = spawn(move || told.switch("an answer".into()));
+        assert_eq!(handle.join().unwrap(), "an answer");
+        answers.kill();
+    });
+}
+
+#[test]
 fn a_wake_and_a_kill_in_one_turn_lose_nothing() {
     run(|| {
         let one = spawn(|| {
@@ -310,5 +357,46 @@ fn hundreds_at_once() {
         });
         handles.into_iter().for_each(was_killed);
         assert_eq!(drops.count(), 300);
+    });
+}
+
+/// Runs `body` in a thread that may leak.
+fn may_leak(body: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(body).join().unwrap();
+}
+
+#[test]
+fn one_that_catches_every_exit_at_the_end_of_its_thread_and_waits_again_is_leaked() {
+    run(|| {
+        may_leak(|| {
+            spawn(|| {
+                loop {
+                    caught(|| sleep(LONG));
+                }
+            });
+            yield_now();
+        });
+    });
+}
+
+#[test]
+fn what_a_leaked_one_has_left_in_the_hub_wakes_nobody() {
+    run(|| {
+        may_leak(|| {
+            let main = current::<()>();
+            let stubborn = Greenlet::new(move |()| {
+                loop {
+                    let wait = || timeout(MS, || timeout(2 * MS, || main.switch(())));
+                    let _ = catch_unwind(AssertUnwindSafe(wait));
+                }
+            });
+            stubborn.switch(());
+            greenlet::shutdown();
+            assert_eq!(greenlet::hub_stats().timers, 2);
+            let left = greenlet::blocks_in_use();
+            sleep(4 * MS);
+            assert_eq!(greenlet::hub_stats().timers, 0);
+            assert_eq!(greenlet::blocks_in_use(), left);
+        });
     });
 }

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use greenlet::time::timeout;
 use greenlet::{offload, sleep, spawn, yield_now};
 
-use crate::support::{Drops, caught, own, run, text};
+use crate::support::{Drops, caught, own, run, survived_in_child, text};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -118,4 +119,34 @@ fn a_hub_on_each_thread() {
             .sum();
         assert_eq!(sum, 45 * 6);
     });
+}
+
+#[test]
+fn a_worker_survives_the_destructor_of_work_that_nobody_waits_for() {
+    if survived_in_child(
+        "hub::remote::a_worker_survives_the_destructor_of_work_that_nobody_waits_for",
+    ) {
+        return;
+    }
+    // SAFETY: this process runs one test, and no thread reads the environment now.
+    unsafe { std::env::set_var("GREENLET_WORKERS", "1") };
+    run(|| {
+        let busy = spawn(|| offload(|| thread::sleep(20 * MS)));
+        let killed = spawn(|| {
+            let bomb = Bomb;
+            offload(move || drop(bomb));
+        });
+        yield_now();
+        killed.kill();
+        busy.join().unwrap();
+        assert_eq!(timeout(5000 * MS, || offload(|| 5)), Ok(5));
+    });
+}
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("in the destructor of work");
+    }
 }

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use greenlet::time::{Elapsed, timeout};
-use greenlet::{scope, sleep, spawn, yield_now};
+use greenlet::{GreenletExit, scope, sleep, spawn, yield_now};
 
-use crate::support::{Log, act, complaint, own, run};
+use crate::support::{Drops, Log, act, complaint, own, run};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -215,5 +215,26 @@ fn a_pending_child_is_dropped_before_what_it_borrows() {
         });
         assert_eq!(words, "before it ran");
         assert_eq!(log.take(), ["captures dropped"]);
+    });
+}
+
+#[test]
+fn a_shutdown_unwinds_who_waits_at_the_end() {
+    run(|| {
+        let drops = Drops::new();
+        let (frame, child) = (drops.token(), drops.token());
+        let waits = spawn(move || {
+            let _frame = frame;
+            scope(|s| {
+                s.spawn(|| {
+                    let _child = child;
+                    sleep(LONG);
+                });
+            });
+        });
+        (0..2).for_each(|_| yield_now());
+        greenlet::shutdown();
+        assert_eq!(drops.count(), 2);
+        assert!(waits.join().unwrap_err().is::<GreenletExit>());
     });
 }

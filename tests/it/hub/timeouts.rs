@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use greenlet::time::{Elapsed, timeout, timeout_at};
+use greenlet::time::{Elapsed, sleep_until, timeout, timeout_at};
 use greenlet::{Generator, Greenlet, sleep, spawn, yield_now};
 
-use crate::support::{Log, act, caught, own, run, text};
+use crate::support::{Log, act, caught, own, raise, run, text};
 
 const MS: Duration = Duration::from_millis(1);
+const NANO: Duration = Duration::from_nanos(1);
 const LONG: Duration = Duration::from_secs(3600);
 
 #[test]
@@ -197,6 +198,57 @@ fn in_next_it_is_raised_there_and_the_item_waits_for_the_next_question() {
         assert_eq!(slow.next(), Some(1), "it has been waiting with the item");
         assert_eq!(slow.next(), Some(2));
         assert_eq!(slow.next(), None);
+    });
+}
+
+/// What `ask` does in a greenlet of its own. All that is due at the moment it is given, or just after, is due
+/// in one look of the hub.
+fn in_one_turn<R: 'static>(ask: impl FnOnce(Instant) -> R + 'static) -> R {
+    let at = Instant::now() + 2 * MS;
+    let asks = spawn(move || ask(at));
+    yield_now();
+    std::thread::sleep(4 * MS);
+    asks.join().unwrap()
+}
+
+#[test]
+fn an_item_and_a_deadline_in_one_turn() {
+    run(|| {
+        in_one_turn(|at| {
+            let mut items = Generator::new(move |y| {
+                sleep_until(at);
+                (0..2).for_each(|n| y.yield_(n));
+            });
+            assert_eq!(timeout_at(at + NANO, || items.next()), Err(Elapsed));
+            assert_eq!(items.next(), Some(0), "it has been waiting with the item");
+            assert_eq!(items.next(), Some(1));
+            assert_eq!(items.next(), None);
+        });
+    });
+}
+
+#[test]
+fn an_end_and_a_deadline_in_one_turn() {
+    run(|| {
+        in_one_turn(|at| {
+            let mut items = Generator::<()>::new(move |_| sleep_until(at));
+            assert_eq!(timeout_at(at + NANO, || items.next()), Err(Elapsed));
+            assert_eq!(items.next(), None);
+        });
+    });
+}
+
+#[test]
+fn a_panic_and_a_deadline_in_one_turn() {
+    run(|| {
+        in_one_turn(|at| {
+            let child = Greenlet::<()>::new(move |()| {
+                sleep_until(at);
+                raise("of the child");
+            });
+            assert_eq!(timeout_at(at + NANO, || child.switch(())), Err(Elapsed));
+            assert_eq!(text(&*caught(|| sleep(LONG))), "of the child");
+        });
     });
 }
 
