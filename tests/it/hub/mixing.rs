@@ -7,7 +7,7 @@ use greenlet::{
     yield_now,
 };
 
-use crate::support::{Log, Place, caught_as, own, run};
+use crate::support::{Log, Place, act, caught, caught_as, own, raise, run};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -168,6 +168,45 @@ fn a_throw_at_a_parked_one_is_raised_where_it_waits() {
         let thrower = spawn(move || place.take().unwrap().throw(7_u32));
         assert_eq!(handle.join().unwrap(), 7);
         thrower.kill();
+    });
+}
+
+#[test]
+fn what_ends_below_a_parked_one_while_another_one_unwinds_is_told_later() {
+    run(|| {
+        let unwinds = spawn(|| {
+            let _waits = act(|| sleep(5 * MS));
+            sleep(LONG);
+        });
+        yield_now();
+        unwinds.start_kill();
+        yield_now();
+        let dies = Greenlet::new(|()| {
+            sleep(MS);
+            raise("below main");
+        });
+        let asks = spawn(move || dies.switch(()));
+        assert_eq!(caught_as::<&str, _>(|| sleep(LONG)), "below main");
+        asks.kill();
+        unwinds.kill();
+    });
+}
+
+#[test]
+fn all_who_wait_for_an_end_go_on() {
+    run(|| {
+        let main = current::<()>();
+        let stubborn = Greenlet::new(move |()| {
+            caught(|| main.switch(()));
+            sleep(LONG);
+        });
+        stubborn.switch(());
+        let kills = [1, 2, 3].map(|_| {
+            let handle = spawn(own!(stubborn => move || stubborn.kill()));
+            yield_now();
+            handle
+        });
+        kills.map(|handle| assert!(handle.join().unwrap()));
     });
 }
 

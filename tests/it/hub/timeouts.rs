@@ -252,6 +252,22 @@ fn a_panic_and_a_deadline_in_one_turn() {
 }
 
 #[test]
+fn in_a_switch_while_another_one_unwinds_it_is_late_but_comes() {
+    run(|| {
+        let unwinds = spawn(|| {
+            let _waits = act(|| sleep(5 * MS));
+            sleep(LONG);
+        });
+        yield_now();
+        unwinds.start_kill();
+        yield_now();
+        let slow = Greenlet::new(|()| sleep(LONG));
+        let asks = spawn(move || timeout(MS, || slow.switch(())));
+        assert_eq!(asks.join().unwrap(), Err(Elapsed));
+    });
+}
+
+#[test]
 fn in_yield_it_waits_until_it_is_asked() {
     run(|| {
         let log = Log::new();
