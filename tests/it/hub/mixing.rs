@@ -7,7 +7,7 @@ use greenlet::{
     yield_now,
 };
 
-use crate::support::{Log, Place, act, caught, caught_as, own, raise, run};
+use crate::support::{Log, Place, act, caught, caught_as, complaint, own, raise, run};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -152,6 +152,20 @@ fn a_generator_that_is_dropped_while_it_works_is_unwound() {
         assert!(greenlet::time::timeout(MS, || slow.next()).is_err());
         drop(slow);
         assert_eq!(log.take(), ["unwound"]);
+    });
+}
+
+#[test]
+fn one_that_is_dropped_and_catches_its_exit_answers_nobody() {
+    run(|| {
+        let words = Log::new();
+        let mut slow = Generator::new(own!(words => move |y| {
+            caught(|| sleep(LONG));
+            words.push(complaint(|| y.yield_(1)));
+        }));
+        assert!(greenlet::time::timeout(MS, || slow.next()).is_err());
+        drop(slow);
+        assert_eq!(words.take(), ["`yield_` while nobody asks this generator"]);
     });
 }
 

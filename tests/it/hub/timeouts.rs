@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use greenlet::time::{Elapsed, sleep_until, timeout, timeout_at};
-use greenlet::{Generator, Greenlet, sleep, spawn, yield_now};
+use greenlet::{Generator, Greenlet, SwitchError, sleep, spawn, yield_now};
 
 use crate::support::{Log, act, caught, own, raise, run, text};
 
@@ -149,6 +149,22 @@ fn what_has_passed_during_a_destructor_is_raised_at_the_next_wait() {
             sleep(LONG);
         });
         assert_eq!(outcome, Err(Elapsed));
+    });
+}
+
+#[test]
+fn a_destructor_is_not_cut_short_after_a_switch_that_returned_an_error() {
+    run(|| {
+        let outcome = timeout(4 * MS, || {
+            timeout(MS, || {
+                let _waits = act(|| sleep(6 * MS));
+                let parks = Greenlet::new(|()| sleep(LONG));
+                if let Err(SwitchError::Thrown(elapsed)) = parks.try_switch(()) {
+                    std::panic::resume_unwind(elapsed);
+                }
+            })
+        });
+        assert_eq!(outcome, Ok(Err(Elapsed)));
     });
 }
 
