@@ -214,11 +214,19 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
 
     /// Ends the body; true if it is dead.
     fn close(&mut self) -> bool {
+        self.ends.abandoned.set(false);
         self.body.kill()
     }
 
     fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{name}({:?})", self.body)
+    }
+}
+
+/// A body that catches its exit and answers again is not to wait for a question that never comes.
+impl<In, Out> Drop for Conversation<In, Out> {
+    fn drop(&mut self) {
+        self.ends.abandoned.set(false);
     }
 }
 

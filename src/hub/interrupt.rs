@@ -64,6 +64,12 @@ impl Hub {
         control.wait.get() != Wait::Yield && control.can_be_raised_in()
     }
 
+    /// Whether it waits, in the hub or for somebody to switch to it, and not for the next question.
+    fn waits(&self, control: &Control) -> bool {
+        let elsewhere = control.wait.get() == Wait::Switch && control.phase.get() == Phase::Started;
+        control.is_in_hub() || elsewhere && !self.thread().current().is(control)
+    }
+
     /// Raises `payload` in `control`, which waits somewhere, at its turn. An exit comes before all else.
     pub(super) fn raise_at(&self, control: &Control, payload: Payload) {
         let payload = match control.raise.take() {
@@ -94,7 +100,7 @@ impl Hub {
         let thread = self.thread();
         for control in thread.all().chain([&thread.main]) {
             let due = control.alert.get() & (alert::OVERDUE | alert::DEFERRED);
-            if due == 0 || !control.is_in_hub() {
+            if due == 0 || !self.waits(control) {
                 continue;
             }
             if !self.can_interrupt(control) {

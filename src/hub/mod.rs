@@ -31,7 +31,7 @@ use std::ptr::NonNull;
 
 use crate::data::fifo::Fifo;
 use crate::data::timers::{TimerKey, Timers};
-use crate::switch::control::{Control, ControlRef, Phase, Wait};
+use crate::switch::control::{Control, ControlRef, Family, Phase, Wait};
 use crate::switch::exit;
 use crate::switch::thread::{Thread, Upstairs};
 use crate::sys::clock::Moment;
@@ -195,6 +195,17 @@ pub fn hub_stats() -> HubStats {
 impl Upstairs for Hub {
     fn run_others(&self, me: &Control) {
         self.leave(me);
+    }
+
+    fn next_after_end(&self) -> &'static Control {
+        // What could not be raised in the one above it is raised when it can be.
+        self.late.set(true);
+        Hub::next_after_end(self)
+    }
+
+    fn bring_back(&self, me: &Control) {
+        me.expects.set(Family::TURN);
+        self.enqueue(me);
     }
 
     fn withdraw(&self, me: &Control) {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Hub;
-use crate::switch::control::Control;
+use crate::switch::control::{Control, Wait};
 use crate::switch::thread::say;
 
 /// So many greenlets are named; of the others only the number is told.
@@ -32,8 +32,10 @@ impl Hub {
             "deadlock: every greenlet of this thread waits, and nothing can wake one of them",
         );
         line(&mut report, &thread.main);
-        // One that ends may be the one that looks for the next: it waits for nothing.
-        let waits = |control: &&Control| control.is_in_hub() || !control.is(thread.current());
+        // The one that looks for the next may be one that ends, and waits for nothing.
+        let ends =
+            |control: &Control| control.is(thread.current()) && control.wait.get() == Wait::Switch;
+        let waits = |control: &&Control| !ends(control);
         let mut others = thread.all().filter(waits);
         others
             .by_ref()

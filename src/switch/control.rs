@@ -95,6 +95,7 @@ pub(crate) struct Control {
     /// Switched away while `thread::panicking()`, which may mean: from a destructor that runs while unwinding.
     pub(crate) unwinding: Cell<bool>,
     /// Its pending switch can return an error, so it may be told even when nothing can be raised in it.
+    /// False while it runs.
     pub(crate) lenient: Cell<bool>,
     /// Its last handle is gone and it is being ended, or was given up.
     pub(crate) ending: Cell<bool>,

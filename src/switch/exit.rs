@@ -88,6 +88,9 @@ fn clear_out_extra(me: &Control, extra: &Extra) {
 
 /// The end of `me`, which `next` will reap.
 fn leave_for(thread: &Thread, me: &Control, next: &'static Control) -> &'static Control {
+    if me.waiting.get().is_some() {
+        Waiting::bring_back_all_but(thread, me, next);
+    }
     bury(thread, me);
     thread.zombie.set(Some(NonNull::from(me)));
     next.raise_alert(alert::REAP);
@@ -334,6 +337,25 @@ impl Waiting {
                 return;
             }
             link = before;
+        }
+    }
+
+    /// Several may have waited for the end of `target`. `next` goes on now, and the others at their turn.
+    #[cold]
+    fn bring_back_all_but(thread: &Thread, target: &Control, next: &Control) {
+        let mut link = target.waiting.get();
+        while let (Some(entry), Some(upstairs)) = (link, thread.upstairs()) {
+            // SAFETY: as in `for_end_of`.
+            let entry = unsafe { entry.as_ref() };
+            // SAFETY: one that waits is not dead.
+            let waiter = entry.waiter.get().map(|waiter| unsafe { waiter.as_ref() });
+            if let Some(waiter) = waiter
+                && !waiter.is(next)
+                && waiter.expects.get().takes_anything()
+            {
+                upstairs.bring_back(waiter);
+            }
+            link = entry.before.get();
         }
     }
 

@@ -12,6 +12,7 @@
 //! | waits for the end of somebody | dropped | raised there; reported if it is dropping |
 //! | is to be raised in at its turn (a kill, a deadline) | dropped; it goes on now | raised at its next wait |
 //! | is pending | is its first value | it ends, and the panic goes on to its parent |
+//! | waits in the hub | dropped, `Undeliverable` raised there | raised there; if nothing may be, later |
 //! | is in a destructor while unwinding | gets it | passed over: nothing may be raised there (law 10) |
 
 use std::ptr::NonNull;
@@ -94,10 +95,17 @@ pub(crate) fn deliver_panic(thread: &Thread, me: &Control, payload: Payload) -> 
     }
     match raise_from(thread, me, receiver, payload, Cause::Death) {
         Landing::At(target) => target,
-        Landing::Here(_) | Landing::Deferred(_) => {
-            unreachable!("no parent of a greenlet descends from it")
-        }
+        Landing::Deferred(_) => leave_to_hub(thread, me),
+        Landing::Here(_) => unreachable!("no parent of a greenlet descends from it"),
     }
+}
+
+/// The end of `me` is nothing to the one above it for now, which waits in the hub.
+fn leave_to_hub(thread: &Thread, me: &Control) -> &'static Control {
+    let upstairs = thread.upstairs().expect("somebody waits there");
+    let next = upstairs.next_after_end();
+    trace::note(thread, Kind::Switch, me, next);
+    next
 }
 
 /// A greenlet that was killed owes nobody a value; but one that exits by itself leaves somebody waiting.
@@ -106,6 +114,9 @@ fn deliver_exit(thread: &Thread, me: &Control, receiver: &'static Control) -> &'
     if receiver.phase.get() == Phase::Started && waits_for_none {
         trace::note(thread, Kind::Switch, me, receiver);
         return receiver;
+    }
+    if receiver.is_in_hub() {
+        return leave_to_hub(thread, me);
     }
     let payload = transfer::no_value(me, receiver, receiver.expects_or_starts_with());
     deliver_panic(thread, me, payload)
@@ -155,7 +166,7 @@ pub(crate) fn raise_from(
             }
             exit::bury_pending(thread, target);
             origin = target;
-        } else if cause == Cause::Throw && !target.can_be_raised_in() {
+        } else if is_for_later(target, cause) {
             exit::defer(target, payload);
             passed.into_iter().for_each(exit::release);
             return Landing::Deferred(target);
@@ -180,6 +191,12 @@ pub(crate) fn raise_from(
         }
         target = next_ancestor(me, passed_over, cause);
     }
+}
+
+/// Whether what is raised has to wait until it can be raised in `target`. The end of another one waits for
+/// those in the hub only, which go on by themselves.
+fn is_for_later(target: &Control, cause: Cause) -> bool {
+    !target.can_be_raised_in() && (cause == Cause::Throw || target.is_in_hub())
 }
 
 /// Raises `payload` where `target` waits. What a kill or a deadline has told it already comes first, and

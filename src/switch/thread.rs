@@ -66,6 +66,10 @@ pub(crate) trait Upstairs {
     fn close(&self);
     /// Runs whoever is ready until somebody goes on in `me`, whose wait is its own affair.
     fn run_others(&self, me: &Control);
+    /// Whose turn it is after `me`, which ends.
+    fn next_after_end(&self) -> &'static Control;
+    /// What `me` waits for at a switch has happened: it goes on at its turn.
+    fn bring_back(&self, me: &Control);
     /// `me` goes on before its turn, which does not come any more.
     fn withdraw(&self, me: &Control);
 }

@@ -184,6 +184,7 @@ pub(crate) fn hop(thread: &Thread, me: &Control, to: ControlRef, lenient: bool) 
     // SAFETY: `me` runs; `to` is suspended or freshly bound, and lives; both on this thread.
     unsafe { Context::switch(&raw const me.context, &raw const to.context) };
     me.unwinding.set(false);
+    me.lenient.set(false);
 }
 
 /// Leaves `me`, which the hub lets wait, and goes on in `to`, whose turn it is. Returns when `me` goes on; what
@@ -194,7 +195,6 @@ pub(crate) fn give_way(thread: &Thread, me: &Control, to: &Control) {
         trace::note(thread, Kind::Switch, me, to);
         return hop(thread, me, NonNull::from(to), false);
     }
-    me.lenient.set(false);
     thread.set_current(to);
     // SAFETY: `me` runs; `to` is suspended or freshly bound, and lives; both on this thread.
     unsafe { Context::switch(&raw const me.context, &raw const to.context) };

@@ -9,7 +9,7 @@ use greenlet::{
     Undeliverable, current, sleep, spawn, yield_now,
 };
 
-use crate::support::{Log, Place, caught_as, own, raise, run, text};
+use crate::support::{Log, Place, act, caught, caught_as, complaint, own, raise, run, text};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -272,6 +272,20 @@ fn a_generator_that_is_dropped_while_it_works_is_unwound() {
 }
 
 #[test]
+fn one_that_is_dropped_and_catches_its_exit_answers_nobody() {
+    run(|| {
+        let words = Log::new();
+        let mut slow = Generator::new(own!(words => move |y| {
+            caught(|| sleep(LONG));
+            words.push(complaint(|| y.yield_(1)));
+        }));
+        assert!(greenlet::time::timeout(MS, || slow.next()).is_err());
+        drop(slow);
+        assert_eq!(words.take(), ["`yield_` while nobody asks this generator"]);
+    });
+}
+
+#[test]
 fn a_throw_at_a_parked_one_is_raised_where_it_waits() {
     run(|| {
         let place = Place::<Greenlet<()>>::new();
@@ -284,6 +298,47 @@ fn a_throw_at_a_parked_one_is_raised_where_it_waits() {
         let thrower = spawn(move || place.take().unwrap().throw(7_u32));
         assert_eq!(handle.join().unwrap(), 7);
         thrower.kill();
+    });
+}
+
+#[test]
+fn what_ends_below_a_parked_one_while_another_one_unwinds_is_told_later() {
+    run(|| {
+        let unwinds = spawn(|| {
+            let _waits = act(|| sleep(5 * MS));
+            sleep(LONG);
+        });
+        yield_now();
+        unwinds.start_kill();
+        yield_now();
+        let dies = Greenlet::new(|()| {
+            sleep(MS);
+            raise("below main");
+        });
+        let asks = spawn(move || dies.switch(()));
+        assert_eq!(caught_as::<&str, _>(|| sleep(LONG)), "below main");
+        asks.kill();
+        unwinds.kill();
+    });
+}
+
+#[test]
+fn all_who_wait_for_an_end_go_on() {
+    run(|| {
+        let main = current::<()>();
+        let stubborn = Greenlet::new(move |()| {
+            caught(|| main.switch(()));
+            sleep(LONG);
+        });
+        stubborn.switch(());
+        let kills = [1, 2, 3].map(|_| {
+            let handle = spawn(own!(stubborn => move || stubborn.kill()));
+            yield_now();
+            handle
+        });
+        kills
+            .into_iter()
+            .for_each(|handle| assert!(handle.join().unwrap()));
     });
 }
 

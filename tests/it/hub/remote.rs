@@ -131,7 +131,7 @@ fn a_worker_survives_the_destructor_of_work_that_nobody_waits_for() {
     // SAFETY: this process runs one test, and no thread reads the environment now.
     unsafe { std::env::set_var("GREENLET_WORKERS", "1") };
     run(|| {
-        let busy = spawn(|| offload(|| thread::sleep(20 * MS)));
+        let busy = spawn(|| offload(|| thread::sleep(400 * MS)));
         let killed = spawn(|| {
             let bomb = Bomb;
             offload(move || drop(bomb));

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use greenlet::time::{Elapsed, timeout};
-use greenlet::{GreenletExit, scope, sleep, spawn, yield_now};
+use greenlet::{Greenlet, GreenletExit, Undeliverable, scope, sleep, spawn, yield_now};
 
-use crate::support::{Drops, Log, act, complaint, own, run};
+use crate::support::{Drops, Log, act, caught_as, complaint, own, run};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -236,5 +236,21 @@ fn a_shutdown_unwinds_who_waits_at_the_end() {
         greenlet::shutdown();
         assert_eq!(drops.count(), 2);
         assert!(waits.join().unwrap_err().is::<GreenletExit>());
+    });
+}
+
+#[test]
+fn what_ends_below_who_waits_at_the_end_is_told_after_the_scope() {
+    run(|| {
+        let below = Greenlet::new(|n: u32| n);
+        scope(|s| {
+            let asks = s.spawn(|| below.switch(1));
+            s.spawn(move || {
+                sleep(MS);
+                asks.start_kill();
+            });
+        });
+        assert!(below.is_dead());
+        caught_as::<Undeliverable, _>(yield_now);
     });
 }

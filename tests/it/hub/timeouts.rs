@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use greenlet::time::{Elapsed, sleep_until, timeout, timeout_at};
-use greenlet::{Generator, Greenlet, sleep, spawn, yield_now};
+use greenlet::{Generator, Greenlet, SwitchError, sleep, spawn, yield_now};
 
 use crate::support::{Log, act, caught, own, raise, run, text};
 
@@ -154,6 +154,22 @@ fn what_has_passed_during_a_destructor_is_raised_at_the_next_wait() {
 }
 
 #[test]
+fn a_destructor_is_not_cut_short_after_a_switch_that_returned_an_error() {
+    run(|| {
+        let outcome = timeout(4 * MS, || {
+            timeout(MS, || {
+                let _waits = act(|| sleep(6 * MS));
+                let parks = Greenlet::new(|()| sleep(LONG));
+                if let Err(SwitchError::Thrown(elapsed)) = parks.try_switch(()) {
+                    std::panic::resume_unwind(elapsed);
+                }
+            })
+        });
+        assert_eq!(outcome, Ok(Err(Elapsed)));
+    });
+}
+
+#[test]
 fn a_panic_passes_through() {
     run(|| {
         let panic = caught(|| timeout(LONG, || panic!("inside")));
@@ -204,10 +220,11 @@ fn in_next_it_is_raised_there_and_the_item_waits_for_the_next_question() {
 /// What `ask` does in a greenlet of its own. All that is due at the moment it is given, or just after, is due
 /// in one look of the hub.
 fn in_one_turn<R: 'static>(ask: impl FnOnce(Instant) -> R + 'static) -> R {
-    let at = Instant::now() + 2 * MS;
+    // Long enough for a slow machine to get as far as waiting.
+    let at = Instant::now() + 200 * MS;
     let asks = spawn(move || ask(at));
     yield_now();
-    std::thread::sleep(4 * MS);
+    std::thread::sleep(210 * MS);
     asks.join().unwrap()
 }
 
@@ -249,6 +266,22 @@ fn a_panic_and_a_deadline_in_one_turn() {
             assert_eq!(timeout_at(at + NANO, || child.switch(())), Err(Elapsed));
             assert_eq!(text(&*caught(|| sleep(LONG))), "of the child");
         });
+    });
+}
+
+#[test]
+fn in_a_switch_while_another_one_unwinds_it_is_late_but_comes() {
+    run(|| {
+        let unwinds = spawn(|| {
+            let _waits = act(|| sleep(5 * MS));
+            sleep(LONG);
+        });
+        yield_now();
+        unwinds.start_kill();
+        yield_now();
+        let slow = Greenlet::new(|()| sleep(LONG));
+        let asks = spawn(move || timeout(MS, || slow.switch(())));
+        assert_eq!(asks.join().unwrap(), Err(Elapsed));
     });
 }
 
