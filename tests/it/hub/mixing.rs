@@ -207,6 +207,28 @@ fn what_ends_below_a_parked_one_while_another_one_unwinds_is_told_later() {
 }
 
 #[test]
+fn what_ends_below_one_in_next_while_another_one_unwinds_is_told_later() {
+    run(|| {
+        let unwinds = spawn(|| {
+            let _waits = act(|| sleep(5 * MS));
+            sleep(LONG);
+        });
+        yield_now();
+        unwinds.start_kill();
+        yield_now();
+        let dies = Greenlet::new(|()| {
+            sleep(MS);
+            raise("below main");
+        });
+        let asks = spawn(move || dies.switch(()));
+        let mut slow = Generator::<()>::new(|_| sleep(LONG));
+        assert_eq!(caught_as::<&str, _>(|| slow.next()), "below main");
+        asks.kill();
+        unwinds.kill();
+    });
+}
+
+#[test]
 fn all_who_wait_for_an_end_go_on() {
     run(|| {
         let main = current::<()>();
