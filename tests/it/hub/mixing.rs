@@ -242,7 +242,9 @@ fn all_who_wait_for_an_end_go_on() {
             yield_now();
             handle
         });
-        kills.map(|handle| assert!(handle.join().unwrap()));
+        for handle in kills {
+            assert!(handle.join().unwrap());
+        }
     });
 }
 
