@@ -105,6 +105,7 @@ fn leave_to_hub(thread: &Thread, me: &Control) -> &'static Control {
     let upstairs = thread.upstairs().expect("somebody waits there");
     let next = upstairs.next_after_end();
     trace::note(thread, Kind::Switch, me, next);
+    leave(thread, next, thread.passed.take());
     next
 }
 
@@ -167,9 +168,7 @@ pub(crate) fn raise_from(
             exit::bury_pending(thread, target);
             origin = target;
         } else if is_for_later(target, cause) {
-            exit::defer(target, payload);
-            passed.into_iter().for_each(exit::release);
-            return Landing::Deferred(target);
+            return defer(thread, target, payload, cause, passed);
         } else if cause == Cause::Death && is_dropping(target, me) || !target.can_be_raised_in() {
             if target.expects.get().takes_anything() {
                 report(
@@ -187,10 +186,31 @@ pub(crate) fn raise_from(
             return Landing::At(target);
         }
         if passed_over.is_main() {
+            if thread.upstairs().is_some() {
+                // Others may run, and end what it waits for.
+                return defer(thread, passed_over, payload, cause, passed);
+            }
             nowhere_to_raise(me, passed_over, payload);
         }
         target = next_ancestor(me, passed_over, cause);
     }
+}
+
+/// Keeps `payload` until it can be raised in `target`. At a death, what it has passed through goes with whoever
+/// is next.
+fn defer(
+    thread: &Thread,
+    target: &'static Control,
+    payload: Payload,
+    cause: Cause,
+    passed: Vec<ControlRef>,
+) -> Landing {
+    exit::defer(target, payload);
+    match cause {
+        Cause::Throw => passed.into_iter().for_each(exit::release),
+        Cause::Death => thread.passed.set(passed),
+    }
+    Landing::Deferred(target)
 }
 
 /// Whether what is raised has to wait until it can be raised in `target`. The end of another one waits for

@@ -66,7 +66,7 @@ fn a_panic_of_one_comes_when_all_have_ended() {
 
 /// How often this thread has gone to sleep, and so how often it was woken.
 #[cfg(target_os = "linux")]
-fn wakes() -> i64 {
+fn wakes() -> libc::c_long {
     // SAFETY: plain numbers, all of which the call writes.
     unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
@@ -118,9 +118,9 @@ fn a_connection_wakes_one_core_once() {
         client.join().unwrap();
         let served = served.unwrap();
         assert_eq!(served.iter().map(|core| core.0).sum::<usize>(), CONNECTIONS);
-        let woken: i64 = served.iter().map(|core| core.1).sum();
+        let woken: libc::c_long = served.iter().map(|core| core.1).sum();
         assert!(
-            woken < CONNECTIONS as i64 * 3 / 2 + 30,
+            woken < CONNECTIONS as libc::c_long * 3 / 2 + 30,
             "{woken} wakes: {served:?}"
         );
     });

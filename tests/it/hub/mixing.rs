@@ -377,3 +377,25 @@ fn locals_belong_to_the_spawned_greenlet() {
         NUMBER.with(|number| assert_eq!(number.get(), 1));
     });
 }
+
+#[test]
+fn what_ends_below_one_in_next_while_another_one_unwinds_is_told_later() {
+    run(|| {
+        let unwinds = spawn(|| {
+            let _waits = act(|| sleep(5 * MS));
+            sleep(LONG);
+        });
+        yield_now();
+        unwinds.start_kill();
+        yield_now();
+        let dies = Greenlet::new(|()| {
+            sleep(MS);
+            raise("below main");
+        });
+        let asks = spawn(move || dies.switch(()));
+        let mut slow = Generator::<()>::new(|_| sleep(LONG));
+        assert_eq!(caught_as::<&str, _>(|| slow.next()), "below main");
+        asks.kill();
+        unwinds.kill();
+    });
+}
