@@ -219,10 +219,10 @@ fn in_next_it_is_raised_there_and_the_item_waits_for_the_next_question() {
 /// What `ask` does in a greenlet of its own. All that is due at the moment it is given, or just after, is due
 /// in one look of the hub.
 fn in_one_turn<R: 'static>(ask: impl FnOnce(Instant) -> R + 'static) -> R {
-    let at = Instant::now() + 2 * MS;
+    let at = Instant::now() + 50 * MS;
     let asks = spawn(move || ask(at));
     yield_now();
-    std::thread::sleep(4 * MS);
+    std::thread::sleep(60 * MS);
     asks.join().unwrap()
 }
 
