@@ -124,7 +124,7 @@ impl Hub {
     /// The rare things: something is due before it waits, or it cannot wait here.
     #[inline(always)]
     fn before_waiting(&self, me: &Control, purpose: &str) {
-        if me.alert.get() != 0 || self.closed.get() {
+        if me.alert.get() != 0 || self.closed.get() || self.thread().is_ending_all() {
             self.due_before_waiting(me, purpose);
         }
     }
@@ -132,12 +132,18 @@ impl Hub {
     #[cold]
     #[inline(never)]
     fn due_before_waiting(&self, me: &Control, purpose: &str) {
-        if self.closed.get() {
+        if self.closed.get() || self.has_caught_its_end(me) {
             self.nowhere_to_wait(me, purpose);
         }
         if let Some(payload) = self.take_due(me) {
             exit::raise(payload);
         }
+    }
+
+    /// Whether `shutdown` waits for the end of `me`, which has been told, and is not about to.
+    fn has_caught_its_end(&self, me: &Control) -> bool {
+        let is_awaited = exit::Waiting::for_end_of(me).is_some();
+        self.thread().is_ending_all() && is_awaited && !panicking()
     }
 
     /// The thread is at its end. What has caught its exit and wants to wait is told again, by main. A destructor

@@ -37,6 +37,21 @@ pub(crate) fn run(scenario: &str) -> bool {
             greenlet::shutdown();
             say("shut down");
         }
+        "hub_shutdown_stubborn" => {
+            drop(thread_named("stubborn", || {
+                loop {
+                    let _ = catch_unwind(|| sleep(LONG));
+                }
+            }));
+            drop(thread_named("cleans up", || {
+                let caught = catch_unwind(|| sleep(LONG)).unwrap_err();
+                say("cleaned up");
+                std::panic::resume_unwind(caught);
+            }));
+            yield_now();
+            greenlet::shutdown();
+            say("shut down");
+        }
         "hub_exit_from_greenlet" => exit_from_greenlet(),
         "hub_nobody_joins" => nobody_joins(),
         "hub_wait_in_thread_local" => thread::spawn(wait_in_thread_local).join().unwrap(),

@@ -97,6 +97,15 @@ fn shutdown_lets_destructors_wait() {
 }
 
 #[test]
+fn shutdown_gives_up_one_that_catches_every_exit() {
+    let outcome = run("hub_shutdown_stubborn").code(0);
+    let outcome = outcome.prints(&["cleaned up", "shut down", "main returns"]);
+    outcome
+        .says("greenlet 'stubborn' (#")
+        .says("it catches every GreenletExit");
+}
+
+#[test]
 fn a_greenlet_may_exit_the_process() {
     run("hub_exit_from_greenlet").code(7).prints(&[]);
 }
