@@ -32,6 +32,7 @@ pub(crate) fn run(body: impl FnOnce() + Send + 'static) {
 /// As [`run`], with a patience of its own.
 #[track_caller]
 pub(crate) fn run_within(patience: Duration, body: impl FnOnce() + Send + 'static) {
+    let patience = if emulated() { 5 * patience } else { patience };
     let name = thread::current().name().unwrap_or("a test").to_owned();
     let site = Location::caller();
     let (finished, watch) = mpsc::channel::<()>();

@@ -282,6 +282,7 @@ fn in_a_switch_while_another_one_unwinds_it_is_late_but_comes() {
         let slow = Greenlet::new(|()| sleep(LONG));
         let asks = spawn(move || timeout(MS, || slow.switch(())));
         assert_eq!(asks.join().unwrap(), Err(Elapsed));
+        unwinds.wait();
     });
 }
 
