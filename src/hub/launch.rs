@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 
 use super::Hub;
 use crate::switch::body::{Body, Enter};
-use crate::switch::control::{Birth, Control, Family, Payload, Phase, Wait};
+use crate::switch::control::{Birth, Control, ControlRef, Family, Payload, Phase, Wait};
 use crate::switch::greenlet::Greenlet;
 use crate::switch::{exit, transfer};
 use crate::sys::context::Context;
@@ -59,23 +59,25 @@ impl Hub {
     /// Starts one whose turn it is for the first time; false if it cannot be, or is dead.
     #[cold]
     #[inline(never)]
-    pub(super) fn start(&self, control: &Control) -> bool {
-        if control.phase.get() == Phase::Pending {
-            match transfer::bind(self.thread(), control) {
+    pub(super) fn start(&self, control: ControlRef) -> bool {
+        // SAFETY: what is in the queue is kept, until it is released below.
+        let pending = unsafe { control.as_ref() };
+        if pending.phase.get() == Phase::Pending {
+            match transfer::bind(self.thread(), pending) {
                 Ok(()) => {
-                    control.wait.set(Wait::Switch);
+                    pending.wait.set(Wait::Switch);
                     return true;
                 }
                 Err(refusal) => {
-                    let reason = format!("{control} could not be started: {refusal}");
+                    let reason = format!("{pending} could not be started: {refusal}");
                     FAILURE.set(Some(Box::new(reason)));
-                    exit::bury_pending(self.thread(), control);
+                    exit::bury_pending(self.thread(), pending);
                     FAILURE.set(None);
                 }
             }
         }
-        if !control.is_given_up() {
-            exit::release(control.into());
+        if !pending.is_given_up() {
+            exit::release(control);
         }
         false
     }

@@ -204,9 +204,8 @@ impl Hub {
                 self.look();
             }
             match self.ready.pop() {
-                // SAFETY: what is in the queue is kept: by the hub, or by whoever may take it out.
-                Some(control) if self.admit(unsafe { control.as_ref() }) => {
-                    // SAFETY: as above; it is not dead, and stays until it has run.
+                Some(control) if self.admit(control) => {
+                    // SAFETY: as in `admit`; it is not dead, and stays until it has run.
                     return unsafe { &*control.as_ptr() };
                 }
                 Some(_) => {}
@@ -215,11 +214,13 @@ impl Hub {
         }
     }
 
-    /// Whether it can run: it is suspended, or can be started.
+    /// Whether it can run: it is suspended, or can be started. By address, because one that is dead goes here.
     #[inline(always)]
-    fn admit(&self, control: &Control) -> bool {
-        if control.phase.get() == Phase::Started {
-            control.wait.set(Wait::Switch);
+    fn admit(&self, control: ControlRef) -> bool {
+        // SAFETY: what is in the queue is kept: by the hub, or by whoever may take it out.
+        let suspended = unsafe { control.as_ref() };
+        if suspended.phase.get() == Phase::Started {
+            suspended.wait.set(Wait::Switch);
             return true;
         }
         self.start(control)
