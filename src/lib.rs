@@ -46,6 +46,7 @@
 //! | | |
 //! |---|---|
 //! | [`spawn`], [`scope`], [`JoinHandle`] | green threads: joined, killed, borrowing |
+//! | [`sync`] | locks, channels, `select`, queues, events: what greenlets wait on |
 //! | [`time`] | sleeping, deadlines, intervals |
 //! | [`net`], [`os::unix::net`], [`io`], [`fs`], [`process`], [`signal`], [`thread`] | std again |
 //! | [`offload`], [`per_core`] | other threads: for what blocks, and for more cores |
@@ -82,6 +83,7 @@ pub mod signal;
 #[allow(unsafe_code)]
 mod spawn;
 mod switch;
+pub mod sync;
 mod sys;
 pub mod thread;
 pub mod time;

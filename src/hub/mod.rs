@@ -63,6 +63,7 @@ pub(crate) struct Hub {
     /// The thread ends: nobody is scheduled any more.
     closed: Cell<bool>,
     stretches: Cell<u64>,
+    rotation: Cell<u32>,
     forks: Cell<u32>,
 }
 
@@ -106,6 +107,7 @@ impl Hub {
             late: Cell::new(false),
             closed: Cell::new(false),
             stretches: Cell::new(0),
+            rotation: Cell::new(0),
             forks: Cell::new(fork::count()),
         }));
         Hub::here()
@@ -156,6 +158,14 @@ impl Hub {
     /// False if its time had come.
     fn cancel_timer(&self, key: TimerKey) -> bool {
         self.timers.borrow_mut().remove(key)
+    }
+
+    /// Where to begin among `count` things, so that each is the first in its turn.
+    #[inline]
+    pub(crate) fn rotate(&self, count: u32) -> u32 {
+        let next = self.rotation.get().wrapping_add(1);
+        self.rotation.set(next);
+        next.checked_rem(count).unwrap_or(0)
     }
 
     fn next_stretch(&self) -> u64 {

@@ -1,156 +1,393 @@
 //! Wait lists: who waits for one thing, in order of arrival.
 //!
 //! An entry lies in the frame of the greenlet that waits, so waiting allocates nothing, and leaving from the
-//! middle is two stores. The frame that enters leaves, by a guard, on every way out (law 5).
+//! middle is two stores. The frame that enters leaves, by a guard, on every way out (law 5). To wait for several
+//! things is to stand in several lists and to park once.
 //!
 //! ```text
-//!   enter ──▶ linked ──wake_one/wake_all──▶ called ──▶ the greenlet runs, and looks again (law 4)
-//!               └───── deadline, spurious wake, kill ─▶ unlinked by its own guard
+//!   enter ──▶ linked ──call_one/call_all/take──▶ called ──▶ the greenlet runs, and looks again (law 4)
+//!               └───── deadline, spurious wake, kill ─────▶ unlinked by its own guard
 //! ```
 //!
+//! Only one that is parked is called: whoever is ready already will look for itself. So one that stands in
+//! several lists is called in one of them, and what it offers in several is taken once. That is the whole
+//! secret of `select`: with one thread, being parked is the claim.
+//!
 //! A call is worth something: a permit, an item, readiness. One that is called and then raised in (killed,
-//! timed out) never gets to look, so its guard passes the call on to the next in line, and nothing is lost.
+//! timed out) never gets to look, so its guard passes the call on, and nothing is lost.
 
 use std::cell::Cell;
 use std::marker::PhantomPinned;
+use std::pin::{Pin, pin};
 use std::ptr;
 
 use super::Hub;
-use crate::switch::control::ControlRef;
+use crate::switch::control::{ControlRef, Wait};
 use crate::sys::clock::Moment;
 
-/// Those who wait for one thing.
-pub(crate) struct WaitList {
-    first: Cell<*const Entry>,
-    last: Cell<*const Entry>,
+/// Those who wait for one thing, each with what it offers: a `V`, or nothing.
+pub(crate) struct WaitList<V = ()> {
+    first: Cell<*const Node<V>>,
+    last: Cell<*const Node<V>>,
+    holder: Holder,
 }
 
+/// The number of the only greenlet that can call those who wait; 0 if it could be anybody.
+pub(crate) type Holder = Cell<u64>;
+
 /// One who waits. It does not move while it is linked.
-struct Entry {
-    who: ControlRef,
+struct Node<V> {
+    who: Cell<Option<ControlRef>>,
+    offer: Cell<Option<V>>,
     linked: Cell<bool>,
-    before: Cell<*const Entry>,
-    after: Cell<*const Entry>,
+    before: Cell<*const Node<V>>,
+    after: Cell<*const Node<V>>,
     _pinned: PhantomPinned,
 }
 
-impl WaitList {
-    pub(crate) const fn new() -> WaitList {
+/// A place in a list, in the frame of the one who waits. It leaves when it is dropped.
+struct Entry<'a, V> {
+    list: &'a WaitList<V>,
+    node: Node<V>,
+}
+
+/// Where in the line one stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Last,
+    /// For one that was called, and found that somebody else had been faster.
+    First,
+}
+
+impl<V> WaitList<V> {
+    pub(crate) const fn new() -> WaitList<V> {
         WaitList {
             first: Cell::new(ptr::null()),
             last: Cell::new(ptr::null()),
+            holder: Cell::new(0),
         }
     }
 
+    #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         self.first.get().is_null()
     }
 
+    /// Who alone can call those who wait.
+    #[inline(always)]
+    pub(crate) fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// Whether somebody waits that can be called.
+    #[inline]
+    pub(crate) fn has_parked(&self) -> bool {
+        self.first_parked().is_some()
+    }
+
+    /// Calls the one who has been parked here longest, and returns its number; None if nobody is.
+    #[inline]
+    pub(crate) fn call_one(&self, hub: &Hub) -> Option<u64> {
+        let node = self.first_parked()?;
+        self.unlink(node);
+        let who = node.who.get()?;
+        hub.wake(who);
+        // SAFETY: as in `first_parked`.
+        Some(unsafe { who.as_ref() }.id)
+    }
+
+    /// Calls all who wait now.
+    #[inline]
+    pub(crate) fn call_all(&self, hub: &Hub) {
+        // SAFETY: as in `first_parked`.
+        while let Some(node) = unsafe { self.first.get().as_ref() } {
+            self.unlink(node);
+            node.who.get().into_iter().for_each(|who| hub.wake(who));
+        }
+    }
+
+    /// Takes what the one offers who has been parked here longest, and calls it.
+    #[inline]
+    pub(crate) fn take(&self, hub: &Hub) -> Option<V> {
+        let node = self.first_parked()?;
+        let offer = node.offer.take();
+        self.unlink(node);
+        node.who.get().into_iter().for_each(|who| hub.wake(who));
+        offer
+    }
+
+    #[inline]
+    fn first_parked(&self) -> Option<&Node<V>> {
+        let mut next = self.first.get();
+        loop {
+            // SAFETY: a linked node is pinned in an entry, which unlinks it before it goes; a stack that is
+            // given up is never used again.
+            let node = unsafe { next.as_ref() }?;
+            // SAFETY: the greenlet in whose frame a linked node lies is alive, or was given up and stays.
+            let is_parked = |who: ControlRef| unsafe { who.as_ref() }.wait.get() == Wait::Parked;
+            if node.who.get().is_some_and(is_parked) {
+                return Some(node);
+            }
+            next = node.after.get();
+        }
+    }
+
+    fn link(&self, node: &Node<V>, place: Place) {
+        let (before, after) = match place {
+            Place::Last => (self.last.get(), ptr::null()),
+            Place::First => (ptr::null(), self.first.get()),
+        };
+        node.before.set(before);
+        node.after.set(after);
+        node.linked.set(true);
+        self.connect(before, after, node, node);
+    }
+
+    fn unlink(&self, node: &Node<V>) {
+        node.linked.set(false);
+        let (before, after) = (node.before.get(), node.after.get());
+        self.connect(before, after, after, before);
+    }
+
+    /// Lets `before` say that `next` comes after it, and `after` that `previous` comes before it.
+    #[inline(always)]
+    fn connect(
+        &self,
+        before: *const Node<V>,
+        after: *const Node<V>,
+        next: *const Node<V>,
+        previous: *const Node<V>,
+    ) {
+        // SAFETY: neighbours of a linked node are linked, and live as it does (`first_parked`).
+        match unsafe { before.as_ref() } {
+            Some(before) => before.after.set(next),
+            None => self.first.set(next),
+        }
+        // SAFETY: as above.
+        match unsafe { after.as_ref() } {
+            Some(after) => after.before.set(previous),
+            None => self.last.set(previous),
+        }
+    }
+
+    /// Stands in the list, with an offer or without one, while `f` runs, which parks once. Whether it was called,
+    /// and the offer, unless somebody has taken it.
+    ///
+    /// If `f` unwinds, `lost` is given the same.
+    #[inline]
+    pub(crate) fn stand<F: FnOnce()>(
+        &self,
+        hub: &Hub,
+        place: Place,
+        offer: Option<V>,
+        lost: impl FnOnce(bool, Option<V>),
+        f: F,
+    ) -> (bool, Option<V>) {
+        let entry = pin!(Entry::of(self));
+        let entry = entry.as_ref();
+        entry.enter(hub, place, offer);
+        let guard = Lost {
+            entry: &entry,
+            then: Some(lost),
+        };
+        f();
+        guard.quietly();
+        entry.leave()
+    }
+
+    /// Parks with an offer until somebody has taken it, or calls, or `deadline` has passed, or for no reason at
+    /// all; gives it back unless it was taken.
+    ///
+    /// One that is raised in drops its offer, unless it was taken.
+    #[inline]
+    pub(crate) fn offer(
+        &self,
+        hub: &Hub,
+        purpose: &'static &'static str,
+        deadline: Option<Moment>,
+        value: V,
+    ) -> Option<V> {
+        let park = || {
+            hub.park_until(purpose, deadline);
+        };
+        let (_, left) = self.stand(hub, Place::Last, Some(value), |_, left| drop(left), park);
+        left
+    }
+}
+
+impl WaitList {
     /// Parks until it is called, or `deadline` has passed, or for no reason at all; true if it was called.
+    ///
+    /// One that is called and raised in calls the next.
+    #[inline]
     pub(crate) fn wait(
         &self,
         hub: &Hub,
         purpose: &'static &'static str,
         deadline: Option<Moment>,
     ) -> bool {
-        let entry = Entry {
-            who: hub.current(),
-            linked: Cell::new(true),
-            before: Cell::new(self.last.get()),
-            after: Cell::new(ptr::null()),
-            _pinned: PhantomPinned,
-        };
-        self.link(&entry);
-        let guard = Leave {
-            list: self,
-            hub,
-            entry: &entry,
-        };
-        hub.park_until(purpose, deadline);
-        let called = !entry.linked.get();
-        guard.quietly();
-        called
+        self.wait_at(Place::Last, hub, purpose, deadline, || {
+            self.call_one(hub);
+        })
     }
 
-    /// Calls the one who waits longest; false if nobody waits.
-    pub(crate) fn wake_one(&self, hub: &Hub) -> bool {
-        // SAFETY: a linked entry lies in the frame of a greenlet that waits in `wait`, whose guard unlinks
-        // it before the frame goes; a stack that is given up is never used again.
-        let Some(entry) = (unsafe { self.first.get().as_ref() }) else {
-            return false;
-        };
-        self.unlink(entry);
-        hub.wake(entry.who);
-        true
-    }
-
-    /// Calls all who wait now.
+    /// As [`wait`](Self::wait), at a place, with what is to be done for one that is called and raised in.
     #[inline]
-    pub(crate) fn wake_all(&self, hub: &Hub) {
-        while self.wake_one(hub) {}
-    }
-
-    fn link(&self, entry: &Entry) {
-        // SAFETY: as in `wake_one`.
-        match unsafe { self.last.get().as_ref() } {
-            Some(last) => last.after.set(entry),
-            None => self.first.set(entry),
-        }
-        self.last.set(entry);
-    }
-
-    fn unlink(&self, entry: &Entry) {
-        entry.linked.set(false);
-        let (before, after) = (entry.before.get(), entry.after.get());
-        // SAFETY: neighbours of a linked entry are linked, and live as it does (`wake_one`).
-        match unsafe { before.as_ref() } {
-            Some(before) => before.after.set(after),
-            None => self.first.set(after),
-        }
-        // SAFETY: as above.
-        match unsafe { after.as_ref() } {
-            Some(after) => after.before.set(before),
-            None => self.last.set(before),
-        }
+    pub(crate) fn wait_at(
+        &self,
+        place: Place,
+        hub: &Hub,
+        purpose: &'static &'static str,
+        deadline: Option<Moment>,
+        lost: impl FnOnce(),
+    ) -> bool {
+        let park = || {
+            let _told = Told::by(hub, &self.holder);
+            hub.park_until(purpose, deadline);
+        };
+        let lost = |called, _| {
+            if called {
+                lost();
+            }
+        };
+        self.stand(hub, place, None, lost, park).0
     }
 }
 
-impl Default for WaitList {
-    fn default() -> WaitList {
+impl WaitList {
+    /// Stands in several lists while `f` runs, which parks once. In which it was called: in one at most, since
+    /// only the parked are called, unless it is one of those that call everybody.
+    ///
+    /// If `f` unwinds, `lost` is told.
+    pub(crate) fn stand_in_all<'a, F: FnOnce()>(
+        lists: impl Iterator<Item = &'a WaitList>,
+        hub: &Hub,
+        lost: impl FnOnce(usize),
+        f: F,
+    ) -> Option<usize> {
+        let entries: Box<[Entry<'_, ()>]> = lists.map(Entry::of).collect();
+        // SAFETY: from here on the entries stay where they are until they are dropped, where each leaves.
+        entries
+            .iter()
+            .for_each(|entry| unsafe { Pin::new_unchecked(entry) }.enter(hub, Place::Last, None));
+        let called = || entries.iter().position(|entry| entry.leave().0);
+        let guard = Unwound(Some(|| called().map_or((), lost)));
+        f();
+        guard.quietly();
+        called()
+    }
+}
+
+/// Something is done if the frame unwinds.
+struct Unwound<L: FnOnce()>(Option<L>);
+
+impl<L: FnOnce()> Unwound<L> {
+    fn quietly(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<L: FnOnce()> Drop for Unwound<L> {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|then| then());
+    }
+}
+
+impl<V> Default for WaitList<V> {
+    fn default() -> WaitList<V> {
         WaitList::new()
     }
 }
 
-impl Drop for WaitList {
+impl<V> Drop for WaitList<V> {
     fn drop(&mut self) {
         debug_assert!(self.is_empty(), "somebody still waits here");
     }
 }
 
-/// Takes the entry out on every way out of the frame it lies in.
-struct Leave<'a> {
-    list: &'a WaitList,
-    hub: &'a Hub,
-    entry: &'a Entry,
-}
+impl<'a, V> Entry<'a, V> {
+    fn of(list: &'a WaitList<V>) -> Entry<'a, V> {
+        let node = Node {
+            who: Cell::new(None),
+            offer: Cell::new(None),
+            linked: Cell::new(false),
+            before: Cell::new(ptr::null()),
+            after: Cell::new(ptr::null()),
+            _pinned: PhantomPinned,
+        };
+        Entry { list, node }
+    }
 
-impl Leave<'_> {
-    /// The greenlet goes on, and looks for itself.
-    fn quietly(self) {
-        if self.entry.linked.get() {
-            self.list.unlink(self.entry);
+    /// The greenlet that runs takes a place in the list.
+    #[inline]
+    fn enter(self: Pin<&Self>, hub: &Hub, place: Place, offer: Option<V>) {
+        let entry = self.get_ref();
+        entry.node.who.set(Some(hub.current()));
+        entry.node.offer.set(offer);
+        entry.list.link(&entry.node, place);
+    }
+
+    /// It leaves the list: whether it had been called, and what is left of its offer.
+    #[inline]
+    fn leave(&self) -> (bool, Option<V>) {
+        let called = !self.node.linked.get();
+        if !called {
+            self.list.unlink(&self.node);
         }
-        std::mem::forget(self);
+        (called, self.node.offer.take())
     }
 }
 
-/// Something was raised in the one who waits.
-impl Drop for Leave<'_> {
+impl<V> Drop for Entry<'_, V> {
+    #[inline]
     fn drop(&mut self) {
-        if self.entry.linked.get() {
-            self.list.unlink(self.entry);
-        } else {
-            self.list.wake_one(self.hub);
+        if self.node.linked.get() {
+            self.list.unlink(&self.node);
+        }
+    }
+}
+
+/// While this is there, the report of a deadlock knows whom the greenlet waits for.
+struct Told<'a> {
+    awaits: &'a Cell<*const Holder>,
+}
+
+impl Told<'_> {
+    #[inline(always)]
+    fn by<'a>(hub: &'a Hub, holder: &Holder) -> Told<'a> {
+        let awaits = &hub.thread().current().awaits;
+        awaits.set(holder);
+        Told { awaits }
+    }
+}
+
+impl Drop for Told<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.awaits.set(ptr::null());
+    }
+}
+
+/// Something is raised in the one who waits: what it was called for is for somebody else.
+struct Lost<'a, 'list, V, L: FnOnce(bool, Option<V>)> {
+    entry: &'a Entry<'list, V>,
+    then: Option<L>,
+}
+
+impl<V, L: FnOnce(bool, Option<V>)> Lost<'_, '_, V, L> {
+    /// The greenlet goes on, and looks for itself.
+    #[inline(always)]
+    fn quietly(mut self) {
+        self.then = None;
+    }
+}
+
+impl<V, L: FnOnce(bool, Option<V>)> Drop for Lost<'_, '_, V, L> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(then) = self.then.take() {
+            let (called, offer) = self.entry.leave();
+            then(called, offer);
         }
     }
 }

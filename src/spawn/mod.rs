@@ -201,7 +201,7 @@ impl<R> Owed<R> {
         if Rc::strong_count(slot) == 1 {
             slot.give_up(hub.thread().current());
         }
-        slot.joiners.wake_all(hub);
+        slot.joiners.call_all(hub);
     }
 }
 
@@ -214,7 +214,7 @@ impl<R> Drop for Owed<R> {
         let reason = failure().unwrap_or_else(|| Box::new(GreenletExit));
         slot.outcome.set(Some(Err(reason)));
         if let Some(hub) = Hub::here_if_open() {
-            slot.joiners.wake_all(hub);
+            slot.joiners.call_all(hub);
         }
     }
 }
@@ -306,6 +306,11 @@ impl<R> JoinHandle<R> {
     /// Whether it has ended.
     pub fn is_finished(&self) -> bool {
         self.slot.ended.get()
+    }
+
+    /// Where those stand who wait for its end.
+    pub(crate) fn joiners(&self) -> &WaitList {
+        &self.slot.joiners
     }
 
     /// A handle that unparks it, from any thread.

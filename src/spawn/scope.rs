@@ -277,7 +277,7 @@ impl Drop for Member {
             children.unshield();
         }
         if let Some(hub) = Hub::here_if_open() {
-            children.ended.wake_all(hub);
+            children.ended.call_all(hub);
         }
     }
 }

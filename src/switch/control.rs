@@ -132,6 +132,8 @@ pub(crate) struct Control {
     pub(crate) deadline: Cell<*const ()>,
     /// What it is parked for, in words.
     pub(crate) purpose: Cell<&'static &'static str>,
+    /// Where the number of the greenlet stands that alone can end its wait. Null if that is not known.
+    pub(crate) awaits: Cell<*const Cell<u64>>,
     extra: UnsafeCell<Option<Box<Extra>>>,
 }
 
@@ -196,6 +198,7 @@ impl Control {
             shielded: Cell::new(false),
             deadline: Cell::new(ptr::null()),
             purpose: Cell::new(&"nothing"),
+            awaits: Cell::new(ptr::null()),
             extra: UnsafeCell::new(extra),
         }
     }

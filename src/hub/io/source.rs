@@ -204,8 +204,8 @@ impl<T: AsFd> Source<T> {
     pub(crate) fn close(&self) {
         self.state.closed.set(true);
         if let Some(hub) = Hub::here_if_open() {
-            self.state.readers.wake_all(hub);
-            self.state.writers.wake_all(hub);
+            self.state.readers.call_all(hub);
+            self.state.writers.call_all(hub);
         }
     }
 
@@ -226,7 +226,7 @@ impl<T: AsFd> Source<T> {
     fn pass_on(&self, hub: &Hub, direction: Direction) {
         let line = self.state.waiting(direction);
         if !line.is_empty() && self.state.is_ready(direction) {
-            line.wake_one(hub);
+            line.call_one(hub);
         }
     }
 

@@ -55,9 +55,9 @@ impl State {
         self.ready.set(self.ready.get().union(what));
         for direction in [Direction::Read, Direction::Write] {
             if what.contains(Readiness::CLOSED) {
-                self.waiting(direction).wake_all(hub);
+                self.waiting(direction).call_all(hub);
             } else if what.contains(direction.bit()) {
-                self.waiting(direction).wake_one(hub);
+                self.waiting(direction).call_one(hub);
             }
         }
     }

@@ -1,0 +1,124 @@
+//! What a mutex is without its value: who has it, who waits for it, and whether it is poisoned.
+//!
+//! It is handed on: whoever unlocks gives it to the one who waits longest, which has it from then on, and finds
+//! that out at its turn. So nobody is overtaken, and the holder is known at every moment: by that a deadlock is
+//! told with names.
+
+use std::cell::Cell;
+use std::sync::{LockResult, PoisonError};
+use std::thread::panicking;
+
+use crate::hub::Hub;
+use crate::hub::wait::{Place, WaitList};
+
+/// Nobody has it.
+const FREE: u64 = 0;
+
+/// A lock without a value.
+pub(super) struct Lock {
+    /// Its holder is the one who has the lock.
+    waiters: WaitList,
+    poison: Poison,
+}
+
+impl Lock {
+    pub(super) const fn new() -> Lock {
+        Lock {
+            waiters: WaitList::new(),
+            poison: Poison::new(),
+        }
+    }
+
+    pub(super) fn poison(&self) -> &Poison {
+        &self.poison
+    }
+
+    #[inline]
+    pub(super) fn try_acquire(&self) -> bool {
+        let free = self.waiters.holder().get() == FREE;
+        if free {
+            self.waiters.holder().set(Hub::here().thread().current().id);
+        }
+        free
+    }
+
+    /// Waits until it has the lock.
+    #[inline]
+    pub(super) fn acquire(&self) {
+        if !self.try_acquire() {
+            self.acquire_later();
+        }
+    }
+
+    #[cold]
+    fn acquire_later(&self) {
+        let hub = Hub::here();
+        let me = hub.thread().current();
+        assert!(
+            self.waiters.holder().get() != me.id,
+            "{me} locks a mutex that it has locked already: it would wait for ever; drop the guard first"
+        );
+        let purpose = &"waits for a mutex";
+        let give_back = || self.release();
+        while !self
+            .waiters
+            .wait_at(Place::Last, hub, purpose, None, give_back)
+            && !self.try_acquire()
+        {}
+    }
+
+    /// Gives it to the one who waits longest, or frees it.
+    #[inline]
+    pub(super) fn release(&self) {
+        let next = match self.waiters.is_empty() {
+            true => None,
+            false => self.waiters.call_one(Hub::here()),
+        };
+        self.waiters.holder().set(next.unwrap_or(FREE));
+    }
+}
+
+/// Whether somebody unwound while it changed a value.
+///
+/// `thread::panicking()` is of the thread, so a guard that is dropped while another greenlet is parked in the
+/// middle of its unwinding poisons as well: too much rather than too little.
+pub(super) struct Poison(Cell<bool>);
+
+/// What a guard remembers of the moment at which it was made.
+#[derive(Clone, Copy)]
+pub(super) struct Calm(bool);
+
+impl Poison {
+    pub(super) const fn new() -> Poison {
+        Poison(Cell::new(false))
+    }
+
+    pub(super) fn get(&self) -> bool {
+        self.0.get()
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.set(false);
+    }
+
+    #[inline]
+    pub(super) fn enter(&self) -> Calm {
+        Calm(!panicking())
+    }
+
+    /// A guard is dropped that could change the value.
+    #[inline]
+    pub(super) fn leave(&self, calm: Calm) {
+        if calm.0 && panicking() {
+            self.0.set(true);
+        }
+    }
+
+    #[inline]
+    pub(super) fn result<G>(&self, guard: G) -> LockResult<G> {
+        match self.0.get() {
+            true => Err(PoisonError::new(guard)),
+            false => Ok(guard),
+        }
+    }
+}

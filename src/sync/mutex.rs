@@ -1,0 +1,204 @@
+//! `std::sync::Mutex` for greenlets of one thread.
+
+use std::cell::{RefCell, RefMut};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{LockResult, TryLockError, TryLockResult};
+
+use super::lock::{Calm, Lock};
+
+/// A value that one greenlet at a time may use, also across waits.
+///
+/// It is handed on in order of arrival. Without waits in between no greenlet of one thread sees another at work,
+/// so a `RefCell` is enough there; this is for changes that wait half-way.
+///
+/// ```
+/// use greenlet::sync::Mutex;
+///
+/// let balance = Mutex::new(100);
+/// greenlet::scope(|scope| {
+///     for _ in 0..3 {
+///         scope.spawn(|| {
+///             let mut balance = balance.lock().unwrap();
+///             let read = *balance;
+///             greenlet::yield_now();
+///             *balance = read - 10;
+///         });
+///     }
+/// });
+/// assert_eq!(*balance.lock().unwrap(), 70);
+/// ```
+///
+/// It stays on its thread; see [`remote::Mutex`](super::remote) for one that does not.
+///
+/// ```compile_fail,E0277
+/// fn share<T: Sync>() {}
+/// share::<greenlet::sync::Mutex<()>>();
+/// ```
+///
+/// # Differences from std
+/// Neither `Send` nor `Sync`. Fair. Locking it twice panics at once. It is poisoned when a greenlet unwinds that has it, also
+/// by a kill or a deadline; and, too much rather than too little, when it is unlocked while another greenlet
+/// waits in the middle of its unwinding.
+pub struct Mutex<T: ?Sized> {
+    lock: Lock,
+    value: RefCell<T>,
+}
+
+/// The right to use the value of a [`Mutex`].
+#[must_use = "dropped at once, it unlocks at once"]
+pub struct MutexGuard<'a, T: ?Sized> {
+    mutex: &'a Mutex<T>,
+    calm: Calm,
+    value: RefMut<'a, T>,
+}
+
+impl<T> Mutex<T> {
+    /// One that is not locked.
+    pub const fn new(value: T) -> Mutex<T> {
+        Mutex {
+            lock: Lock::new(),
+            value: RefCell::new(value),
+        }
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// The value, if it is poisoned.
+    pub fn into_inner(self) -> LockResult<T> {
+        let Mutex { lock, value } = self;
+        lock.poison().result(value.into_inner())
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// Waits until it is this greenlet's turn to have the value.
+    ///
+    /// # Parks
+    /// Only if it is locked.
+    ///
+    /// # Cancellation
+    /// It is not locked.
+    ///
+    /// # Errors
+    /// The guard, if it is poisoned.
+    ///
+    /// # Panics
+    /// If this greenlet has locked it already.
+    #[inline]
+    pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        self.lock.acquire();
+        self.lock.poison().result(self.guard())
+    }
+
+    /// The right to use the value, if nobody has it.
+    ///
+    /// # Parks
+    /// No.
+    ///
+    /// # Errors
+    /// If it is locked; the guard, if it is poisoned.
+    #[inline]
+    pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+        if !self.lock.try_acquire() {
+            return Err(TryLockError::WouldBlock);
+        }
+        Ok(self.lock.poison().result(self.guard())?)
+    }
+
+    #[inline]
+    fn guard(&self) -> MutexGuard<'_, T> {
+        MutexGuard {
+            mutex: self,
+            calm: self.lock.poison().enter(),
+            value: self.value.borrow_mut(),
+        }
+    }
+
+    /// The value, which nobody else can have.
+    ///
+    /// # Errors
+    /// The reference, if it is poisoned.
+    pub fn get_mut(&mut self) -> LockResult<&mut T> {
+        self.lock.poison().result(self.value.get_mut())
+    }
+
+    /// Whether a greenlet has unwound that had it.
+    pub fn is_poisoned(&self) -> bool {
+        self.lock.poison().get()
+    }
+
+    /// Says that the value is good again.
+    pub fn clear_poison(&self) {
+        self.lock.poison().clear();
+    }
+}
+
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    pub(super) fn mutex(&self) -> &'a Mutex<T> {
+        self.mutex
+    }
+}
+
+/// Unlocks. The next one runs later, when the value has been let go of.
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.mutex.lock.poison().leave(self.calm);
+        self.mutex.lock.release();
+    }
+}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&**self, f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words = f.debug_struct("Mutex");
+        match self.value.try_borrow() {
+            Ok(value) => words.field("data", &&*value),
+            Err(_) => words.field("data", &format_args!("<locked>")),
+        };
+        words
+            .field("poisoned", &self.is_poisoned())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Mutex<T> {
+        Mutex::new(T::default())
+    }
+}
+
+impl<T> From<T> for Mutex<T> {
+    fn from(value: T) -> Mutex<T> {
+        Mutex::new(value)
+    }
+}

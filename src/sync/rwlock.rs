@@ -1,0 +1,341 @@
+//! `std::sync::RwLock` for greenlets of one thread.
+//!
+//! Readers and writers take turns: while a writer waits no further reader comes in, and when a writer leaves, the
+//! readers that wait by then come before the next writer. So neither starves.
+
+use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{LockResult, TryLockError, TryLockResult};
+
+use super::lock::{Calm, Poison};
+use crate::hub::Hub;
+use crate::hub::wait::{Place, WaitList};
+
+/// A value that many may read or one may change, also across waits.
+///
+/// # Differences from std
+/// Neither `Send` nor `Sync`. Fair to both sides. Poisoned as [`Mutex`](super::Mutex) is, by writers.
+pub struct RwLock<T: ?Sized> {
+    gate: Gate,
+    poison: Poison,
+    value: RefCell<T>,
+}
+
+/// Who is in, and who waits at which door. The holder of both lists is the writer.
+struct Gate {
+    readers: Cell<usize>,
+    writing: Cell<bool>,
+    to_read: WaitList,
+    to_write: WaitList,
+}
+
+impl Gate {
+    const fn new() -> Gate {
+        Gate {
+            readers: Cell::new(0),
+            writing: Cell::new(false),
+            to_read: WaitList::new(),
+            to_write: WaitList::new(),
+        }
+    }
+
+    fn try_read(&self) -> bool {
+        let open = !self.writing.get() && !self.to_write.has_parked();
+        if open {
+            self.readers.set(self.readers.get() + 1);
+        }
+        open
+    }
+
+    fn try_write(&self) -> bool {
+        let free = !self.writing.get() && self.readers.get() == 0;
+        if free {
+            self.let_write(Hub::here().thread().current().id);
+        }
+        free
+    }
+
+    fn read(&self) {
+        while !self.try_read() {
+            let hub = Hub::here();
+            let give_back = || self.leave_read();
+            let purpose = &"waits to read what is locked";
+            if self
+                .to_read
+                .wait_at(Place::Last, hub, purpose, None, give_back)
+            {
+                return;
+            }
+        }
+    }
+
+    fn write(&self) {
+        while !self.try_write() {
+            let hub = Hub::here();
+            let give_back = || self.leave_write();
+            let purpose = &"waits to write what is locked";
+            if self
+                .to_write
+                .wait_at(Place::Last, hub, purpose, None, give_back)
+            {
+                return;
+            }
+        }
+    }
+
+    fn leave_read(&self) {
+        self.readers.set(self.readers.get() - 1);
+        if self.readers.get() == 0 && !self.next_writer() {
+            self.waiting_readers();
+        }
+    }
+
+    fn leave_write(&self) {
+        self.writing.set(false);
+        self.say_who_writes(0);
+        if !self.waiting_readers() {
+            self.next_writer();
+        }
+    }
+
+    fn let_write(&self, who: u64) {
+        self.writing.set(true);
+        self.say_who_writes(who);
+    }
+
+    fn say_who_writes(&self, who: u64) {
+        self.to_read.holder().set(who);
+        self.to_write.holder().set(who);
+    }
+
+    fn next_writer(&self) -> bool {
+        if self.to_write.is_empty() {
+            return false;
+        }
+        let next = self.to_write.call_one(Hub::here());
+        next.into_iter().for_each(|who| self.let_write(who));
+        next.is_some()
+    }
+
+    /// Lets all in who wait to read by now; false if nobody does.
+    fn waiting_readers(&self) -> bool {
+        let before = self.readers.get();
+        while !self.to_read.is_empty() && self.to_read.call_one(Hub::here()).is_some() {
+            self.readers.set(self.readers.get() + 1);
+        }
+        self.readers.get() > before
+    }
+}
+
+/// The right to read the value of a [`RwLock`].
+#[must_use = "dropped at once, it unlocks at once"]
+pub struct RwLockReadGuard<'a, T: ?Sized> {
+    gate: &'a Gate,
+    value: Ref<'a, T>,
+}
+
+/// The right to change the value of a [`RwLock`].
+#[must_use = "dropped at once, it unlocks at once"]
+pub struct RwLockWriteGuard<'a, T: ?Sized> {
+    lock: &'a RwLock<T>,
+    calm: Calm,
+    value: RefMut<'a, T>,
+}
+
+impl<T> RwLock<T> {
+    /// One that is not locked.
+    pub const fn new(value: T) -> RwLock<T> {
+        RwLock {
+            gate: Gate::new(),
+            poison: Poison::new(),
+            value: RefCell::new(value),
+        }
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// The value, if it is poisoned.
+    pub fn into_inner(self) -> LockResult<T> {
+        let RwLock { poison, value, .. } = self;
+        poison.result(value.into_inner())
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    /// Waits until the value may be read.
+    ///
+    /// # Parks
+    /// Only if somebody writes, or waits to.
+    ///
+    /// # Cancellation
+    /// It is not locked.
+    ///
+    /// # Errors
+    /// The guard, if it is poisoned.
+    pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        self.gate.read();
+        self.poison.result(self.read_guard())
+    }
+
+    /// Waits until the value may be changed.
+    ///
+    /// # Parks
+    /// Only if it is locked.
+    ///
+    /// # Cancellation
+    /// It is not locked.
+    ///
+    /// # Errors
+    /// The guard, if it is poisoned.
+    pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        self.gate.write();
+        self.poison.result(self.write_guard())
+    }
+
+    /// The right to read, if nobody writes or waits to.
+    ///
+    /// # Parks
+    /// No.
+    ///
+    /// # Errors
+    /// If it cannot be read now; the guard, if it is poisoned.
+    pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
+        if !self.gate.try_read() {
+            return Err(TryLockError::WouldBlock);
+        }
+        Ok(self.poison.result(self.read_guard())?)
+    }
+
+    /// The right to change, if it is not locked.
+    ///
+    /// # Parks
+    /// No.
+    ///
+    /// # Errors
+    /// If it is locked; the guard, if it is poisoned.
+    pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
+        if !self.gate.try_write() {
+            return Err(TryLockError::WouldBlock);
+        }
+        Ok(self.poison.result(self.write_guard())?)
+    }
+
+    fn read_guard(&self) -> RwLockReadGuard<'_, T> {
+        RwLockReadGuard {
+            gate: &self.gate,
+            value: self.value.borrow(),
+        }
+    }
+
+    fn write_guard(&self) -> RwLockWriteGuard<'_, T> {
+        RwLockWriteGuard {
+            lock: self,
+            calm: self.poison.enter(),
+            value: self.value.borrow_mut(),
+        }
+    }
+
+    /// The value, which nobody else can have.
+    ///
+    /// # Errors
+    /// The reference, if it is poisoned.
+    pub fn get_mut(&mut self) -> LockResult<&mut T> {
+        self.poison.result(self.value.get_mut())
+    }
+
+    /// Whether a greenlet has unwound that could change it.
+    pub fn is_poisoned(&self) -> bool {
+        self.poison.get()
+    }
+
+    /// Says that the value is good again.
+    pub fn clear_poison(&self) {
+        self.poison.clear();
+    }
+}
+
+impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
+    fn drop(&mut self) {
+        self.gate.leave_read();
+    }
+}
+
+impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.poison.leave(self.calm);
+        self.lock.gate.leave_write();
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&**self, f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&**self, f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words = f.debug_struct("RwLock");
+        match self.value.try_borrow() {
+            Ok(value) => words.field("data", &&*value),
+            Err(_) => words.field("data", &format_args!("<locked>")),
+        };
+        words
+            .field("poisoned", &self.is_poisoned())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Default> Default for RwLock<T> {
+    fn default() -> RwLock<T> {
+        RwLock::new(T::default())
+    }
+}
+
+impl<T> From<T> for RwLock<T> {
+    fn from(value: T) -> RwLock<T> {
+        RwLock::new(value)
+    }
+}

@@ -1,0 +1,428 @@
+//! The arms of a select, as one chain of frames: each stands in its line while the next one does, and the last
+//! one parks.
+
+#![allow(private_interfaces)] // sealed: the hidden methods speak of the hub
+
+use super::ready::Ready;
+use crate::hub::Hub;
+use crate::hub::wait::{Place, WaitList};
+use crate::sync::chan::Unsent;
+use crate::sync::channel::{Receiver, RecvError, SendError, Sender};
+use crate::sys::clock::Moment;
+
+/// What there is to do with one arm, or several.
+pub trait Arms<R> {
+    /// How many take part in the rotation.
+    #[doc(hidden)]
+    fn count(&self) -> u32;
+    /// Whether one can ever be chosen.
+    #[doc(hidden)]
+    fn is_open(&self) -> bool;
+    /// Chooses the first that is ready, of those with these numbers.
+    #[doc(hidden)]
+    fn choose(&mut self, from: u32, to: u32) -> bool;
+    /// Chooses the one whose offer somebody has taken.
+    #[doc(hidden)]
+    fn choose_served(&mut self) -> bool;
+    /// Chooses one whose time has come.
+    #[doc(hidden)]
+    fn choose_late(&mut self, now: Moment) -> bool;
+    /// When the first of these times comes.
+    #[doc(hidden)]
+    fn deadline(&self) -> Moment;
+    /// Stands in line while `rest` runs, which parks.
+    #[doc(hidden)]
+    fn stand(&mut self, hub: &Hub, rest: &mut dyn FnMut());
+    /// Calls that were not used are for others.
+    #[doc(hidden)]
+    fn pass_on(&mut self);
+    /// What comes of the one that was chosen.
+    #[doc(hidden)]
+    fn finish(&mut self) -> Option<R>;
+}
+
+/// No arm.
+pub struct Nothing;
+
+/// One arm more.
+pub struct Or<A, B>(pub(super) A, pub(super) B);
+
+impl<R> Arms<R> for Nothing {
+    fn count(&self) -> u32 {
+        0
+    }
+
+    fn is_open(&self) -> bool {
+        false
+    }
+
+    fn choose(&mut self, _: u32, _: u32) -> bool {
+        false
+    }
+
+    fn choose_served(&mut self) -> bool {
+        false
+    }
+
+    fn choose_late(&mut self, _: Moment) -> bool {
+        false
+    }
+
+    fn deadline(&self) -> Moment {
+        Moment::NEVER
+    }
+
+    fn stand(&mut self, _: &Hub, rest: &mut dyn FnMut()) {
+        rest();
+    }
+
+    fn pass_on(&mut self) {}
+
+    fn finish(&mut self) -> Option<R> {
+        None
+    }
+}
+
+impl<R, A: Arms<R>, B: Arms<R>> Arms<R> for Or<A, B> {
+    #[inline]
+    fn count(&self) -> u32 {
+        self.0.count() + self.1.count()
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.is_open() || self.1.is_open()
+    }
+
+    #[inline]
+    fn choose(&mut self, from: u32, to: u32) -> bool {
+        let before = self.0.count();
+        self.0.choose(from, to)
+            || self
+                .1
+                .choose(from.saturating_sub(before), to.saturating_sub(before))
+    }
+
+    fn choose_served(&mut self) -> bool {
+        self.0.choose_served() || self.1.choose_served()
+    }
+
+    fn choose_late(&mut self, now: Moment) -> bool {
+        self.0.choose_late(now) || self.1.choose_late(now)
+    }
+
+    fn deadline(&self) -> Moment {
+        self.0.deadline().min(self.1.deadline())
+    }
+
+    fn stand(&mut self, hub: &Hub, rest: &mut dyn FnMut()) {
+        let Or(first, second) = self;
+        first.stand(hub, &mut || second.stand(hub, rest));
+    }
+
+    #[inline]
+    fn pass_on(&mut self) {
+        self.0.pass_on();
+        self.1.pass_on();
+    }
+
+    #[inline]
+    fn finish(&mut self) -> Option<R> {
+        self.0.finish().or_else(|| self.1.finish())
+    }
+}
+
+/// An arm for something that is there or not.
+pub struct On<T: Ready, F> {
+    thing: Option<T>,
+    then: Option<F>,
+    called: bool,
+    outcome: Option<T::Output>,
+}
+
+impl<T: Ready, F> On<T, F> {
+    pub(super) fn new(thing: Option<T>, then: F) -> On<T, F> {
+        On {
+            thing,
+            then: Some(then),
+            called: false,
+            outcome: None,
+        }
+    }
+}
+
+impl<R, T: Ready, F: FnOnce(T::Output) -> R> Arms<R> for On<T, F> {
+    #[inline]
+    fn count(&self) -> u32 {
+        1
+    }
+
+    fn is_open(&self) -> bool {
+        self.thing.is_some()
+    }
+
+    #[inline]
+    fn choose(&mut self, from: u32, to: u32) -> bool {
+        if let Some(thing) = &self.thing
+            && from == 0
+            && to > 0
+        {
+            let called = std::mem::take(&mut self.called);
+            self.outcome = thing.take(called);
+        }
+        self.outcome.is_some()
+    }
+
+    fn choose_served(&mut self) -> bool {
+        false
+    }
+
+    fn choose_late(&mut self, _: Moment) -> bool {
+        false
+    }
+
+    fn deadline(&self) -> Moment {
+        Moment::NEVER
+    }
+
+    fn stand(&mut self, hub: &Hub, rest: &mut dyn FnMut()) {
+        let Some(thing) = &self.thing else {
+            return rest();
+        };
+        let lost = |called, _| {
+            if called {
+                thing.pass_on();
+            }
+        };
+        self.called = thing.line().stand(hub, Place::Last, None, lost, rest).0;
+    }
+
+    #[inline]
+    fn pass_on(&mut self) {
+        if self.called
+            && let Some(thing) = &self.thing
+        {
+            thing.pass_on();
+        }
+    }
+
+    #[inline]
+    fn finish(&mut self) -> Option<R> {
+        let outcome = self.outcome.take()?;
+        self.then.take().map(|then| then(outcome))
+    }
+}
+
+/// An arm that sends.
+pub struct Send<'a, T, F> {
+    sender: Option<&'a Sender<T>>,
+    message: &'a mut Option<T>,
+    then: Option<F>,
+    served: bool,
+    outcome: Option<Result<(), SendError<T>>>,
+}
+
+impl<'a, T, F> Send<'a, T, F> {
+    pub(super) fn new(
+        sender: Option<&'a Sender<T>>,
+        message: &'a mut Option<T>,
+        then: F,
+    ) -> Send<'a, T, F> {
+        Send {
+            sender,
+            message,
+            then: Some(then),
+            served: false,
+            outcome: None,
+        }
+    }
+}
+
+impl<R, T, F: FnOnce(Result<(), SendError<T>>) -> R> Arms<R> for Send<'_, T, F> {
+    #[inline]
+    fn count(&self) -> u32 {
+        1
+    }
+
+    fn is_open(&self) -> bool {
+        self.sender.is_some() && self.message.is_some()
+    }
+
+    #[inline]
+    fn choose(&mut self, from: u32, to: u32) -> bool {
+        if let Some(sender) = self.sender
+            && from == 0
+            && to > 0
+            && let Some(message) = self.message.take()
+        {
+            match sender.chan().try_put(message) {
+                Ok(()) => self.outcome = Some(Ok(())),
+                Err(Unsent::Full(message)) => *self.message = Some(message),
+                Err(Unsent::Closed(message)) => self.outcome = Some(Err(SendError(message))),
+            }
+        }
+        self.outcome.is_some()
+    }
+
+    fn choose_served(&mut self) -> bool {
+        if self.served {
+            self.outcome = Some(Ok(()));
+        }
+        self.served
+    }
+
+    fn choose_late(&mut self, _: Moment) -> bool {
+        false
+    }
+
+    fn deadline(&self) -> Moment {
+        Moment::NEVER
+    }
+
+    fn stand(&mut self, hub: &Hub, rest: &mut dyn FnMut()) {
+        let (Some(sender), Some(message)) = (self.sender, self.message.take()) else {
+            return rest();
+        };
+        let senders = sender.chan().senders();
+        let lost = |_, left| *self.message = left;
+        let (_, left) = senders.stand(hub, Place::Last, Some(message), lost, rest);
+        self.served = left.is_none();
+        *self.message = left;
+    }
+
+    fn pass_on(&mut self) {}
+
+    #[inline]
+    fn finish(&mut self) -> Option<R> {
+        let outcome = self.outcome.take()?;
+        self.then.take().map(|then| then(outcome))
+    }
+}
+
+/// An arm for the first message of several channels.
+pub struct Any<'a, T, F> {
+    receivers: Vec<&'a Receiver<T>>,
+    then: Option<F>,
+    called: Option<usize>,
+    outcome: Option<(usize, Result<T, RecvError>)>,
+}
+
+impl<'a, T, F> Any<'a, T, F> {
+    pub(super) fn new(receivers: Vec<&'a Receiver<T>>, then: F) -> Any<'a, T, F> {
+        Any {
+            receivers,
+            then: Some(then),
+            called: None,
+            outcome: None,
+        }
+    }
+}
+
+impl<R, T, F: FnOnce(usize, Result<T, RecvError>) -> R> Arms<R> for Any<'_, T, F> {
+    fn count(&self) -> u32 {
+        1
+    }
+
+    fn is_open(&self) -> bool {
+        !self.receivers.is_empty()
+    }
+
+    fn choose(&mut self, from: u32, to: u32) -> bool {
+        if from == 0 && to > 0 && !self.receivers.is_empty() {
+            self.called = None;
+            let count = self.receivers.len();
+            let first = Hub::here().rotate(count as u32) as usize;
+            self.outcome = (first..count).chain(0..first).find_map(|number| {
+                self.receivers[number]
+                    .take(false)
+                    .map(|outcome| (number, outcome))
+            });
+        }
+        self.outcome.is_some()
+    }
+
+    fn choose_served(&mut self) -> bool {
+        false
+    }
+
+    fn choose_late(&mut self, _: Moment) -> bool {
+        false
+    }
+
+    fn deadline(&self) -> Moment {
+        Moment::NEVER
+    }
+
+    fn stand(&mut self, hub: &Hub, rest: &mut dyn FnMut()) {
+        let lines = self.receivers.iter().map(|receiver| receiver.line());
+        let lost = |number: usize| self.receivers[number].pass_on();
+        self.called = WaitList::stand_in_all(lines, hub, lost, rest);
+    }
+
+    fn pass_on(&mut self) {
+        if let Some(number) = self.called {
+            self.receivers[number].pass_on();
+        }
+    }
+
+    fn finish(&mut self) -> Option<R> {
+        let (number, outcome) = self.outcome.take()?;
+        self.then.take().map(|then| then(number, outcome))
+    }
+}
+
+/// An arm for the time.
+pub struct After<F> {
+    at: Moment,
+    then: Option<F>,
+    chosen: bool,
+}
+
+impl<F> After<F> {
+    pub(super) fn new(at: Moment, then: F) -> After<F> {
+        After {
+            at,
+            then: Some(then),
+            chosen: false,
+        }
+    }
+}
+
+impl<R, F: FnOnce() -> R> Arms<R> for After<F> {
+    #[inline]
+    fn count(&self) -> u32 {
+        0
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn choose(&mut self, _: u32, _: u32) -> bool {
+        false
+    }
+
+    fn choose_served(&mut self) -> bool {
+        false
+    }
+
+    fn choose_late(&mut self, now: Moment) -> bool {
+        self.chosen = self.at <= now;
+        self.chosen
+    }
+
+    fn deadline(&self) -> Moment {
+        self.at
+    }
+
+    fn stand(&mut self, _: &Hub, rest: &mut dyn FnMut()) {
+        rest();
+    }
+
+    fn pass_on(&mut self) {}
+
+    #[inline]
+    fn finish(&mut self) -> Option<R> {
+        self.chosen.then(|| self.then.take().map(|then| then()))?
+    }
+}

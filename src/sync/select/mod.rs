@@ -1,0 +1,235 @@
+//! Waiting for whatever happens first.
+//!
+//! ```
+//! use greenlet::sync::{channel, select};
+//! use std::time::Duration;
+//!
+//! let (jobs, next_job) = channel::unbounded();
+//! let (stop, stopped) = channel::unbounded::<()>();
+//! greenlet::spawn(move || jobs.send(7).map(|()| drop(stop)));
+//! let answer = select()
+//!     .recv(&next_job, |job| job.ok())
+//!     .recv(&stopped, |_| None)
+//!     .after(Duration::from_secs(5), || None)
+//!     .wait();
+//! assert_eq!(answer, Some(7));
+//! ```
+//!
+//! Each arm says what may happen and what is to be done then. One arm is chosen, among those that are ready by
+//! rotation, so that none starves; its closure runs after the others have been left. Where closures would need
+//! the same things, let the arms name the outcome, and match on it:
+//!
+//! ```
+//! # use greenlet::sync::{channel, select};
+//! # let (numbers, number) = channel::unbounded();
+//! # let (words, word) = channel::unbounded();
+//! # numbers.send(1).unwrap();
+//! # words.send("one").unwrap();
+//! enum Got { Number(u32), Word(&'static str) }
+//!
+//! match select().recv(&number, |n| Got::Number(n.unwrap())).recv(&word, |w| Got::Word(w.unwrap())).wait() {
+//!     Got::Number(n) => assert_eq!(n, 1),
+//!     Got::Word(w) => assert_eq!(w, "one"),
+//! }
+//! ```
+//!
+//! To wait for several things is to stand in several lists and to park once. Only one that is parked is called,
+//! so an arm that has been served is the only one. Each arm is a frame of its own, which leaves its list on every
+//! way out (law 5); nothing is allocated.
+
+mod arms;
+mod ready;
+
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use super::channel::{Receiver, RecvError, SendError, Sender};
+use super::event::Event;
+use super::semaphore::{Permit, Semaphore};
+use crate::hub::Hub;
+use crate::spawn::JoinHandle;
+use crate::sys::clock::Moment;
+use arms::{After, Any, Arms, Nothing, On, Or, Send};
+use ready::Ready;
+
+/// Begins to name the things to wait for; see the [module](self).
+pub fn select<R>() -> Select<Nothing, R> {
+    Select {
+        arms: Nothing,
+        _outcome: PhantomData,
+    }
+}
+
+/// Things to wait for; see the [module](self).
+#[must_use = "nothing happens before `wait`, or `default`"]
+pub struct Select<A, R> {
+    arms: A,
+    _outcome: PhantomData<fn() -> R>,
+}
+
+impl<A: Arms<R>, R> Select<A, R> {
+    fn or<B>(self, arm: B) -> Select<Or<A, B>, R> {
+        Select {
+            arms: Or(self.arms, arm),
+            _outcome: PhantomData,
+        }
+    }
+
+    /// The next message of a channel; an error if no sender is left. With None this arm is never chosen.
+    pub fn recv<'a, T, F>(
+        self,
+        receiver: impl Into<Option<&'a Receiver<T>>>,
+        then: F,
+    ) -> Select<Or<A, On<&'a Receiver<T>, F>>, R>
+    where
+        F: FnOnce(Result<T, RecvError>) -> R,
+    {
+        self.or(On::new(receiver.into(), then))
+    }
+
+    /// The next message of one of several channels, and which of them that is.
+    pub fn recv_any<'a, T, F>(
+        self,
+        receivers: impl IntoIterator<Item = &'a Receiver<T>>,
+        then: F,
+    ) -> Select<Or<A, Any<'a, T, F>>, R>
+    where
+        F: FnOnce(usize, Result<T, RecvError>) -> R,
+    {
+        self.or(Any::new(receivers.into_iter().collect(), then))
+    }
+
+    /// Room for a message in a channel, or somebody who takes it; an error with the message if no receiver is
+    /// left. If another arm is chosen, or this greenlet is killed, the message stays where it is. Where there
+    /// is none, this arm is never chosen.
+    pub fn send<'a, T, F>(
+        self,
+        sender: impl Into<Option<&'a Sender<T>>>,
+        message: &'a mut Option<T>,
+        then: F,
+    ) -> Select<Or<A, Send<'a, T, F>>, R>
+    where
+        F: FnOnce(Result<(), SendError<T>>) -> R,
+    {
+        self.or(Send::new(sender.into(), message, then))
+    }
+
+    /// A permit of a semaphore.
+    pub fn acquire<'a, F>(
+        self,
+        semaphore: impl Into<Option<&'a Semaphore>>,
+        then: F,
+    ) -> Select<Or<A, On<&'a Semaphore, F>>, R>
+    where
+        F: FnOnce(Permit<'a>) -> R,
+    {
+        self.or(On::new(semaphore.into(), then))
+    }
+
+    /// An event that is set.
+    pub fn event<'a, F>(
+        self,
+        event: impl Into<Option<&'a Event>>,
+        then: F,
+    ) -> Select<Or<A, On<&'a Event, F>>, R>
+    where
+        F: FnOnce(()) -> R,
+    {
+        self.or(On::new(event.into(), then))
+    }
+
+    /// The end of a greenlet. Joining it does not wait then.
+    pub fn join<'a, T, F>(
+        self,
+        handle: impl Into<Option<&'a JoinHandle<T>>>,
+        then: F,
+    ) -> Select<Or<A, On<&'a JoinHandle<T>, F>>, R>
+    where
+        F: FnOnce(()) -> R,
+    {
+        self.or(On::new(handle.into(), then))
+    }
+
+    /// Whatever else can be waited for.
+    pub fn on<T: Ready, F: FnOnce(T::Output) -> R>(
+        self,
+        thing: impl Into<Option<T>>,
+        then: F,
+    ) -> Select<Or<A, On<T, F>>, R> {
+        self.or(On::new(thing.into(), then))
+    }
+
+    /// If nothing else has happened for so long, from now.
+    pub fn after<F: FnOnce() -> R>(self, timeout: Duration, then: F) -> Select<Or<A, After<F>>, R> {
+        self.or(After::new(Moment::now().after(timeout), then))
+    }
+
+    /// If nothing else has happened until then.
+    pub fn at<F: FnOnce() -> R>(self, deadline: Instant, then: F) -> Select<Or<A, After<F>>, R> {
+        self.or(After::new(Moment::of(deadline), then))
+    }
+
+    /// Waits until something happens.
+    ///
+    /// # Parks
+    /// Unless one arm is ready.
+    ///
+    /// # Cancellation
+    /// Nothing has been received, sent or taken.
+    ///
+    /// # Panics
+    /// If there is no arm that could ever be chosen: it would wait for ever. With a panic of the closure.
+    pub fn wait(mut self) -> R {
+        assert!(
+            self.arms.is_open(),
+            "a select over nothing: it would wait for ever; give it an arm, or a time limit"
+        );
+        let hub = Hub::here();
+        if !self.choose(hub) {
+            self.wait_for_one(hub);
+        }
+        self.finish()
+    }
+
+    /// What has happened by now; otherwise `f`.
+    ///
+    /// # Parks
+    /// No.
+    ///
+    /// # Panics
+    /// With a panic of the closure.
+    pub fn default(mut self, f: impl FnOnce() -> R) -> R {
+        match self.choose(Hub::here()) {
+            true => self.finish(),
+            false => f(),
+        }
+    }
+
+    #[inline]
+    fn choose(&mut self, hub: &Hub) -> bool {
+        let count = self.arms.count();
+        let first = hub.rotate(count);
+        self.arms.choose(first, count) || self.arms.choose(0, first)
+    }
+
+    fn wait_for_one(&mut self, hub: &Hub) {
+        let at = self.arms.deadline();
+        loop {
+            self.arms.stand(hub, &mut || {
+                hub.park_until(&"waits for one of several things", Some(at));
+            });
+            if self.arms.choose_served() || self.choose(hub) {
+                return;
+            }
+            if at != Moment::NEVER && self.arms.choose_late(Moment::now()) {
+                return;
+            }
+        }
+    }
+
+    #[inline]
+    fn finish(mut self) -> R {
+        self.arms.pass_on();
+        self.arms.finish().expect("one was chosen")
+    }
+}
