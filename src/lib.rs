@@ -49,6 +49,7 @@
 //! | [`sync`] | locks, channels, `select`, queues, events: what greenlets wait on |
 //! | [`time`] | sleeping, deadlines, intervals |
 //! | [`net`], [`os::unix::net`], [`io`], [`fs`], [`process`], [`signal`], [`thread`] | std again |
+//! | [`future`] | futures in greenlets, and greenlets as futures |
 //! | [`offload`], [`per_core`] | other threads: for what blocks, and for more cores |
 //! | [`Greenlet`] | explicit greenlets: states, switching, throwing, killing, parents, dropping |
 //! | [`Generator`], [`Coroutine`] | conversations with one other side, from any depth of calls |
@@ -70,6 +71,7 @@ compile_error!("greenlet needs a unix: stacks are mapped with mmap, and overflow
 mod cores;
 mod data;
 pub mod fs;
+pub mod future;
 #[allow(unsafe_code)]
 mod generator;
 #[allow(unsafe_code)]

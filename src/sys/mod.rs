@@ -23,6 +23,7 @@ pub(crate) mod fd;
 #[allow(unsafe_code)]
 pub(crate) mod fork;
 pub(crate) mod local;
+pub(crate) mod lock;
 #[allow(unsafe_code)]
 pub(crate) mod memory;
 #[allow(unsafe_code)]

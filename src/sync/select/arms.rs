@@ -32,7 +32,7 @@ pub trait Arms<R> {
     fn deadline(&self) -> Moment;
     /// Stands in line while `rest` runs, which parks.
     #[doc(hidden)]
-    fn stand(&mut self, hub: &Hub, rest: &mut dyn FnMut());
+    fn stand(&mut self, rest: &mut dyn FnMut());
     /// Calls that were not used are for others.
     #[doc(hidden)]
     fn pass_on(&mut self);
@@ -72,7 +72,7 @@ impl<R> Arms<R> for Nothing {
         Moment::NEVER
     }
 
-    fn stand(&mut self, _: &Hub, rest: &mut dyn FnMut()) {
+    fn stand(&mut self, rest: &mut dyn FnMut()) {
         rest();
     }
 
@@ -114,9 +114,9 @@ impl<R, A: Arms<R>, B: Arms<R>> Arms<R> for Or<A, B> {
         self.0.deadline().min(self.1.deadline())
     }
 
-    fn stand(&mut self, hub: &Hub, rest: &mut dyn FnMut()) {
+    fn stand(&mut self, rest: &mut dyn FnMut()) {
         let Or(first, second) = self;
-        first.stand(hub, &mut || second.stand(hub, rest));
+        first.stand(&mut || second.stand(rest));
     }
 
     #[inline]
@@ -184,16 +184,11 @@ impl<R, T: Ready, F: FnOnce(T::Output) -> R> Arms<R> for On<T, F> {
         Moment::NEVER
     }
 
-    fn stand(&mut self, hub: &Hub, rest: &mut dyn FnMut()) {
+    fn stand(&mut self, rest: &mut dyn FnMut()) {
         let Some(thing) = &self.thing else {
             return rest();
         };
-        let lost = |called, _| {
-            if called {
-                thing.pass_on();
-            }
-        };
-        self.called = thing.line().stand(hub, Place::Last, None, lost, rest).0;
+        self.called = thing.stand(rest);
     }
 
     #[inline]
@@ -278,13 +273,13 @@ impl<R, T, F: FnOnce(Result<(), SendError<T>>) -> R> Arms<R> for Send<'_, T, F> 
         Moment::NEVER
     }
 
-    fn stand(&mut self, hub: &Hub, rest: &mut dyn FnMut()) {
+    fn stand(&mut self, rest: &mut dyn FnMut()) {
         let (Some(sender), Some(message)) = (self.sender, self.message.take()) else {
             return rest();
         };
         let senders = sender.chan().senders();
         let lost = |_, left| *self.message = left;
-        let (_, left) = senders.stand(hub, Place::Last, Some(message), lost, rest);
+        let (_, left) = senders.stand(Hub::here(), Place::Last, Some(message), lost, rest);
         self.served = left.is_none();
         *self.message = left;
     }
@@ -352,10 +347,13 @@ impl<R, T, F: FnOnce(usize, Result<T, RecvError>) -> R> Arms<R> for Any<'_, T, F
         Moment::NEVER
     }
 
-    fn stand(&mut self, hub: &Hub, rest: &mut dyn FnMut()) {
-        let lines = self.receivers.iter().map(|receiver| receiver.line());
+    fn stand(&mut self, rest: &mut dyn FnMut()) {
+        let lines = self
+            .receivers
+            .iter()
+            .map(|receiver| receiver.chan().receivers());
         let lost = |number: usize| self.receivers[number].pass_on();
-        self.called = WaitList::stand_in_all(lines, hub, lost, rest);
+        self.called = WaitList::stand_in_all(lines, Hub::here(), lost, rest);
     }
 
     fn pass_on(&mut self) {
@@ -415,7 +413,7 @@ impl<R, F: FnOnce() -> R> Arms<R> for After<F> {
         self.at
     }
 
-    fn stand(&mut self, _: &Hub, rest: &mut dyn FnMut()) {
+    fn stand(&mut self, rest: &mut dyn FnMut()) {
         rest();
     }
 

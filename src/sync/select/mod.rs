@@ -50,7 +50,7 @@ use crate::hub::Hub;
 use crate::spawn::JoinHandle;
 use crate::sys::clock::Moment;
 use arms::{After, Any, Arms, Nothing, On, Or, Send};
-use ready::Ready;
+pub(super) use ready::Ready;
 
 /// Begins to name the things to wait for; see the [module](self).
 pub fn select<R>() -> Select<Nothing, R> {
@@ -215,7 +215,7 @@ impl<A: Arms<R>, R> Select<A, R> {
     fn wait_for_one(&mut self, hub: &Hub) {
         let at = self.arms.deadline();
         loop {
-            self.arms.stand(hub, &mut || {
+            self.arms.stand(&mut || {
                 hub.park_until(&"waits for one of several things", Some(at));
             });
             if self.arms.choose_served() || self.choose(hub) {

@@ -1,8 +1,7 @@
 //! What a select can wait for.
 
-#![allow(private_interfaces)] // sealed: the hidden methods speak of the hub
-
-use crate::hub::wait::WaitList;
+use crate::hub::Hub;
+use crate::hub::wait::{Place, WaitList};
 use crate::spawn::JoinHandle;
 use crate::sync::chan::Nothing;
 use crate::sync::channel::{Receiver, RecvError};
@@ -17,12 +16,22 @@ pub trait Ready {
     /// Takes what is there. `called`: it was called for this, so it may be there for it alone.
     #[doc(hidden)]
     fn take(&self, called: bool) -> Option<Self::Output>;
-    /// Where those stand who wait for it.
+    /// Stands in line while `rest` runs, which parks; whether it was called.
     #[doc(hidden)]
-    fn line(&self) -> &WaitList;
+    fn stand(&self, rest: &mut dyn FnMut()) -> bool;
     /// It was called, and does not take what it was called for.
     #[doc(hidden)]
     fn pass_on(&self);
+}
+
+/// As [`Ready::stand`], for what has a list.
+fn stand_in(list: &WaitList, pass_on: impl FnOnce(), rest: &mut dyn FnMut()) -> bool {
+    let lost = |called, _| {
+        if called {
+            pass_on();
+        }
+    };
+    list.stand(Hub::here(), Place::Last, None, lost, rest).0
 }
 
 impl<T> Ready for &Receiver<T> {
@@ -37,8 +46,8 @@ impl<T> Ready for &Receiver<T> {
         }
     }
 
-    fn line(&self) -> &WaitList {
-        self.chan().receivers()
+    fn stand(&self, rest: &mut dyn FnMut()) -> bool {
+        stand_in(self.chan().receivers(), || self.pass_on(), rest)
     }
 
     fn pass_on(&self) {
@@ -57,8 +66,8 @@ impl<T, S: Order<T>> Ready for &Queue<T, S> {
         }
     }
 
-    fn line(&self) -> &WaitList {
-        self.chan().receivers()
+    fn stand(&self, rest: &mut dyn FnMut()) -> bool {
+        stand_in(self.chan().receivers(), || self.pass_on(), rest)
     }
 
     fn pass_on(&self) {
@@ -77,8 +86,8 @@ impl<'a> Ready for &'a Semaphore {
         }
     }
 
-    fn line(&self) -> &WaitList {
-        self.waiters()
+    fn stand(&self, rest: &mut dyn FnMut()) -> bool {
+        stand_in(self.waiters(), || self.pass_on(), rest)
     }
 
     fn pass_on(&self) {
@@ -94,8 +103,8 @@ impl Ready for &Event {
         (called || self.is_set()).then_some(())
     }
 
-    fn line(&self) -> &WaitList {
-        self.waiters()
+    fn stand(&self, rest: &mut dyn FnMut()) -> bool {
+        stand_in(self.waiters(), || self.pass_on(), rest)
     }
 
     fn pass_on(&self) {}
@@ -108,8 +117,8 @@ impl<T> Ready for &JoinHandle<T> {
         self.is_finished().then_some(())
     }
 
-    fn line(&self) -> &WaitList {
-        self.joiners()
+    fn stand(&self, rest: &mut dyn FnMut()) -> bool {
+        stand_in(self.joiners(), || self.pass_on(), rest)
     }
 
     fn pass_on(&self) {}

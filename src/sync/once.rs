@@ -1,0 +1,373 @@
+//! `std::sync::{Once, OnceLock, LazyLock}`: they stand in a static, and who comes while another greenlet, of any
+//! thread, is at it waits without keeping its thread.
+
+use std::fmt;
+use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::remote::states::{Stage, Turn};
+use super::remote::{Crossing, Parker, crossing};
+use crate::hub::Hub;
+use crate::sys::lock::{Mutex, lock};
+
+/// A greenlet of this process: its hub, and its number.
+type Who = (usize, u64);
+
+fn myself() -> Who {
+    let hub = Hub::here();
+    (ptr::from_ref(hub).addr(), hub.thread().current().id)
+}
+
+/// Something that is done once: `std::sync::Once`.
+///
+/// ```
+/// use greenlet::sync::Once;
+///
+/// static BEGUN: Once = Once::new();
+/// BEGUN.call_once(|| println!("once"));
+/// BEGUN.call_once(|| unreachable!());
+/// ```
+pub struct Once {
+    done: AtomicBool,
+    crossing: Crossing<Stage<Who>, 1>,
+}
+
+/// What [`Once::call_once_force`] tells its closure.
+#[derive(Debug)]
+pub struct OnceState {
+    poisoned: bool,
+}
+
+impl OnceState {
+    /// Whether the last one who tried has panicked.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+}
+
+impl Once {
+    /// One that is to be done.
+    pub const fn new() -> Once {
+        Once {
+            done: AtomicBool::new(false),
+            crossing: Crossing::over(Mutex::new(crossing::Shared::new(Stage::New))),
+        }
+    }
+
+    /// Calls `f` if nobody has called anything here before, and waits until it is done.
+    ///
+    /// # Parks
+    /// Only while another greenlet is at it, or if `f` does.
+    ///
+    /// # Cancellation
+    /// Of one who waits: nothing changes. Of one who runs `f`: as a panic of it.
+    ///
+    /// # Panics
+    /// With a panic of `f`; if an earlier one has panicked; if `f` comes here again.
+    #[track_caller]
+    pub fn call_once(&self, f: impl FnOnce()) {
+        if !self.is_completed() {
+            self.run(false, |_| f());
+        }
+    }
+
+    /// As [`call_once`](Self::call_once), also if an earlier one has panicked.
+    ///
+    /// # Panics
+    /// With a panic of `f`; if `f` comes here again.
+    #[track_caller]
+    pub fn call_once_force(&self, f: impl FnOnce(&OnceState)) {
+        if !self.is_completed() {
+            self.run(true, f);
+        }
+    }
+
+    /// Whether it is done.
+    #[inline]
+    pub fn is_completed(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+
+    /// Waits until somebody has done it.
+    ///
+    /// # Parks
+    /// Unless it is done.
+    ///
+    /// # Panics
+    /// If the one who did it has panicked.
+    #[track_caller]
+    pub fn wait(&self) {
+        let poisoned = self.wait_for(|stage| matches!(stage, Stage::Done | Stage::Poisoned));
+        assert!(!poisoned, "{POISONED}");
+    }
+
+    /// As [`wait`](Self::wait), for one that does it well.
+    pub fn wait_force(&self) {
+        self.wait_for(|stage| matches!(stage, Stage::Done));
+    }
+
+    /// True if it is poisoned.
+    fn wait_for(&self, is_over: impl Fn(Stage<Who>) -> bool) -> bool {
+        if self.is_completed() {
+            return false;
+        }
+        let attempt = |stage: &mut Stage<Who>, _: &mut _, _| is_over(*stage).then_some(*stage);
+        let parker = || Parker::new(&"waits for what is done once", None);
+        self.crossing.wait(0, parker, attempt, |_, _, _| ()) == Some(Stage::Poisoned)
+    }
+
+    #[cold]
+    #[track_caller]
+    fn run(&self, force: bool, f: impl FnOnce(&OnceState)) {
+        let me = myself();
+        let attempt = |stage: &mut Stage<Who>, _: &mut _, _| stage.begin(me, force);
+        let parker = || Parker::new(&"waits for what is done once", None);
+        match self.crossing.wait(0, parker, attempt, |_, _, _| ()) {
+            Some(Turn::Yours { poisoned }) => {
+                let mut attempt = Attempt {
+                    once: self,
+                    leaves: Stage::Poisoned,
+                };
+                f(&OnceState { poisoned });
+                attempt.leaves = Stage::Done;
+            }
+            Some(Turn::Poisoned) => panic!("{POISONED}"),
+            Some(Turn::Within) => panic!("what is done once needs itself: it would wait for ever"),
+            Some(Turn::Done) | None => {}
+        }
+    }
+}
+
+const POISONED: &str = "what was to be done once has panicked";
+
+/// One who is at it. What it leaves if it unwinds is poisoned.
+struct Attempt<'a> {
+    once: &'a Once,
+    leaves: Stage<Who>,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let done = self.leaves == Stage::Done;
+        self.once.done.store(done, Ordering::Release);
+        self.once
+            .crossing
+            .change(|stage, lines| stage.end(self.leaves, lines));
+    }
+}
+
+impl Default for Once {
+    fn default() -> Once {
+        Once::new()
+    }
+}
+
+impl fmt::Debug for Once {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Once")
+            .field("completed", &self.is_completed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A value that is set once: `std::sync::OnceLock`.
+///
+/// ```
+/// use greenlet::sync::OnceLock;
+///
+/// static NAME: OnceLock<String> = OnceLock::new();
+/// assert_eq!(NAME.get_or_init(|| "first".to_string()), "first");
+/// assert_eq!(NAME.set("second".to_string()), Err("second".to_string()));
+/// ```
+pub struct OnceLock<T> {
+    once: Once,
+    value: std::sync::OnceLock<T>,
+}
+
+impl<T> OnceLock<T> {
+    /// One without a value.
+    pub const fn new() -> OnceLock<T> {
+        OnceLock {
+            once: Once::new(),
+            value: std::sync::OnceLock::new(),
+        }
+    }
+
+    /// The value, if there is one.
+    #[inline]
+    pub fn get(&self) -> Option<&T> {
+        self.value.get()
+    }
+
+    /// The value, if there is one.
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        self.value.get_mut()
+    }
+
+    /// Sets the value. If another greenlet is about to, that one goes first.
+    ///
+    /// # Parks
+    /// Only while another greenlet makes the value.
+    ///
+    /// # Errors
+    /// The value, if there is one already.
+    pub fn set(&self, value: T) -> Result<(), T> {
+        let mut value = Some(value);
+        self.get_or_init(|| value.take().expect("called once"));
+        value.map_or(Ok(()), Err)
+    }
+
+    /// The value; if there is none, `f` makes it.
+    ///
+    /// # Parks
+    /// Only while another greenlet makes the value, or if `f` does.
+    ///
+    /// # Cancellation
+    /// There is no value, and the next one makes it.
+    ///
+    /// # Panics
+    /// With a panic of `f`: there is no value then. If `f` comes here again.
+    #[track_caller]
+    pub fn get_or_init(&self, f: impl FnOnce() -> T) -> &T {
+        if let Some(value) = self.get() {
+            return value;
+        }
+        self.once.call_once_force(|_| {
+            let _ = self.value.set(f());
+        });
+        self.get().expect("somebody has set it")
+    }
+
+    /// Waits until somebody has set the value.
+    ///
+    /// # Parks
+    /// Unless there is one.
+    pub fn wait(&self) -> &T {
+        self.once.wait_force();
+        self.get().expect("somebody has set it")
+    }
+
+    /// The value, which goes with it.
+    pub fn into_inner(self) -> Option<T> {
+        self.value.into_inner()
+    }
+
+    /// The value, which it is without from now on.
+    pub fn take(&mut self) -> Option<T> {
+        std::mem::take(self).into_inner()
+    }
+}
+
+impl<T> Default for OnceLock<T> {
+    fn default() -> OnceLock<T> {
+        OnceLock::new()
+    }
+}
+
+impl<T> From<T> for OnceLock<T> {
+    fn from(value: T) -> OnceLock<T> {
+        let lock = OnceLock::new();
+        lock.get_or_init(|| value);
+        lock
+    }
+}
+
+impl<T: Clone> Clone for OnceLock<T> {
+    fn clone(&self) -> OnceLock<T> {
+        self.get()
+            .cloned()
+            .map_or_else(OnceLock::new, OnceLock::from)
+    }
+}
+
+impl<T: PartialEq> PartialEq for OnceLock<T> {
+    fn eq(&self, other: &OnceLock<T>) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl<T: Eq> Eq for OnceLock<T> {}
+
+impl<T: fmt::Debug> fmt::Debug for OnceLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.value, f)
+    }
+}
+
+/// A value that is made when it is first needed: `std::sync::LazyLock`.
+///
+/// ```
+/// use greenlet::sync::LazyLock;
+///
+/// static SQUARES: LazyLock<Vec<u64>> = LazyLock::new(|| (0..10).map(|n| n * n).collect());
+/// assert_eq!(SQUARES[3], 9);
+/// ```
+pub struct LazyLock<T, F = fn() -> T> {
+    value: OnceLock<T>,
+    once: Once,
+    make: Mutex<Option<F>>,
+}
+
+impl<T, F: FnOnce() -> T> LazyLock<T, F> {
+    /// One that `make` makes the value of.
+    pub const fn new(make: F) -> LazyLock<T, F> {
+        LazyLock {
+            value: OnceLock::new(),
+            once: Once::new(),
+            make: Mutex::new(Some(make)),
+        }
+    }
+
+    /// The value.
+    ///
+    /// # Parks
+    /// Only while another greenlet makes it, or if that parks.
+    ///
+    /// # Panics
+    /// With a panic of the closure that makes it, and ever after that.
+    #[track_caller]
+    pub fn force(this: &LazyLock<T, F>) -> &T {
+        if let Some(value) = this.value.get() {
+            return value;
+        }
+        this.once.call_once(|| {
+            let make = lock(&this.make).take();
+            let make = make.expect("it is taken once");
+            this.value.get_or_init(make);
+        });
+        this.value.get().expect("it was made")
+    }
+}
+
+impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {
+    type Target = T;
+
+    #[track_caller]
+    fn deref(&self) -> &T {
+        LazyLock::force(self)
+    }
+}
+
+impl<T: Default> Default for LazyLock<T> {
+    fn default() -> LazyLock<T> {
+        LazyLock::new(T::default)
+    }
+}
+
+impl<T: fmt::Debug, F> fmt::Debug for LazyLock<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words = f.debug_tuple("LazyLock");
+        match self.value.get() {
+            Some(value) => words.field(value),
+            None => words.field(&format_args!("<uninit>")),
+        };
+        words.finish()
+    }
+}
+
+impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
+impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
+impl RefUnwindSafe for Once {}
+impl UnwindSafe for Once {}

@@ -1,0 +1,217 @@
+//! The protocol of everything that threads wait for together: a state behind a lock, and lines of those who wait
+//! for it to change.
+//!
+//! ```text
+//!   wait                                        change
+//!   lock: is it so? else stand in line          lock: change the state, take somebody out of the line
+//!   sleep  ◀───────────── ring ──────────────── unlock, then ring
+//!   lock: leave the line; was I called?
+//! ```
+//!
+//! Looking and standing in line are one step under the lock, and so are changing and calling; so one of the two
+//! finds what the other has left, and no wake is lost. The bell is rung outside the lock. Who stands in line can
+//! be called once. One that is called and raised in before it looks has lost its call: under the lock
+//! it goes to the next.
+//!
+//! Nothing in here knows a hub, so the model checker runs it: `tests/loom`.
+
+use std::collections::VecDeque;
+
+use crate::sys::lock::{Arc, AtomicBool, Mutex, Ordering, lock};
+
+/// What ends a sleep, from any thread.
+pub(crate) trait Bell {
+    fn ring(&self);
+}
+
+/// One who can sleep until its bell is rung, or for no reason at all.
+pub(crate) trait Sleeper {
+    type Bell: Bell;
+
+    fn bell(&self) -> Self::Bell;
+    /// Sleeps; true if it is too late now.
+    fn sleep(&self) -> bool;
+}
+
+pub(crate) struct Crossing<S, B, const LINES: usize> {
+    shared: Mutex<Shared<S, B, LINES>>,
+}
+
+/// What lies behind the lock.
+pub(crate) struct Shared<S, B, const LINES: usize> {
+    state: S,
+    lines: Lines<B, LINES>,
+}
+
+/// One who stands in line.
+struct Standing<B> {
+    bell: B,
+    /// Changed under the lock only.
+    called: AtomicBool,
+}
+
+impl<B> Standing<B> {
+    fn new(bell: B) -> Arc<Standing<B>> {
+        Arc::new(Standing {
+            bell,
+            called: AtomicBool::new(false),
+        })
+    }
+}
+
+/// The lines, for one who changes the state. Who is called is rung for when the lock has been let go of.
+pub(crate) struct Lines<B, const LINES: usize> {
+    lines: [VecDeque<Arc<Standing<B>>>; LINES],
+    called: Vec<Arc<Standing<B>>>,
+}
+
+impl<B, const LINES: usize> Lines<B, LINES> {
+    /// Calls the one who stands first; false if nobody does.
+    pub(crate) fn call_one(&mut self, line: usize) -> bool {
+        let first = self.lines[line].pop_front();
+        let found = first.is_some();
+        first.into_iter().for_each(|who| self.call(who));
+        found
+    }
+
+    /// Calls all who stand there.
+    pub(crate) fn call_all(&mut self, line: usize) {
+        while self.call_one(line) {}
+    }
+
+    pub(crate) fn is_empty(&self, line: usize) -> bool {
+        self.lines[line].is_empty()
+    }
+
+    fn call(&mut self, who: Arc<Standing<B>>) {
+        who.called.store(true, Ordering::Relaxed);
+        self.called.push(who);
+    }
+}
+
+impl<S, B, const LINES: usize> Shared<S, B, LINES> {
+    pub(crate) const fn new(state: S) -> Self {
+        Shared {
+            state,
+            lines: Lines {
+                lines: [const { VecDeque::new() }; LINES],
+                called: Vec::new(),
+            },
+        }
+    }
+}
+
+impl<S, B, const LINES: usize> Crossing<S, B, LINES> {
+    pub(crate) const fn over(shared: Mutex<Shared<S, B, LINES>>) -> Self {
+        Crossing { shared }
+    }
+
+    /// A look at the state.
+    pub(crate) fn look<R>(&self, f: impl FnOnce(&S) -> R) -> R {
+        f(&lock(&self.shared).state)
+    }
+}
+
+impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
+    /// Changes the state, and calls whom that concerns.
+    pub(crate) fn change<R>(&self, f: impl FnOnce(&mut S, &mut Lines<B, LINES>) -> R) -> R {
+        let mut shared = lock(&self.shared);
+        let Shared { state, lines } = &mut *shared;
+        let outcome = f(state, lines);
+        let called = std::mem::take(&mut lines.called);
+        drop(shared);
+        called.iter().for_each(|who| who.bell.ring());
+        outcome
+    }
+
+    /// Waits in `line` until `attempt` gives something; it is told whether it was called. None: it is too late.
+    ///
+    /// If something is raised in it, `lost` is done in its place; it is told the same.
+    pub(crate) fn wait<R, Z: Sleeper<Bell = B>>(
+        &self,
+        line: usize,
+        sleeper: impl FnOnce() -> Z,
+        mut attempt: impl FnMut(&mut S, &mut Lines<B, LINES>, bool) -> Option<R>,
+        lost: impl Fn(&mut S, &mut Lines<B, LINES>, bool),
+    ) -> Option<R> {
+        if let Some(outcome) = self.change(|state, lines| attempt(state, lines, false)) {
+            return Some(outcome);
+        }
+        let sleeper = sleeper();
+        let me = Standing::new(sleeper.bell());
+        let (mut called, mut late) = (false, false);
+        loop {
+            let outcome = self.change(|state, lines| {
+                let outcome = attempt(state, lines, called);
+                if outcome.is_none() && !late {
+                    Self::stand(lines, line, &me, called);
+                }
+                outcome
+            });
+            if outcome.is_some() || late {
+                return outcome;
+            }
+            (called, late) = self.in_line(line, &me, || sleeper.sleep(), &lost);
+        }
+    }
+
+    /// Stands in `line` while `rest` runs, in which the sleeper sleeps; whether it was called. If `rest` unwinds,
+    /// `lost` is done, and told that.
+    pub(crate) fn stand_while(
+        &self,
+        line: usize,
+        sleeper: impl Sleeper<Bell = B>,
+        rest: impl FnOnce(),
+        lost: impl Fn(&mut S, &mut Lines<B, LINES>, bool),
+    ) -> bool {
+        let me = Standing::new(sleeper.bell());
+        self.change(|_, lines| Self::stand(lines, line, &me, false));
+        self.in_line(line, &me, rest, &lost).0
+    }
+
+    fn in_line<R>(
+        &self,
+        line: usize,
+        me: &Arc<Standing<B>>,
+        sleep: impl FnOnce() -> R,
+        lost: &impl Fn(&mut S, &mut Lines<B, LINES>, bool),
+    ) -> (bool, R) {
+        let leave = Leave(|| {
+            self.change(|state, lines| {
+                let called = Self::leave(lines, line, me);
+                lost(state, lines, called);
+            });
+        });
+        let slept = sleep();
+        std::mem::forget(leave);
+        (self.change(|_, lines| Self::leave(lines, line, me)), slept)
+    }
+
+    /// One that was called and found nothing stands first again.
+    fn stand(lines: &mut Lines<B, LINES>, line: usize, me: &Arc<Standing<B>>, first: bool) {
+        me.called.store(false, Ordering::Relaxed);
+        let line = &mut lines.lines[line];
+        match first {
+            true => line.push_front(Arc::clone(me)),
+            false => line.push_back(Arc::clone(me)),
+        }
+    }
+
+    /// True if it had been called.
+    fn leave(lines: &mut Lines<B, LINES>, line: usize, me: &Arc<Standing<B>>) -> bool {
+        let called = me.called.load(Ordering::Relaxed);
+        if !called {
+            lines.lines[line].retain(|who| !Arc::ptr_eq(who, me));
+        }
+        called
+    }
+}
+
+/// Something is done if the frame unwinds.
+struct Leave<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Leave<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}

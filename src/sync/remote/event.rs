@@ -1,0 +1,87 @@
+//! [`Event`](crate::sync::Event) between threads.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::states::Flag;
+use super::{Crossing, Parker, crossing};
+use crate::sys::clock::Moment;
+use crate::sys::lock::Mutex;
+
+/// A flag that greenlets of all threads wait for.
+///
+/// Setting it wakes all who wait, also if it is cleared again before they run.
+pub struct Event {
+    crossing: Crossing<Flag, 1>,
+}
+
+impl Event {
+    /// One that is not set.
+    pub const fn new() -> Event {
+        Event {
+            crossing: Crossing::over(Mutex::new(crossing::Shared::new(Flag(false)))),
+        }
+    }
+
+    /// Sets it, and wakes all who wait.
+    ///
+    /// # Parks
+    /// No.
+    pub fn set(&self) {
+        self.crossing.change(Flag::raise);
+    }
+
+    /// Takes it back: who comes now waits.
+    pub fn clear(&self) {
+        self.crossing.change(|flag, _| flag.0 = false);
+    }
+
+    /// Whether it is set.
+    pub fn is_set(&self) -> bool {
+        self.crossing.look(|flag| flag.0)
+    }
+
+    /// Waits until it is set.
+    ///
+    /// # Parks
+    /// Unless it is set.
+    ///
+    /// # Cancellation
+    /// Nothing changes.
+    pub fn wait(&self) {
+        self.wait_until(None);
+    }
+
+    /// As [`wait`](Self::wait), for `timeout` at most; true if it was set.
+    ///
+    /// # Parks
+    /// Unless it is set.
+    ///
+    /// # Cancellation
+    /// Nothing changes.
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.wait_until(Some(Moment::now().after(timeout)))
+    }
+
+    fn wait_until(&self, deadline: Option<Moment>) -> bool {
+        let parker = || Parker::new(&"waits for an event of another thread", deadline);
+        let attempt = |flag: &mut Flag, _: &mut _, called| flag.is_up(called);
+        self.crossing
+            .wait(0, parker, attempt, |_, _, _| ())
+            .is_some()
+    }
+}
+
+impl Default for Event {
+    fn default() -> Event {
+        Event::new()
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("set", &self.is_set())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+//! `std::sync::Mutex` for greenlets of all threads.
+//!
+//! Whose turn it is says a semaphore with one permit. The value lies in a mutex of std, which whoever has the
+//! permit finds unlocked; it also keeps the poison.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
+
+use super::{Permit, Semaphore};
+
+/// A value that one greenlet at a time may use, of all threads, also across waits, in order of arrival.
+///
+/// ```
+/// use greenlet::sync::remote::Mutex;
+///
+/// static TOTAL: Mutex<u32> = Mutex::new(0);
+/// let thread = std::thread::spawn(|| *TOTAL.lock().unwrap() += 1);
+/// *TOTAL.lock().unwrap() += 1;
+/// thread.join().unwrap();
+/// assert_eq!(*TOTAL.lock().unwrap(), 2);
+/// ```
+pub struct Mutex<T: ?Sized> {
+    turn: Semaphore,
+    value: sync::Mutex<T>,
+}
+
+/// The right to use the value of a [`Mutex`].
+#[must_use = "dropped at once, it unlocks at once"]
+pub struct MutexGuard<'a, T: ?Sized> {
+    // The value is let go of before the turn ends.
+    value: sync::MutexGuard<'a, T>,
+    _turn: Permit<'a>,
+}
+
+impl<T> Mutex<T> {
+    /// One that is not locked.
+    pub const fn new(value: T) -> Mutex<T> {
+        Mutex {
+            turn: Semaphore::new(1),
+            value: sync::Mutex::new(value),
+        }
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// The value, if it is poisoned.
+    pub fn into_inner(self) -> LockResult<T> {
+        self.value.into_inner()
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// Waits until it is this greenlet's turn to have the value.
+    ///
+    /// # Parks
+    /// Only if it is locked.
+    ///
+    /// # Cancellation
+    /// It is not locked.
+    ///
+    /// # Errors
+    /// The guard, if it is poisoned.
+    pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        self.guard(self.turn.acquire())
+    }
+
+    /// The right to use the value, if nobody has it.
+    ///
+    /// # Parks
+    /// No.
+    ///
+    /// # Errors
+    /// If it is locked; the guard, if it is poisoned.
+    pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+        let turn = self.turn.try_acquire().ok_or(TryLockError::WouldBlock)?;
+        Ok(self.guard(turn)?)
+    }
+
+    fn guard<'a>(&'a self, turn: Permit<'a>) -> LockResult<MutexGuard<'a, T>> {
+        let with = |value| MutexGuard { value, _turn: turn };
+        match self.value.lock() {
+            Ok(value) => Ok(with(value)),
+            Err(poisoned) => Err(PoisonError::new(with(poisoned.into_inner()))),
+        }
+    }
+
+    /// The value, which nobody else can have.
+    ///
+    /// # Errors
+    /// The reference, if it is poisoned.
+    pub fn get_mut(&mut self) -> LockResult<&mut T> {
+        self.value.get_mut()
+    }
+
+    /// Whether somebody has unwound that had it.
+    pub fn is_poisoned(&self) -> bool {
+        self.value.is_poisoned()
+    }
+
+    /// Says that the value is good again.
+    pub fn clear_poison(&self) {
+        self.value.clear_poison();
+    }
+}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.value, f)
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Mutex<T> {
+        Mutex::new(T::default())
+    }
+}
+
+impl<T> From<T> for Mutex<T> {
+    fn from(value: T) -> Mutex<T> {
+        Mutex::new(value)
+    }
+}

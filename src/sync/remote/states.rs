@@ -1,0 +1,255 @@
+//! The states that threads wait for: what each of them is, and who is called when it changes.
+//!
+//! | state | lines | a call is |
+//! |---|---|---|
+//! | [`Messages`] | receivers, senders | a hint: look again |
+//! | [`Permits`] | those who want one | the permit itself |
+//! | [`Flag`] | those who wait for it | the answer, also if the flag is down again |
+//! | [`Stage`] | those who wait for its end | a hint |
+
+use std::collections::VecDeque;
+
+use super::crossing::Lines;
+
+/// A channel. Those who wait to send leave their messages at the end of the queue: one is accepted as soon as
+/// fewer than `capacity` are before it. In a rendezvous that is when it is taken.
+pub(crate) struct Messages<T> {
+    /// Each with its number, in order.
+    queue: VecDeque<(u64, T)>,
+    next: u64,
+    capacity: usize,
+    pub(crate) senders: usize,
+    pub(crate) receivers: usize,
+}
+
+pub(crate) const RECEIVERS: usize = 0;
+pub(crate) const SENDERS: usize = 1;
+
+/// Why a message was not sent, or none received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    NotNow,
+    Disconnected,
+}
+
+/// A message on its way into a channel.
+pub(crate) enum Parcel<T> {
+    Here(T),
+    /// In the queue, with this number.
+    Left(u64),
+    Gone,
+}
+
+impl<T> Messages<T> {
+    pub(crate) fn new(capacity: usize) -> Messages<T> {
+        Messages {
+            queue: VecDeque::new(),
+            next: 0,
+            capacity,
+            senders: 1,
+            receivers: 1,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len().min(self.capacity)
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Sends a message if there is room for it, or a receiver in line.
+    pub(crate) fn try_put<B>(
+        &mut self,
+        message: T,
+        lines: &mut Lines<B, 2>,
+    ) -> Result<(), (Refused, T)> {
+        if self.receivers == 0 {
+            return Err((Refused::Disconnected, message));
+        }
+        if self.queue.len() >= self.capacity && lines.is_empty(RECEIVERS) {
+            return Err((Refused::NotNow, message));
+        }
+        self.push(message, lines);
+        Ok(())
+    }
+
+    fn push<B>(&mut self, message: T, lines: &mut Lines<B, 2>) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.queue.push_back((number, message));
+        lines.call_one(RECEIVERS);
+        number
+    }
+
+    /// Brings a parcel on its way; whether it is accepted. None: not yet.
+    pub(crate) fn put<B>(
+        &mut self,
+        parcel: &mut Parcel<T>,
+        lines: &mut Lines<B, 2>,
+    ) -> Option<Result<(), Refused>> {
+        if self.receivers == 0 {
+            self.take_back(parcel);
+            return Some(match parcel {
+                Parcel::Gone => Ok(()),
+                _ => Err(Refused::Disconnected),
+            });
+        }
+        match std::mem::replace(parcel, Parcel::Gone) {
+            Parcel::Here(message) => match self.try_put(message, lines) {
+                Ok(()) => return Some(Ok(())),
+                Err((_, message)) => *parcel = Parcel::Left(self.push(message, lines)),
+            },
+            Parcel::Left(number)
+                if self
+                    .place_of(number)
+                    .is_some_and(|place| place >= self.capacity) =>
+            {
+                *parcel = Parcel::Left(number);
+            }
+            _ => return Some(Ok(())),
+        }
+        None
+    }
+
+    /// Takes a parcel back that waits in the queue, unless it has been taken.
+    pub(crate) fn take_back(&mut self, parcel: &mut Parcel<T>) {
+        if let Parcel::Left(number) = *parcel {
+            let place = self.place_of(number);
+            let found = place.and_then(|place| self.queue.remove(place));
+            *parcel = found.map_or(Parcel::Gone, |(_, message)| Parcel::Here(message));
+        }
+    }
+
+    fn place_of(&self, number: u64) -> Option<usize> {
+        self.queue
+            .binary_search_by_key(&number, |(number, _)| *number)
+            .ok()
+    }
+
+    /// The next message. Its place is for the first of those who wait to send.
+    pub(crate) fn take<B>(&mut self, lines: &mut Lines<B, 2>) -> Result<T, Refused> {
+        match self.queue.pop_front() {
+            Some((_, message)) => {
+                lines.call_one(SENDERS);
+                Ok(message)
+            }
+            None if self.senders == 0 => Err(Refused::Disconnected),
+            None => Err(Refused::NotNow),
+        }
+    }
+
+    /// A receiver was called and takes nothing.
+    pub(crate) fn pass_on<B>(&mut self, lines: &mut Lines<B, 2>) {
+        if !self.queue.is_empty() {
+            lines.call_one(RECEIVERS);
+        }
+    }
+
+    pub(crate) fn sender_goes<B>(&mut self, lines: &mut Lines<B, 2>) {
+        self.senders -= 1;
+        if self.senders == 0 {
+            lines.call_all(RECEIVERS);
+        }
+    }
+
+    /// What nobody will receive, to be dropped outside the lock. What waits to be sent goes back.
+    pub(crate) fn receiver_goes<B>(&mut self, lines: &mut Lines<B, 2>) -> VecDeque<(u64, T)> {
+        self.receivers -= 1;
+        if self.receivers > 0 {
+            return VecDeque::new();
+        }
+        lines.call_all(SENDERS);
+        let waiting = self.queue.split_off(self.len());
+        std::mem::replace(&mut self.queue, waiting)
+    }
+}
+
+/// A semaphore.
+pub(crate) struct Permits(pub(crate) usize);
+
+impl Permits {
+    /// Whether there is one for the asker; one who is called has it.
+    pub(crate) fn take(&mut self, called: bool) -> Option<()> {
+        if called {
+            return Some(());
+        }
+        self.0 = self.0.checked_sub(1)?;
+        Some(())
+    }
+
+    pub(crate) fn give<B>(&mut self, lines: &mut Lines<B, 1>) {
+        if !lines.call_one(0) {
+            self.0 += 1;
+        }
+    }
+}
+
+impl Permits {
+    /// What one has that was called, and was raised in.
+    pub(crate) fn give_back<B>(&mut self, lines: &mut Lines<B, 1>, called: bool) {
+        if called {
+            self.give(lines);
+        }
+    }
+}
+
+/// An event.
+pub(crate) struct Flag(pub(crate) bool);
+
+impl Flag {
+    pub(crate) fn is_up(&self, called: bool) -> Option<()> {
+        (called || self.0).then_some(())
+    }
+
+    pub(crate) fn raise<B>(&mut self, lines: &mut Lines<B, 1>) {
+        self.0 = true;
+        lines.call_all(0);
+    }
+}
+
+/// How far something is that is done once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage<W> {
+    New,
+    /// Somebody does it.
+    Runs(W),
+    Done,
+    /// The one who did it has panicked.
+    Poisoned,
+}
+
+/// What there is to do for one who needs it done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Done,
+    /// It is up to you; whether the last one panicked.
+    Yours {
+        poisoned: bool,
+    },
+    /// You are at it already.
+    Within,
+    Poisoned,
+}
+
+impl<W: Copy + PartialEq> Stage<W> {
+    /// None: somebody else is at it. With `force` it does not matter that the last one has panicked.
+    pub(crate) fn begin(&mut self, who: W, force: bool) -> Option<Turn> {
+        let poisoned = matches!(self, Stage::Poisoned);
+        match *self {
+            Stage::Done => Some(Turn::Done),
+            Stage::Poisoned if !force => Some(Turn::Poisoned),
+            Stage::Runs(runs) => (runs == who).then_some(Turn::Within),
+            Stage::New | Stage::Poisoned => {
+                *self = Stage::Runs(who);
+                Some(Turn::Yours { poisoned })
+            }
+        }
+    }
+
+    pub(crate) fn end<B>(&mut self, stage: Stage<W>, lines: &mut Lines<B, 1>) {
+        *self = stage;
+        lines.call_all(0);
+    }
+}
