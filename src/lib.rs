@@ -49,6 +49,7 @@
 //! | [`sync`] | locks, channels, `select`, queues, events: what greenlets wait on |
 //! | [`time`] | sleeping, deadlines, intervals |
 //! | [`net`], [`os::unix::net`], [`io`], [`fs`], [`process`], [`signal`], [`thread`] | std again |
+//! | [`group`] | groups and pools: joined, killed, mapped over together |
 //! | [`future`] | futures in greenlets, and greenlets as futures |
 //! | [`offload`], [`per_core`] | other threads: for what blocks, and for more cores |
 //! | [`Greenlet`] | explicit greenlets: states, switching, throwing, killing, parents, dropping |
@@ -74,6 +75,7 @@ pub mod fs;
 pub mod future;
 #[allow(unsafe_code)]
 mod generator;
+pub mod group;
 #[allow(unsafe_code)]
 mod hub;
 pub mod io;

@@ -308,6 +308,10 @@ impl<R> JoinHandle<R> {
         self.slot.ended.get()
     }
 
+    pub(crate) fn greenlet(&self) -> &Greenlet<()> {
+        &self.greenlet
+    }
+
     /// Where those stand who wait for its end.
     pub(crate) fn joiners(&self) -> &WaitList {
         &self.slot.joiners

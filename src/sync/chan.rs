@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 
 use crate::hub::Hub;
 use crate::hub::wait::{Place, WaitList};
-use crate::sys::clock::Moment;
+use crate::sys::clock::{Moment, has_passed};
 
 /// Where items lie until they are taken. Every item passes through it.
 pub trait Store<T> {
@@ -218,9 +218,4 @@ impl<T, S: Store<T>> Chan<T, S> {
             drop(item);
         }
     }
-}
-
-/// Whether it is too late to try once more.
-pub(super) fn has_passed(deadline: Option<Moment>) -> bool {
-    deadline.is_some_and(|at| at != Moment::NEVER && at <= Moment::now())
 }

@@ -4,10 +4,9 @@ use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::time::Duration;
 
-use super::chan::has_passed;
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
-use crate::sys::clock::Moment;
+use crate::sys::clock::{Moment, has_passed};
 
 /// A flag that greenlets wait for: gevent's `Event`.
 ///

@@ -9,10 +9,10 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use super::chan::{Chan, Nothing, Store, Unsent, has_passed};
+use super::chan::{Chan, Nothing, Store, Unsent};
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
-use crate::sys::clock::Moment;
+use crate::sys::clock::{Moment, has_passed};
 
 /// A queue, first in, first out, unless `S` says otherwise.
 ///

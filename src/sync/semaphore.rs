@@ -4,10 +4,9 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
-use super::chan::has_passed;
 use crate::hub::Hub;
 use crate::hub::wait::{Place, WaitList};
-use crate::sys::clock::Moment;
+use crate::sys::clock::{Moment, has_passed};
 
 /// So many may pass at a time: gevent's `Semaphore` and `BoundedSemaphore`.
 ///

@@ -53,6 +53,11 @@ impl Moment {
     }
 }
 
+/// Whether a deadline, if there is one, has passed.
+pub(crate) fn has_passed(deadline: Option<Moment>) -> bool {
+    deadline.is_some_and(|at| at != Moment::NEVER && at <= Moment::now())
+}
+
 #[inline]
 fn base() -> Instant {
     static BASE: OnceLock<Instant> = OnceLock::new();

@@ -1,0 +1,551 @@
+//! Groups of greenlets: joined, killed and mapped over together; gevent's `Group` and `Pool`.
+//!
+//! A [`Group`] takes any number, a [`Pool`] so many at a time. A member belongs to it until it has ended, however it
+//! ends: it has a [`Seat`], which is dropped with its closure.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use crate::hub::Hub;
+use crate::hub::wait::WaitList;
+use crate::spawn::{JoinHandle, spawn};
+use crate::switch::control::Payload;
+use crate::switch::error::describe;
+use crate::switch::exit::GreenletExit;
+use crate::switch::greenlet::Greenlet;
+use crate::sync::Semaphore;
+use crate::sync::channel::{Receiver, bounded, unbounded};
+use crate::sys::clock::{Moment, has_passed};
+
+/// Greenlets that belong together.
+///
+/// ```
+/// use greenlet::group::Group;
+///
+/// let group = Group::new();
+/// for n in 1..=3 {
+///     group.spawn(move || greenlet::sleep(std::time::Duration::from_millis(n)));
+/// }
+/// group.join_all().unwrap();
+/// assert_eq!(group.map(1..=3, |n| n * n), [1, 4, 9]);
+/// ```
+#[derive(Clone)]
+pub struct Group {
+    shared: Rc<Shared>,
+}
+
+/// A group of so many at a time: who spawns one more waits until one has ended.
+///
+/// ```
+/// use greenlet::group::Pool;
+///
+/// let pool = Pool::new(2);
+/// let lengths = pool.imap_unordered(["a", "bb", "ccc"], str::len);
+/// assert_eq!(lengths.sum::<usize>(), 6);
+/// ```
+#[derive(Clone)]
+pub struct Pool {
+    group: Group,
+}
+
+struct Shared {
+    members: RefCell<BTreeMap<u64, Greenlet<()>>>,
+    next: Cell<u64>,
+    seats: Semaphore,
+    size: usize,
+    /// Those who wait for members to end.
+    waiters: WaitList,
+    failure: RefCell<Option<Failure>>,
+}
+
+/// A member's place in its group, given up when it is dropped.
+struct Seat {
+    shared: Rc<Shared>,
+    number: u64,
+}
+
+impl Seat {
+    /// Takes a place for one who has been let in.
+    fn take(shared: &Rc<Shared>) -> Seat {
+        let number = shared.next.get();
+        shared.next.set(number + 1);
+        Seat {
+            shared: Rc::clone(shared),
+            number,
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let shared = &self.shared;
+        let member = shared.members.borrow_mut().remove(&self.number);
+        drop(member);
+        shared.seats.release();
+        if !shared.waiters.is_empty() {
+            shared.waiters.call_all(Hub::here());
+        }
+    }
+}
+
+/// The first member of a group that panicked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    member: String,
+    message: String,
+}
+
+impl Failure {
+    /// Which one it was.
+    pub fn member(&self) -> &str {
+        &self.member
+    }
+
+    /// What the panic said.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} panicked: {}", self.member, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Group {
+    /// One without members.
+    pub fn new() -> Group {
+        Group::of_size(usize::MAX)
+    }
+
+    fn of_size(size: usize) -> Group {
+        let shared = Shared {
+            members: RefCell::default(),
+            next: Cell::new(0),
+            seats: Semaphore::new(size),
+            size,
+            waiters: WaitList::new(),
+            failure: RefCell::new(None),
+        };
+        Group {
+            shared: Rc::new(shared),
+        }
+    }
+
+    /// Runs `f` in a greenlet of its own, as a member.
+    ///
+    /// # Parks
+    /// Only in a pool that is full.
+    ///
+    /// # Cancellation
+    /// Nothing was spawned.
+    #[track_caller]
+    pub fn spawn<R: 'static>(&self, f: impl FnOnce() -> R + 'static) -> JoinHandle<R> {
+        self.shared.seats.acquire().forget();
+        self.seat(f)
+    }
+
+    /// As [`spawn`](Self::spawn), if there is a free place.
+    ///
+    /// # Parks
+    /// No.
+    ///
+    /// # Errors
+    /// The closure, if the pool is full.
+    #[track_caller]
+    pub fn try_spawn<R: 'static, F: FnOnce() -> R + 'static>(
+        &self,
+        f: F,
+    ) -> Result<JoinHandle<R>, F> {
+        match self.shared.seats.try_acquire() {
+            Some(permit) => permit.forget(),
+            None => return Err(f),
+        }
+        Ok(self.seat(f))
+    }
+
+    #[track_caller]
+    fn seat<R: 'static>(&self, f: impl FnOnce() -> R + 'static) -> JoinHandle<R> {
+        let shared = &self.shared;
+        let seat = Seat::take(shared);
+        let number = seat.number;
+        let handle = spawn(move || {
+            let outcome = catch_unwind(AssertUnwindSafe(f));
+            outcome.unwrap_or_else(|payload| seat.shared.fail(payload))
+        });
+        let member = handle.greenlet().clone();
+        shared.members.borrow_mut().insert(number, member);
+        handle
+    }
+
+    /// How many members have not ended.
+    pub fn len(&self) -> usize {
+        self.shared.members.borrow().len()
+    }
+
+    /// Whether all members have ended.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Waits until there is no member, also of those that are spawned meanwhile.
+    ///
+    /// # Parks
+    /// Unless there is none.
+    ///
+    /// # Cancellation
+    /// The members go on.
+    ///
+    /// # Errors
+    /// The first member that has panicked since this was last asked. What it panicked with is in its
+    /// [`JoinHandle`].
+    pub fn join_all(&self) -> Result<(), Failure> {
+        while !self.is_empty() {
+            self.shared.wait(None);
+        }
+        self.shared.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// As [`join_all`](Self::join_all), for `timeout` at most; None if there are members after that.
+    ///
+    /// # Parks
+    /// Unless there is none.
+    ///
+    /// # Errors
+    /// As [`join_all`](Self::join_all).
+    pub fn join_all_timeout(&self, timeout: Duration) -> Result<Option<()>, Failure> {
+        let deadline = Moment::now().after(timeout);
+        while !self.is_empty() {
+            if has_passed(Some(deadline)) {
+                return Ok(None);
+            }
+            self.shared.wait(Some(deadline));
+        }
+        self.join_all().map(Some)
+    }
+
+    /// Kills all members, and waits until they have ended, also those that are spawned meanwhile. A member that
+    /// asks for this is left out.
+    ///
+    /// # Parks
+    /// Unless there is none.
+    ///
+    /// # Cancellation
+    /// Those that were told end all the same.
+    pub fn kill_all(&self) {
+        let hub = Hub::here();
+        let myself = usize::from(self.has_me());
+        let mut told = 0;
+        loop {
+            let new = self.others_from(told);
+            told = self.shared.next.get();
+            new.iter().for_each(|member| {
+                hub.kill(member.control());
+            });
+            if self.len() <= myself {
+                return;
+            }
+            self.shared.wait(None);
+        }
+    }
+
+    /// The members with this number and later ones, without the one that asks.
+    fn others_from(&self, number: u64) -> Vec<Greenlet<()>> {
+        let me = Hub::here().thread().current().id;
+        let members = self.shared.members.borrow();
+        let new = members.range(number..).map(|(_, member)| member);
+        new.filter(|member| member.control().id != me)
+            .cloned()
+            .collect()
+    }
+
+    /// What `f` makes of each item, in order, each in a member of its own. A member that asks its own pool does
+    /// it itself: it has a place already, and might wait for ever for another.
+    ///
+    /// # Parks
+    /// Unless there is nothing to do.
+    ///
+    /// # Cancellation
+    /// The members are killed.
+    ///
+    /// # Panics
+    /// With the first panic of `f`, in the order of the items; the other members are killed.
+    #[track_caller]
+    pub fn map<T: 'static, R: 'static>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        f: impl Fn(T) -> R + 'static,
+    ) -> Vec<R> {
+        if self.has_me() {
+            return items.into_iter().map(f).collect();
+        }
+        let f = Rc::new(f);
+        let mut team = Team(Vec::new());
+        for item in items {
+            let f = Rc::clone(&f);
+            team.0.push(Some(self.spawn(move || f(item))));
+        }
+        let each = 0..team.0.len();
+        each.filter_map(|number| team.0[number].take())
+            .map(outcome)
+            .collect()
+    }
+
+    /// As [`map`](Self::map), each when it is asked for, in order. It runs ahead by as many as the pool is large,
+    /// or 1024 in a group.
+    ///
+    /// Dropping the iterator begins nothing more; what runs goes on.
+    ///
+    /// # Parks
+    /// The iterator does, unless the next one is there.
+    #[track_caller]
+    pub fn imap<T: 'static, R: 'static, I, F>(
+        &self,
+        items: I,
+        f: F,
+    ) -> impl Iterator<Item = R> + use<T, R, I, F>
+    where
+        I: IntoIterator<Item = T> + 'static,
+        F: Fn(T) -> R + 'static,
+    {
+        let (sender, receiver) = bounded(self.ahead());
+        let group = self.for_the_feeder();
+        let f = Rc::new(f);
+        let feeder = spawn(move || {
+            for item in items {
+                let f = Rc::clone(&f);
+                if sender.send(group.spawn(move || f(item))).is_err() {
+                    return;
+                }
+            }
+        });
+        Fed {
+            receiver,
+            feeder: Some(feeder),
+        }
+        .map(outcome)
+    }
+
+    /// As [`imap`](Self::imap), in the order in which they are done. A member whose result nobody has asked for
+    /// keeps its place in the pool.
+    ///
+    /// # Parks
+    /// The iterator does, unless one is there.
+    #[track_caller]
+    pub fn imap_unordered<T: 'static, R: 'static, I, F>(
+        &self,
+        items: I,
+        f: F,
+    ) -> impl Iterator<Item = R> + use<T, R, I, F>
+    where
+        I: IntoIterator<Item = T> + 'static,
+        F: Fn(T) -> R + 'static,
+    {
+        let (sender, receiver) = bounded(self.ahead());
+        let group = self.for_the_feeder();
+        let f = Rc::new(f);
+        let feeder = spawn(move || {
+            for item in items {
+                if sender.is_disconnected() {
+                    return;
+                }
+                let (f, sender) = (Rc::clone(&f), sender.clone());
+                group.spawn(move || {
+                    let done = catch_unwind(AssertUnwindSafe(|| f(item)));
+                    // Nobody may want it any more.
+                    let _ = sender.send(done);
+                });
+            }
+        });
+        Fed {
+            receiver,
+            feeder: Some(feeder),
+        }
+        .map(|done| done.unwrap_or_else(|payload| resume_unwind(payload)))
+    }
+
+    /// How far results may run ahead of whoever asks for them.
+    fn ahead(&self) -> usize {
+        self.shared.size.min(1024)
+    }
+
+    /// A member that feeds its own pool would wait for the place it has itself.
+    fn for_the_feeder(&self) -> Group {
+        match self.has_me() {
+            true => Group::new(),
+            false => self.clone(),
+        }
+    }
+
+    /// Whether the greenlet that runs is a member.
+    fn has_me(&self) -> bool {
+        let me = Hub::here().thread().current().id;
+        let members = self.shared.members.borrow();
+        members.values().any(|member| member.control().id == me)
+    }
+}
+
+impl Shared {
+    /// Waits until a member has ended, or for no reason at all.
+    fn wait(&self, deadline: Option<Moment>) {
+        self.waiters
+            .wait(Hub::here(), &"waits for a group of greenlets", deadline);
+    }
+
+    /// A member unwinds with this.
+    fn fail<R>(&self, payload: Payload) -> R {
+        if !payload.is::<GreenletExit>() {
+            let failure = Failure {
+                member: Hub::here().thread().current().to_string(),
+                message: describe(&*payload).to_string(),
+            };
+            self.failure.borrow_mut().get_or_insert(failure);
+        }
+        resume_unwind(payload)
+    }
+}
+
+impl Default for Group {
+    fn default() -> Group {
+        Group::new()
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("members", &self.len())
+            .finish()
+    }
+}
+
+impl Pool {
+    /// One of `size` members at a time.
+    ///
+    /// # Panics
+    /// If `size` is 0: nothing could ever be spawned.
+    #[track_caller]
+    pub fn new(size: usize) -> Pool {
+        assert!(size > 0, "a pool of size 0 could never run anything");
+        Pool {
+            group: Group::of_size(size),
+        }
+    }
+
+    /// How many it takes at a time.
+    pub fn size(&self) -> usize {
+        self.group.shared.size
+    }
+
+    /// How many places are free.
+    pub fn free(&self) -> usize {
+        self.group.shared.seats.available()
+    }
+}
+
+/// A pool is a group: spawn, join, kill, map.
+impl Deref for Pool {
+    type Target = Group;
+
+    fn deref(&self) -> &Group {
+        &self.group
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("size", &self.size())
+            .field("members", &self.len())
+            .finish()
+    }
+}
+
+/// Those who work for one `map`. If it does not come to an end, neither do they.
+struct Team<R>(Vec<Option<JoinHandle<R>>>);
+
+impl<R> Drop for Team<R> {
+    fn drop(&mut self) {
+        self.0.iter().flatten().for_each(|handle| {
+            handle.start_kill();
+        });
+    }
+}
+
+fn outcome<R>(handle: JoinHandle<R>) -> R {
+    handle
+        .join()
+        .unwrap_or_else(|payload| resume_unwind(payload))
+}
+
+/// What a feeder sends. Its own panic, of the items, comes last.
+struct Fed<T> {
+    receiver: Receiver<T>,
+    feeder: Option<JoinHandle<()>>,
+}
+
+impl<T> Iterator for Fed<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        if let Ok(next) = self.receiver.recv() {
+            return Some(next);
+        }
+        self.feeder.take().map(outcome);
+        None
+    }
+}
+
+/// Waits until one of several greenlets has ended, and returns which. If several have, the first of them.
+///
+/// # Parks
+/// Unless one has ended.
+///
+/// # Cancellation
+/// Nothing changes.
+///
+/// # Panics
+/// If there are none: it would wait for ever.
+#[track_caller]
+pub fn wait_any<R>(handles: &[JoinHandle<R>]) -> usize {
+    assert!(
+        !handles.is_empty(),
+        "waiting for one of no greenlets would be for ever"
+    );
+    let hub = Hub::here();
+    loop {
+        if let Some(first) = handles.iter().position(JoinHandle::is_finished) {
+            return first;
+        }
+        let lists = handles.iter().map(JoinHandle::joiners);
+        let park = || hub.park(&"waits for one of several greenlets to end");
+        WaitList::stand_in_all(lists, hub, |_| (), park);
+    }
+}
+
+/// What greenlets leave, in the order in which they end, each with its number. A small greenlet waits for each.
+///
+/// # Parks
+/// The iterator does, unless another one has ended.
+pub fn as_completed<R: 'static>(
+    handles: impl IntoIterator<Item = JoinHandle<R>>,
+) -> impl Iterator<Item = (usize, thread::Result<R>)> {
+    let (sender, receiver) = unbounded();
+    for (number, handle) in handles.into_iter().enumerate() {
+        let sender = sender.clone();
+        spawn(move || {
+            // Nobody may want it any more.
+            let _ = sender.send((number, handle.join()));
+        });
+    }
+    receiver.into_iter()
+}
