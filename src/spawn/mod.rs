@@ -158,9 +158,10 @@ impl<R> Default for Slot<R> {
 
 impl<R> Slot<R> {
     fn wait(&self, control: &Control) {
-        let hub = Hub::here();
+        // Only who has to wait needs a hub: the last destructors of a thread have none.
         while !self.ended.get() && !control.is_given_up() {
-            self.joiners.wait(hub, &"joins another greenlet", None);
+            self.joiners
+                .wait(Hub::here(), &"joins another greenlet", None);
         }
     }
 
@@ -288,6 +289,9 @@ impl<R> JoinHandle<R> {
     /// # Panics
     /// Killing oneself unwinds: it does not return.
     pub fn start_kill(&self) -> bool {
+        if self.is_finished() {
+            return true;
+        }
         match Hub::here().kill(self.greenlet.control()) {
             Kill::Dead | Kill::Told => true,
             Kill::Impossible => false,
