@@ -421,7 +421,7 @@ impl Drop for Exit {
                 super::local::drop_all(&extra.locals);
             }
             transfer::drop_contained(thread.tracer.take());
-            exit::end_all(thread);
+            exit::end_all(thread, "at the end of its thread");
         }
         // SAFETY: this is the destructor of the thread.
         unsafe { Thread::close(thread.main.thread) };
