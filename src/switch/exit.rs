@@ -487,7 +487,10 @@ fn insist(thread: &Thread, control: &Control) -> bool {
     (0..INSISTENCE).any(|_| match end(thread, control, Family::QUIET) {
         Ok(dead) => dead,
         Err(payload) => {
-            report(format_args!("thrown while all greenlets were ended"), payload);
+            report(
+                format_args!("thrown while all greenlets were ended"),
+                payload,
+            );
             control.is_dead()
         }
     })

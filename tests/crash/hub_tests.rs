@@ -102,7 +102,7 @@ fn shutdown_gives_up_one_that_catches_every_exit() {
     let outcome = outcome.prints(&["cleaned up", "shut down", "main returns"]);
     outcome
         .says("greenlet 'stubborn' (#")
-        .says("it catches every GreenletExit");
+        .says("is leaked by `shutdown`: it catches every GreenletExit");
 }
 
 #[test]
@@ -137,6 +137,27 @@ fn waiting_in_a_thread_local_destructor_is_refused() {
         run(scenario)
             .code(0)
             .prints(&["refused: true", "main returns"]);
+    }
+}
+
+#[test]
+fn joining_what_has_ended_is_possible_to_the_last() {
+    let outcome = run("hub_join_ended_in_thread_local").code(0);
+    outcome.prints(&["joined: 5", "killed: true", "main returns"]);
+}
+
+#[test]
+fn a_poller_closed_behind_the_back_of_its_hub_is_named() {
+    for scenario in [
+        "hub_poller_closed",
+        "hub_poller_closed_before_a_wait",
+        "hub_bell_closed",
+    ] {
+        run(scenario)
+            .signal(libc::SIGABRT)
+            .says("greenlet: somebody has closed a descriptor that belongs to a hub (")
+            .says("); aborting\n")
+            .prints(&[]);
     }
 }
 
