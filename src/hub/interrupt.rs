@@ -11,10 +11,11 @@
 //! `thread::panicking()` does not tell who unwinds. Where somebody else might, what is to be raised is left
 //! for later as well, and raised as soon as nobody does (law 10).
 
-use super::{Hub, deadline};
+use super::Hub;
+use super::deadline::{self, Expired};
 use crate::switch::control::{Control, Family, Payload, Phase, Wait, alert};
 use crate::switch::exit::{self, GreenletExit};
-use crate::switch::thread::say;
+use crate::switch::thread::{report, say};
 use std::thread::panicking;
 
 /// What has become of a kill.
@@ -72,16 +73,32 @@ impl Hub {
 
     /// Raises `payload` in `control`, which waits somewhere, at its turn. An exit comes before all else.
     pub(super) fn raise_at(&self, control: &Control, payload: Payload) {
-        let payload = match control.raise.take() {
-            Some(first) if first.is::<GreenletExit>() => first,
-            _ => payload,
+        let (payload, lost) = match control.raise.take() {
+            Some(first) if first.is::<GreenletExit>() => (first, Some(payload)),
+            other => (payload, other),
         };
         control.raise.set(Some(payload));
+        if let Some(lost) = lost {
+            self.displace(control, lost);
+        }
         control.raise_alert(alert::RAISE);
         if control.wait.get() != Wait::Ready {
             // Whatever it waited for will not come any more: nobody may bring it.
             control.expects.set(Family::TURN);
             self.enqueue(control);
+        }
+    }
+
+    /// An exit is raised in `control`, and not what was to be raised there. Whoever catches the exit may still be
+    /// under a deadline that has passed.
+    pub(super) fn displace(&self, control: &Control, payload: Payload) {
+        match payload.downcast::<Expired>() {
+            Ok(expired) => {
+                deadline::untell(control, &expired);
+                self.leave_for_later(control, alert::OVERDUE);
+            }
+            Err(other) if other.is::<GreenletExit>() => {}
+            Err(other) => report(format_args!("lost: {control} is told to exit"), other),
         }
     }
 

@@ -31,7 +31,7 @@ use std::ptr::NonNull;
 
 use crate::data::fifo::Fifo;
 use crate::data::timers::{TimerKey, Timers};
-use crate::switch::control::{Control, ControlRef, Family, Phase, Wait};
+use crate::switch::control::{Control, ControlRef, Family, Payload, Phase, Wait};
 use crate::switch::exit;
 use crate::switch::thread::{Thread, Upstairs};
 use crate::sys::clock::Moment;
@@ -210,6 +210,10 @@ impl Upstairs for Hub {
 
     fn withdraw(&self, me: &Control) {
         self.ready.remove(me.into());
+    }
+
+    fn displaced(&self, control: &Control, payload: Payload) {
+        self.displace(control, payload);
     }
 
     /// What is ready will not run any more; it is ended with everything else that is suspended.

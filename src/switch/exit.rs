@@ -419,8 +419,11 @@ pub(crate) fn end(
         return Ok(false);
     }
     let thrown = Waiting::during(target, me, || {
-        target.raise.set(Some(Box::new(GreenletExit)));
+        let displaced = target.raise.replace(Some(Box::new(GreenletExit)));
         target.raise_alert(alert::RAISE);
+        if let (Some(payload), Some(upstairs)) = (displaced, thread.upstairs()) {
+            upstairs.displaced(target, payload);
+        }
         trace::note(thread, Kind::Throw, me, target);
         me.expects.set(wait);
         transfer::hop(thread, me, NonNull::from(target), false);

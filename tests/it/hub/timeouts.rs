@@ -6,9 +6,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use greenlet::time::{Elapsed, sleep_until, timeout, timeout_at};
-use greenlet::{Generator, Greenlet, SwitchError, sleep, spawn, yield_now};
+use greenlet::{
+    Generator, Greenlet, GreenletExit, JoinHandle, SwitchError, current, sleep, spawn, yield_now,
+};
 
-use crate::support::{Log, act, caught, own, raise, run, text};
+use crate::support::{Log, Place, act, caught, caught_as, own, raise, run, text};
 
 const MS: Duration = Duration::from_millis(1);
 const NANO: Duration = Duration::from_nanos(1);
@@ -330,6 +332,34 @@ fn a_kill_and_a_deadline_in_one_turn() {
         handle.start_kill();
         let outcome = catch_unwind(AssertUnwindSafe(|| handle.join())).unwrap();
         assert!(outcome.unwrap_err().is::<greenlet::GreenletExit>());
+    });
+}
+
+/// Told of a deadline, and before its turn of an exit, which it catches.
+fn exit_after_a_deadline(end: impl FnOnce(&JoinHandle<()>, Greenlet<()>) + 'static) {
+    let log = Log::new();
+    in_one_turn(own!(log => move |at| {
+        let place = Place::new();
+        let target = spawn(own!(place => move || {
+            place.put(current());
+            let outcome = timeout_at(at + NANO, || {
+                caught_as::<GreenletExit, _>(|| sleep(LONG));
+                sleep(LONG);
+            });
+            log.push(outcome);
+        }));
+        sleep_until(at);
+        end(&target, place.take().unwrap());
+        assert!(timeout(LONG / 400, || target.join()).unwrap().is_ok());
+    }));
+    assert_eq!(log.take(), [Err(Elapsed)]);
+}
+
+#[test]
+fn an_exit_that_is_caught_takes_no_deadline_away() {
+    run(|| exit_after_a_deadline(|target, _| assert!(target.start_kill())));
+    run(|| {
+        exit_after_a_deadline(|_, target| _ = target.kill());
     });
 }
 
