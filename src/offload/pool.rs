@@ -22,7 +22,7 @@ const WORKERS: usize = 512;
 /// The environment variable that bounds the workers.
 const VARIABLE: &str = "GREENLET_WORKERS";
 
-type Work = Box<dyn FnOnce() + Send>;
+pub(super) type Work = Box<dyn FnOnce() + Send>;
 
 struct Pool {
     state: Mutex<State>,
