@@ -159,9 +159,12 @@ impl<R> Default for Slot<R> {
 impl<R> Slot<R> {
     fn wait(&self, control: &Control) {
         // Only who has to wait needs a hub: the last destructors of a thread have none.
+        if self.ended.get() {
+            return;
+        }
+        let hub = Hub::here();
         while !self.ended.get() && !control.is_given_up() {
-            self.joiners
-                .wait(Hub::here(), &"joins another greenlet", None);
+            self.joiners.wait(hub, &"joins another greenlet", None);
         }
     }
 
