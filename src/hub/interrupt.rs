@@ -5,7 +5,7 @@
 //! | parked, or ready | raised there, at its turn |
 //! | in `switch`, `next`, `send` | raised there, at its turn; a switch to it is refused until then |
 //! | in `yield_` | raised at its first wait after it was asked again |
-//! | in a destructor while unwinding, or shielded | raised at its first wait after that |
+//! | in a destructor while unwinding, or shielded | raised at its first wait after that, in the hub or at a switch |
 //! | it has not started | a kill drops its closure |
 //!
 //! `thread::panicking()` does not tell who unwinds. Where somebody else might, what is to be raised is left
@@ -55,7 +55,7 @@ impl Hub {
             self.raise_at(control, Box::new(GreenletExit));
         } else {
             exit::defer(control, Box::new(GreenletExit));
-            self.late.set(true);
+            self.look_later();
         }
         Kill::Told
     }
@@ -105,10 +105,16 @@ impl Hub {
     /// Remembers that something is due in `control`.
     pub(super) fn leave_for_later(&self, control: &Control, bit: u8) {
         control.raise_alert(bit);
-        self.late.set(true);
+        self.look_later();
     }
 
-    /// Raises what was left for later, where that can be done by now.
+    /// Something could not be raised. If that is because somebody unwinds, all are looked at when nobody does any
+    /// more, once. If it lies in the one that it is for, that one finds it before its next wait.
+    pub(super) fn look_later(&self) {
+        self.late.set(self.late.get() || panicking());
+    }
+
+    /// Raises what was left for later because somebody unwound, when nobody does.
     pub(super) fn raise_late(&self) {
         if !self.late.get() || panicking() {
             return;
@@ -117,15 +123,12 @@ impl Hub {
         let thread = self.thread();
         for control in thread.all().chain([&thread.main]) {
             let due = control.alert.get() & (alert::OVERDUE | alert::DEFERRED);
-            if due == 0 || !self.waits(control) {
+            if due == 0 || !self.waits(control) || !self.can_interrupt(control) {
                 continue;
             }
-            if !self.can_interrupt(control) {
-                self.late.set(true);
-            } else if let Some(payload) = exit::take_deferred(control) {
-                self.raise_at(control, payload);
-            } else {
-                deadline::raise_due(self, control);
+            match exit::take_deferred(control) {
+                Some(payload) => self.raise_at(control, payload),
+                None => deadline::raise_due(self, control),
             }
         }
     }

@@ -72,6 +72,8 @@ pub(crate) trait Upstairs {
     fn bring_back(&self, me: &Control);
     /// `me` goes on before its turn, which does not come any more.
     fn withdraw(&self, me: &Control);
+    /// What is due in `me`, which runs and is about to wait.
+    fn take_due(&self, me: &Control) -> Option<Payload>;
     /// What was to be raised in `control` is not, because something else is.
     fn displaced(&self, control: &Control, payload: Payload);
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use greenlet::time::{Elapsed, sleep_until, timeout, timeout_at};
 use greenlet::{
-    Generator, Greenlet, GreenletExit, JoinHandle, SwitchError, current, sleep, spawn, yield_now,
+    Generator, Greenlet, GreenletExit, JoinHandle, SwitchError, current, scope, sleep, spawn,
+    yield_now,
 };
 
 use crate::support::{Log, Place, act, caught, caught_as, own, raise, run, text};
@@ -307,6 +308,60 @@ fn in_yield_it_waits_until_it_is_asked() {
         assert_eq!(items.next(), Some(2));
         assert_eq!(log.take(), ["asked again"]);
         drop(items);
+    });
+}
+
+#[test]
+fn what_has_passed_in_yield_is_raised_at_a_switch_too() {
+    run(|| {
+        let mut items = Generator::new(move |y: greenlet::Yielder<u32>| {
+            let outcome = timeout(2 * MS, || {
+                y.yield_(1);
+                Greenlet::new(|()| sleep(LONG)).switch(());
+            });
+            assert_eq!(outcome, Err(Elapsed));
+            y.yield_(2);
+        });
+        assert_eq!(items.next(), Some(1));
+        sleep(5 * MS);
+        assert_eq!(items.next(), Some(2));
+    });
+}
+
+#[test]
+fn what_has_passed_in_yield_is_not_raised_in_the_next_yield() {
+    run(|| {
+        let mut items = Generator::new(move |y: greenlet::Yielder<u32>| {
+            let outcome = timeout(2 * MS, || {
+                y.yield_(1);
+                y.yield_(2);
+            });
+            assert_eq!(outcome, Ok(()));
+            y.yield_(3);
+        });
+        assert_eq!(items.next(), Some(1));
+        sleep(5 * MS);
+        assert_eq!(items.collect::<Vec<_>>(), [2, 3]);
+    });
+}
+
+#[test]
+fn what_has_passed_at_the_end_of_a_scope_is_raised_at_the_next_wait() {
+    run(|| {
+        for wait in [
+            || sleep(LONG),
+            || Greenlet::new(|()| sleep(LONG)).switch(()),
+        ] {
+            let ended = Cell::new(false);
+            let outcome = timeout(2 * MS, || {
+                scope(|s| {
+                    s.spawn(|| sleep(6 * MS));
+                });
+                ended.set(true);
+                wait();
+            });
+            assert_eq!((outcome, ended.get()), (Err(Elapsed), true));
+        }
     });
 }
 
