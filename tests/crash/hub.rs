@@ -25,6 +25,7 @@ pub(crate) fn run(scenario: &str) -> bool {
             let _ = time::timeout(Duration::MAX, join_cycle);
         }
         "hub_deadlock_in_scope" => deadlock_in_scope(),
+        "hub_deadlock_behind_a_destructor" => deadlock_behind_a_destructor(),
         "hub_deadlock_of_thread" => {
             let panic = thread::spawn(join_cycle).join().unwrap_err();
             say(&format!("text: {}", panic.is::<String>()));
@@ -144,6 +145,26 @@ fn deadlock_in_scope() {
     scope(|s| {
         s.spawn(join_cycle);
     });
+}
+
+/// One never comes back from a destructor; another one is killed meanwhile, and waited for.
+fn deadlock_behind_a_destructor() {
+    struct Stuck;
+    impl Drop for Stuck {
+        fn drop(&mut self) {
+            greenlet::thread::park();
+        }
+    }
+    let stuck = thread_named("stuck", || {
+        let _stuck = Stuck;
+        sleep(LONG);
+    });
+    yield_now();
+    stuck.start_kill();
+    yield_now();
+    let victim = thread_named("victim", greenlet::thread::park);
+    yield_now();
+    victim.kill();
 }
 
 fn leave_three_kinds() {
