@@ -5,9 +5,9 @@
 //! full, the guest has to leave.
 //!
 //! Run: `cargo run --release --example chat -- --listen 127.0.0.1:7778`, and join it with `nc 127.0.0.1 7778`
-//! from several terminals. The first line that a guest says is the name. Prints `listening on ADDR:PORT` when it
-//! is ready. Port 0 takes any that is free.
+//! from several terminals. The first line that a guest says is the name. Prints `listening on ADDR:PORT`.
 
+mod listen;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Write};
@@ -72,7 +72,7 @@ impl Room {
 
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
-    let listener = TcpListener::bind(arguments.listen.as_str())?;
+    let listener = listen::or_exit(&arguments.listen, TcpListener::bind(&arguments.listen));
     println!("listening on {}", listener.local_addr()?);
     let room = Rc::<Room>::default();
     for guest in 0.. {

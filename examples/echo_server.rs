@@ -7,6 +7,8 @@
 //!
 //! Prints `listening on ADDR:PORT` when it is ready. Port 0 takes any that is free.
 
+mod listen;
+
 use std::io::{self, Read, Write};
 use std::sync::{Barrier, Mutex};
 use std::time::Duration;
@@ -28,12 +30,12 @@ struct Arguments {
 fn main() -> io::Result<()> {
     let Arguments { listen, cores } = Arguments::parse();
     if cores == 1 {
-        let listener = TcpListener::bind(listen.as_str())?;
+        let listener = listen::or_exit(&listen, TcpListener::bind(&listen));
         println!("listening on {}", listener.local_addr()?);
         return serve(&listener);
     }
     // It takes the port, and then its place among the others: it must accept what comes to it.
-    let first = TcpListener::bind_reuse_port(listen.as_str())?;
+    let first = listen::or_exit(&listen, TcpListener::bind_reuse_port(&listen));
     let address = first.local_addr()?;
     let first = Mutex::new(Some(std::net::TcpListener::from(first)));
     let ready = Barrier::new(cores_or_all(cores));

@@ -8,6 +8,8 @@
 //!
 //! Prints `listening on ADDR:PORT` when it is ready. Port 0 takes any that is free.
 
+mod listen;
+
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
@@ -30,7 +32,7 @@ struct Arguments {
 
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
-    let listener = TcpListener::bind(arguments.listen.as_str())?;
+    let listener = listen::or_exit(&arguments.listen, TcpListener::bind(&arguments.listen));
     println!("listening on {}", listener.local_addr()?);
     loop {
         match listener.accept() {

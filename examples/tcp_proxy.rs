@@ -7,6 +7,8 @@
 //!
 //! Prints `listening on ADDR:PORT` when it is ready. Port 0 takes any that is free.
 
+mod listen;
+
 use std::io::{self, copy};
 use std::time::Duration;
 
@@ -29,7 +31,7 @@ struct Arguments {
 
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
-    let listener = TcpListener::bind(arguments.listen.as_str())?;
+    let listener = listen::or_exit(&arguments.listen, TcpListener::bind(&arguments.listen));
     println!("listening on {}", listener.local_addr()?);
     let patience = Duration::from_millis(arguments.patience);
     loop {

@@ -13,6 +13,8 @@
 //! "three" came back
 //! ```
 
+mod listen;
+
 use std::io;
 use std::time::Duration;
 
@@ -29,7 +31,7 @@ struct Arguments {
 
 fn main() -> io::Result<()> {
     if let Some(listen) = Arguments::parse().listen {
-        let socket = UdpSocket::bind(listen.as_str())?;
+        let socket = listen::or_exit(&listen, UdpSocket::bind(&listen));
         println!("listening on {}", socket.local_addr()?);
         return echo(&socket);
     }

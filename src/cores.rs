@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use crate::offload::offload;
+use crate::offload::on_own_thread;
 use crate::switch::exit;
 
 /// Runs `f(0)`, `f(1)`, … on `cores` threads, each with a hub of its own, and returns what they return, in
@@ -48,7 +48,9 @@ pub fn per_core<R: Send + 'static>(
         builder.spawn(move || f(core))
     };
     let started: Vec<_> = (0..cores).map(start).collect::<io::Result<_>>()?;
-    let ended: Vec<_> = offload(move || started.into_iter().map(|thread| thread.join()).collect());
+    // It may take as long as the program runs: no worker is to wait for that.
+    let ended: Vec<_> =
+        on_own_thread(move || started.into_iter().map(|thread| thread.join()).collect())?;
     let outcomes: thread::Result<Vec<R>> = ended.into_iter().collect();
     outcomes.map_or_else(|panic| exit::raise(panic), Ok)
 }

@@ -5,7 +5,9 @@
 
 #![cfg(target_os = "linux")]
 
+use std::cell::{Cell, RefCell};
 use std::process::Command;
+use std::rc::Rc;
 
 use greenlet::{Greenlet, RefusalKind, SwitchError, current};
 
@@ -16,6 +18,12 @@ fn in_a_child(test: &str) -> bool {
     if std::env::var(SCENARIO).as_deref() == Ok(test) {
         return true;
     }
+    stderr_of_a_child(test);
+    false
+}
+
+/// Runs a test of this program in a process of its own, where it passes; returns what it says.
+fn stderr_of_a_child(test: &str) -> String {
     let program = std::env::current_exe().expect("a path");
     let output = Command::new(program)
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
@@ -24,7 +32,7 @@ fn in_a_child(test: &str) -> bool {
         .expect("it starts");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{test}: {}\n{text}", output.status);
-    false
+    text
 }
 
 /// Leaves this process so many bytes of address space beyond what it has.
@@ -174,4 +182,63 @@ fn a_million_spawns_without_stacks_are_a_million_errors() {
         assert!(!handle.is_finished());
         assert!(handle.kill());
     }
+}
+
+/// A closure that never runs is dropped, and what it drops may end others: each is told what is its own.
+#[test]
+fn the_words_for_one_that_cannot_begin_are_for_that_one() {
+    /// Kills another one that has not begun, and says whether that is what it has died of.
+    struct Ends(
+        Rc<RefCell<Option<greenlet::JoinHandle<()>>>>,
+        Rc<Cell<bool>>,
+    );
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            if let Some(other) = self.0.take() {
+                assert!(other.kill());
+                let died = other.join().expect_err("it was killed");
+                self.1.set(died.is::<greenlet::GreenletExit>());
+            }
+        }
+    }
+    if greenlet::BACKEND == "baton"
+        || !in_a_child("the_words_for_one_that_cannot_begin_are_for_that_one")
+    {
+        return;
+    }
+    let large = || greenlet::thread::Builder::new().stack_size(512 << 20);
+    greenlet::spawn(|| ()).join().expect("a stack");
+    limit_address_space(256 << 20);
+    let (other, killed) = (Rc::default(), Rc::new(Cell::new(false)));
+    let ends = Ends(Rc::clone(&other), killed.clone());
+    let first = large().spawn(move || drop(ends)).expect("a size");
+    *other.borrow_mut() = Some(greenlet::spawn(|| ()));
+    let outcome = first.join().expect_err("there is no stack");
+    assert!(killed.get());
+    let words = outcome.downcast::<String>().expect("words");
+    assert!(words.contains("could not be started: no stack"), "{words}");
+}
+
+#[test]
+fn one_that_cannot_begin_and_is_joined_by_nobody_is_reported() {
+    const NAME: &str = "one_that_cannot_begin_and_is_joined_by_nobody_is_reported";
+    if greenlet::BACKEND == "baton" {
+        return;
+    }
+    if std::env::var(SCENARIO).as_deref() != Ok(NAME) {
+        let text = stderr_of_a_child(NAME);
+        let told = "could not be started: no stack for greenlet 'big'";
+        assert_eq!(text.matches(told).count(), 2, "{text}");
+        return;
+    }
+    let large = || {
+        let builder = greenlet::thread::Builder::new().name("big".into());
+        builder.stack_size(512 << 20)
+    };
+    greenlet::spawn(|| ()).join().expect("a stack");
+    limit_address_space(256 << 20);
+    drop(large().spawn(|| ()).expect("a size"));
+    let kept = large().spawn(|| ()).expect("a size");
+    greenlet::yield_now();
+    drop(kept);
 }

@@ -198,6 +198,54 @@ fn the_load_generator_says_that_nobody_listens() {
     );
 }
 
+#[test]
+fn a_bad_address_to_listen_on_is_told_with_a_good_one() {
+    let other = Server::start("echo_server", &[]);
+    let taken = other.address.to_string();
+    let servers: [&[&str]; 6] = [
+        &["echo_server"],
+        &["echo_server", "--cores", "2"],
+        &["http_hello"],
+        &["tcp_proxy", "--to", "127.0.0.1:1"],
+        &["chat"],
+        &["udp_echo"],
+    ];
+    for server in servers {
+        for listen in [
+            "nonsense",
+            "127.0.0.1",
+            "127.0.0.1:99999",
+            "",
+            "192.0.2.1:7777",
+            &taken,
+        ] {
+            // A port may be taken twice: for a datagram, and by those who share it.
+            if listen == taken && matches!(server, ["udp_echo"] | [_, "--cores", ..]) {
+                continue;
+            }
+            let output = runner::command(&built(server[0]))
+                .args(["--listen", listen])
+                .args(&server[1..])
+                .output()
+                .expect("it runs");
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{server:?} {listen}: {text}");
+            let [what, example] = text.lines().collect::<Vec<_>>()[..] else {
+                panic!("{server:?} {listen}: {text}");
+            };
+            let given = format!("error: cannot listen on '{listen}': ");
+            assert!(
+                what.len() > given.len() && what.starts_with(&given),
+                "{text}"
+            );
+            assert!(
+                example.starts_with("say for example `--listen 127.0.0.1:"),
+                "{text}"
+            );
+        }
+    }
+}
+
 /// Sends `request`, and returns everything until the server closes.
 fn http(server: &Server, request: &str) -> String {
     let stream = server.connect();

@@ -191,8 +191,8 @@ fn outermost_due(control: &Control) -> Option<&Stretch> {
 }
 
 /// What was to be raised for this stretch will not be.
-fn untell(control: &Control, id: u64) {
-    if let Some(stretch) = stretches(control).find(|stretch| stretch.id == id) {
+pub(super) fn untell(control: &Control, expired: &Expired) {
+    if let Some(stretch) = stretches(control).find(|stretch| stretch.id == expired.0) {
         stretch.raised.set(false);
     }
 }
@@ -219,7 +219,7 @@ pub(super) fn raise_due(hub: &Hub, control: &Control) {
         told => {
             // The outermost of those that are due is told, the others are passed on the way there.
             if let Some(expired) = told.and_then(|told| told.downcast::<Expired>().ok()) {
-                untell(control, expired.0);
+                untell(control, &expired);
             }
             if let Some(payload) = take_due(control) {
                 hub.raise_at(control, payload);

@@ -5,16 +5,17 @@
 //! | parked, or ready | raised there, at its turn |
 //! | in `switch`, `next`, `send` | raised there, at its turn; a switch to it is refused until then |
 //! | in `yield_` | raised at its first wait after it was asked again |
-//! | in a destructor while unwinding, or shielded | raised at its first wait after that |
+//! | in a destructor while unwinding, or shielded | raised at its first wait after that, in the hub or at a switch |
 //! | it has not started | a kill drops its closure |
 //!
 //! `thread::panicking()` does not tell who unwinds. Where somebody else might, what is to be raised is left
 //! for later as well, and raised as soon as nobody does (law 10).
 
-use super::{Hub, deadline};
+use super::Hub;
+use super::deadline::{self, Expired};
 use crate::switch::control::{Control, Family, Payload, Phase, Wait, alert};
 use crate::switch::exit::{self, GreenletExit};
-use crate::switch::thread::say;
+use crate::switch::thread::{report, say};
 use std::thread::panicking;
 
 /// What has become of a kill.
@@ -54,7 +55,7 @@ impl Hub {
             self.raise_at(control, Box::new(GreenletExit));
         } else {
             exit::defer(control, Box::new(GreenletExit));
-            self.late.set(true);
+            self.look_later();
         }
         Kill::Told
     }
@@ -72,11 +73,14 @@ impl Hub {
 
     /// Raises `payload` in `control`, which waits somewhere, at its turn. An exit comes before all else.
     pub(super) fn raise_at(&self, control: &Control, payload: Payload) {
-        let payload = match control.raise.take() {
-            Some(first) if first.is::<GreenletExit>() => first,
-            _ => payload,
+        let (payload, lost) = match control.raise.take() {
+            Some(first) if first.is::<GreenletExit>() => (first, Some(payload)),
+            other => (payload, other),
         };
         control.raise.set(Some(payload));
+        if let Some(lost) = lost {
+            self.displace(control, lost);
+        }
         control.raise_alert(alert::RAISE);
         if control.wait.get() != Wait::Ready {
             // Whatever it waited for will not come any more: nobody may bring it.
@@ -85,13 +89,32 @@ impl Hub {
         }
     }
 
+    /// An exit is raised in `control`, and not what was to be raised there. Whoever catches the exit may still be
+    /// under a deadline that has passed.
+    pub(super) fn displace(&self, control: &Control, payload: Payload) {
+        match payload.downcast::<Expired>() {
+            Ok(expired) => {
+                deadline::untell(control, &expired);
+                self.leave_for_later(control, alert::OVERDUE);
+            }
+            Err(other) if other.is::<GreenletExit>() => {}
+            Err(other) => report(format_args!("lost: {control} is told to exit"), other),
+        }
+    }
+
     /// Remembers that something is due in `control`.
     pub(super) fn leave_for_later(&self, control: &Control, bit: u8) {
         control.raise_alert(bit);
-        self.late.set(true);
+        self.look_later();
     }
 
-    /// Raises what was left for later, where that can be done by now.
+    /// Something could not be raised. If that is because somebody unwinds, all are looked at when nobody does any
+    /// more, once. If it lies in the one that it is for, that one finds it before its next wait.
+    pub(super) fn look_later(&self) {
+        self.late.set(self.late.get() || panicking());
+    }
+
+    /// Raises what was left for later because somebody unwound, when nobody does.
     pub(super) fn raise_late(&self) {
         if !self.late.get() || panicking() {
             return;
@@ -100,15 +123,12 @@ impl Hub {
         let thread = self.thread();
         for control in thread.all().chain([&thread.main]) {
             let due = control.alert.get() & (alert::OVERDUE | alert::DEFERRED);
-            if due == 0 || !self.waits(control) {
+            if due == 0 || !self.waits(control) || !self.can_interrupt(control) {
                 continue;
             }
-            if !self.can_interrupt(control) {
-                self.late.set(true);
-            } else if let Some(payload) = exit::take_deferred(control) {
-                self.raise_at(control, payload);
-            } else {
-                deadline::raise_due(self, control);
+            match exit::take_deferred(control) {
+                Some(payload) => self.raise_at(control, payload),
+                None => deadline::raise_due(self, control),
             }
         }
     }

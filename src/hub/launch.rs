@@ -3,7 +3,6 @@
 //! The hub holds a count of each until it has ended. It is given back by the greenlet itself, last thing;
 //! for one that never ran, by whoever finds it dead in the queue. One that was given up is kept for ever.
 
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -12,6 +11,7 @@ use super::Hub;
 use crate::switch::body::{Body, Enter};
 use crate::switch::control::{Birth, Control, ControlRef, Family, Payload, Phase, Wait};
 use crate::switch::greenlet::Greenlet;
+use crate::switch::thread::report;
 use crate::switch::{exit, transfer};
 use crate::sys::context::Context;
 use crate::sys::stack::Pages;
@@ -70,9 +70,13 @@ impl Hub {
                 }
                 Err(refusal) => {
                     let reason = format!("{pending} could not be started: {refusal}");
-                    FAILURE.set(Some(Box::new(reason)));
+                    pending.raise.set(Some(Box::new(reason)));
                     exit::bury_pending(self.thread(), pending);
-                    FAILURE.set(None);
+                    if pending.strong.get() == 1
+                        && let Some(reason) = failure(pending)
+                    {
+                        report(format_args!("nobody joined it"), reason);
+                    }
                 }
             }
         }
@@ -83,14 +87,10 @@ impl Hub {
     }
 }
 
-thread_local! {
-    /// Why a job is being dropped that has not run.
-    static FAILURE: Cell<Option<Payload>> = const { Cell::new(None) };
-}
-
-/// Asked by a job that is dropped before it ran: why that is, if it was not killed.
-pub(crate) fn failure() -> Option<Payload> {
-    FAILURE.take()
+/// Why one that has ended was never started, if it was not killed. It is kept where what is raised in a greenlet
+/// lies; nothing is raised in one that has ended.
+pub(crate) fn failure(control: &Control) -> Option<Payload> {
+    control.raise.take()
 }
 
 /// The entry of a greenlet that the hub runs.

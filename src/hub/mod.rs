@@ -31,7 +31,7 @@ use std::ptr::NonNull;
 
 use crate::data::fifo::Fifo;
 use crate::data::timers::{TimerKey, Timers};
-use crate::switch::control::{Control, ControlRef, Family, Phase, Wait};
+use crate::switch::control::{Control, ControlRef, Family, Payload, Phase, Wait};
 use crate::switch::exit;
 use crate::switch::thread::{Thread, Upstairs};
 use crate::sys::clock::Moment;
@@ -58,7 +58,7 @@ pub(crate) struct Hub {
     timers: RefCell<Timers<Alarm>>,
     io: io::Table,
     desk: desk::Desk,
-    /// Somebody has something coming that could not be raised when it came.
+    /// Somebody has something coming that could not be raised while somebody unwinds.
     late: Cell<bool>,
     /// The thread ends: nobody is scheduled any more.
     closed: Cell<bool>,
@@ -209,8 +209,16 @@ impl Upstairs for Hub {
 
     fn next_after_end(&self) -> &'static Control {
         // What could not be raised in the one above it is raised when it can be.
-        self.late.set(true);
+        self.look_later();
         Hub::next_after_end(self)
+    }
+
+    fn take_due(&self, me: &Control) -> Option<Payload> {
+        match me.wait.get() {
+            // A deadline is not raised in `yield_`: whoever has asked gets an answer.
+            Wait::Yield => exit::take_deferred(me),
+            _ => self.due_in(me),
+        }
     }
 
     fn bring_back(&self, me: &Control) {
@@ -220,6 +228,10 @@ impl Upstairs for Hub {
 
     fn withdraw(&self, me: &Control) {
         self.ready.remove(me.into());
+    }
+
+    fn displaced(&self, control: &Control, payload: Payload) {
+        self.displace(control, payload);
     }
 
     /// What is ready will not run any more; it is ended with everything else that is suspended.

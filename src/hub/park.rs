@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::Hub;
-use crate::switch::control::{Control, ControlRef, Family, Phase, Wait, alert};
+use crate::switch::control::{Control, ControlRef, Family, Payload, Phase, Wait, alert};
 use crate::switch::{exit, transfer};
 use crate::sys::clock::Moment;
 use crate::sys::context::Context;
@@ -135,7 +135,7 @@ impl Hub {
         if self.closed.get() || self.has_caught_its_end(me) {
             self.nowhere_to_wait(me, purpose);
         }
-        if let Some(payload) = self.take_due(me) {
+        if let Some(payload) = self.due_in(me) {
             exit::raise(payload);
         }
     }
@@ -333,7 +333,7 @@ impl Hub {
     }
 
     /// What is due in `me`, before it waits.
-    fn take_due(&self, me: &Control) -> Option<crate::switch::control::Payload> {
+    pub(super) fn due_in(&self, me: &Control) -> Option<Payload> {
         if panicking() || me.shielded.get() {
             return None;
         }

@@ -3,11 +3,14 @@
 use std::fmt::Write;
 
 use super::Hub;
-use crate::switch::control::{Control, Wait};
+use crate::switch::control::{Control, Wait, alert};
 use crate::switch::thread::say;
 
 /// So many greenlets are named; of the others only the number is told.
 const NAMED: usize = 50;
+
+/// What is added where somebody waits in a destructor while it unwinds (law 10).
+const UNWINDING: &str = "\n  a greenlet that is unwound waits in a destructor: whatever was to be raised in those that began to wait after it waits for that";
 
 impl Hub {
     /// Nobody is ready, no timer is set, no descriptor is waited for, no other thread holds a way in: raises
@@ -18,8 +21,12 @@ impl Hub {
         say(format_args!("{report}"));
         let main = &self.thread().main;
         if !self.can_interrupt(main) {
+            let why = match main.shielded.get() {
+                true => "which waits at the end of a scope",
+                false => "which waits in a destructor, or began to wait while another greenlet did",
+            };
             say(format_args!(
-                "nothing can be raised in {main}, which waits in a destructor, or in the end of a scope; aborting"
+                "nothing can be raised in {main}, {why}; aborting"
             ));
             std::process::abort();
         }
@@ -45,6 +52,9 @@ impl Hub {
         if unnamed > 0 {
             let _ = write!(report, "\n  and {unnamed} others");
         }
+        if thread.all().chain([&thread.main]).any(Control::may_unwind) {
+            report.push_str(UNWINDING);
+        }
         report
     }
 }
@@ -56,6 +66,12 @@ fn line(report: &mut String, control: &Control) {
         "waits for somebody to switch to it"
     };
     let _ = write!(report, "\n  {control} {does}");
+    if control.may_unwind() {
+        report.push_str(", in a destructor or since another greenlet waits in one");
+    }
+    if control.alert.get() & (alert::DEFERRED | alert::OVERDUE) != 0 {
+        report.push_str(", with a kill, a deadline or a throw to come");
+    }
     if !control.is_main() {
         let _ = write!(report, " (spawned at {})", control.site);
     }

@@ -20,6 +20,7 @@
 //!   wait is an error.
 
 mod lookup;
+pub(crate) mod stream;
 mod tcp;
 mod udp;
 

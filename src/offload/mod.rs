@@ -19,6 +19,7 @@ use std::thread;
 use crate::hub::Hub;
 use crate::switch::exit;
 
+use pool::Work;
 pub use pool::{PoolStats, pool_stats};
 
 /// Runs `f` on a worker thread, and waits for what it returns.
@@ -56,6 +57,28 @@ pub fn offload<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
 pub(crate) fn try_offload<R: Send + 'static>(
     f: impl FnOnce() -> R + Send + 'static,
 ) -> io::Result<R> {
+    run_by(pool::submit, f)
+}
+
+/// As [`try_offload`], on a thread of its own: for what waits for others, and would keep a worker from them.
+///
+/// # Errors
+/// If no thread can be started, or the hub cannot have a poller. `f` has not run.
+pub(crate) fn on_own_thread<R: Send + 'static>(
+    f: impl FnOnce() -> R + Send + 'static,
+) -> io::Result<R> {
+    let start = |work| {
+        let builder = thread::Builder::new().name("greenlet-waiter".into());
+        builder.spawn(work).map(drop)
+    };
+    run_by(start, f)
+}
+
+/// Waits for the result of `f`, which runs where `start` sees to it.
+fn run_by<R: Send + 'static>(
+    start: impl FnOnce(Work) -> io::Result<()>,
+    f: impl FnOnce() -> R + Send + 'static,
+) -> io::Result<R> {
     let hub = Hub::here();
     let ticket = hub.enrol()?;
     let place = Arc::new(Place(Mutex::new(State::Waiting)));
@@ -70,7 +93,7 @@ pub(crate) fn try_offload<R: Send + 'static>(
             knocker.knock();
         }
     };
-    pool::submit(Box::new(work))?;
+    start(Box::new(work))?;
     let outcome = loop {
         if let Some(outcome) = place.take() {
             break outcome;

@@ -4,16 +4,19 @@
 //! or gets a new one while there are fewer than the bound, or waits in the queue. The count of idle workers
 //! and the queue change under one lock: at the rate at which work is worth a thread, that costs nothing, and
 //! no wake-up can be lost.
+//!
+//! The child of a fork has none of the workers, and may have got the lock as somebody else held it. So it makes
+//! a pool of its own, and never touches the one of the parent: what is queued there runs in the parent only.
 
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use crate::switch::thread::report;
-use crate::sys::fork;
+use crate::sys::fork::{self, Own};
 
 /// How long a worker waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(5);
@@ -22,7 +25,7 @@ const WORKERS: usize = 512;
 /// The environment variable that bounds the workers.
 const VARIABLE: &str = "GREENLET_WORKERS";
 
-type Work = Box<dyn FnOnce() + Send>;
+pub(super) type Work = Box<dyn FnOnce() + Send>;
 
 struct Pool {
     state: Mutex<State>,
@@ -35,8 +38,6 @@ struct State {
     queue: VecDeque<Work>,
     workers: usize,
     idle: usize,
-    /// The fork after which the workers were started: those of before are the parent's.
-    forks: u32,
 }
 
 /// What the pool of worker threads has now.
@@ -94,17 +95,12 @@ pub(super) fn submit(work: Work) -> io::Result<()> {
 
 impl Pool {
     fn lock(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.forks != fork::count() {
-            // What was queued is the parent's, and never runs here.
-            std::mem::forget(std::mem::take(&mut *state));
-            state.forks = fork::count();
-        }
-        state
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a worker does.
     fn serve(&self) {
+        let forks = fork::count();
         let mut state = self.lock();
         loop {
             if let Some(work) = state.queue.pop_front() {
@@ -112,6 +108,10 @@ impl Pool {
                 // What nobody waits for any more is dropped here unrun, and that is code of the user.
                 if let Err(payload) = catch_unwind(AssertUnwindSafe(work)) {
                     report(format_args!("offloaded work panicked"), payload);
+                }
+                if forks != fork::count() {
+                    // The work has forked, and this is the child: the pool stays with the parent.
+                    return;
                 }
                 state = self.lock();
                 continue;
@@ -131,18 +131,17 @@ impl Pool {
     }
 }
 
+/// The pool of this process.
 fn pool() -> &'static Pool {
-    static POOL: OnceLock<Pool> = OnceLock::new();
-    POOL.get_or_init(|| {
-        fork::watch();
-        Pool {
-            state: Mutex::new(State {
-                forks: fork::count(),
-                ..State::default()
-            }),
-            work_came: Condvar::new(),
-            bound: bound(std::env::var(VARIABLE).ok().as_deref()),
-        }
+    static POOL: Own<Pool> = Own::new();
+    POOL.or_make(|parents| Pool {
+        state: Mutex::default(),
+        work_came: Condvar::new(),
+        // The lock of the environment may be held for ever, too.
+        bound: match parents {
+            Some(pool) => pool.bound,
+            None => bound(std::env::var(VARIABLE).ok().as_deref()),
+        },
     })
 }
 

@@ -158,16 +158,27 @@ impl<R> Default for Slot<R> {
 
 impl<R> Slot<R> {
     fn wait(&self, control: &Control) {
+        // Only who has to wait needs a hub: the last destructors of a thread have none.
+        if self.ended.get() {
+            return;
+        }
         let hub = Hub::here();
         while !self.ended.get() && !control.is_given_up() {
             self.joiners.wait(hub, &"joins another greenlet", None);
         }
     }
 
+    /// What it left. That it could not begin comes before all else.
+    fn take(&self, control: &Control) -> Option<thread::Result<R>> {
+        let left = self.outcome.take();
+        let failure = self.ended.get().then(|| failure(control)).flatten();
+        failure.map(Err).or(left)
+    }
+
     /// Nobody will ask for what it left. A panic is reported: nothing hides (law 12).
     #[inline]
     fn give_up(&self, control: &Control) {
-        if let Some(outcome) = self.outcome.take() {
+        if let Some(outcome) = self.take(control) {
             Self::nobody_asked(outcome, control);
         }
     }
@@ -211,8 +222,7 @@ impl<R> Drop for Owed<R> {
         if slot.ended.replace(true) {
             return;
         }
-        let reason = failure().unwrap_or_else(|| Box::new(GreenletExit));
-        slot.outcome.set(Some(Err(reason)));
+        slot.outcome.set(Some(Err(Box::new(GreenletExit))));
         if let Some(hub) = Hub::here_if_open() {
             slot.joiners.call_all(hub);
         }
@@ -251,7 +261,7 @@ impl<R> JoinHandle<R> {
         // Whoever joins does not unpark.
         self.thread.take();
         self.slot.wait(self.greenlet.control());
-        self.slot.outcome.take().unwrap_or_else(|| {
+        self.slot.take(self.greenlet.control()).unwrap_or_else(|| {
             // It was left behind by a fork, or leaked at the end of its thread.
             Err(Box::new(format!("{:?} left nothing", self.greenlet)))
         })
@@ -288,6 +298,9 @@ impl<R> JoinHandle<R> {
     /// # Panics
     /// Killing oneself unwinds: it does not return.
     pub fn start_kill(&self) -> bool {
+        if self.is_finished() {
+            return true;
+        }
         match Hub::here().kill(self.greenlet.control()) {
             Kill::Dead | Kill::Told => true,
             Kill::Impossible => false,

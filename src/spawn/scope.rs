@@ -338,8 +338,7 @@ impl<R> ScopedJoinHandle<'_, R> {
             None => Err(self
                 .handle
                 .slot
-                .outcome
-                .take()
+                .take(self.handle.greenlet.control())
                 .and_then(Result::err)
                 .unwrap_or_else(|| Box::new(format!("{:?} left nothing", self.handle.greenlet)))),
         }

@@ -254,8 +254,13 @@ impl Control {
     /// Whether something may be raised at its pending switch (law 10). If nothing unwinds on this thread
     /// by now, it does not either, whatever it looked like when it left.
     pub(crate) fn can_be_raised_in(&self) -> bool {
-        let unwinds = self.unwinding.get() && (panicking() || !SHARES_THREAD);
-        (!unwinds || self.lenient.get()) && !self.shielded.get()
+        (!self.may_unwind() || self.lenient.get()) && !self.shielded.get()
+    }
+
+    /// Whether it waits in a destructor that runs while it unwinds, as far as can be told: std knows only that
+    /// somebody of this thread does.
+    pub(crate) fn may_unwind(&self) -> bool {
+        self.unwinding.get() && (panicking() || !SHARES_THREAD)
     }
 
     /// Whether something is to be raised in it already, at its turn in the hub.

@@ -419,8 +419,11 @@ pub(crate) fn end(
         return Ok(false);
     }
     let thrown = Waiting::during(target, me, || {
-        target.raise.set(Some(Box::new(GreenletExit)));
+        let displaced = target.raise.replace(Some(Box::new(GreenletExit)));
         target.raise_alert(alert::RAISE);
+        if let (Some(payload), Some(upstairs)) = (displaced, thread.upstairs()) {
+            upstairs.displaced(target, payload);
+        }
         trace::note(thread, Kind::Throw, me, target);
         me.expects.set(wait);
         transfer::hop(thread, me, NonNull::from(target), false);
@@ -461,10 +464,11 @@ pub(crate) fn take_deferred(me: &Control) -> Option<Payload> {
     me.extra()?.deferred.take()
 }
 
-/// Ends every greenlet of the thread but the main one, which runs this; the newest first.
-pub(crate) fn end_all(thread: &Thread) {
+/// Ends every greenlet of the thread but the main one, which runs this; the newest first. One that cannot be
+/// ended is leaked, and what is said of it says `when`.
+pub(crate) fn end_all(thread: &Thread, when: &str) {
     if cfg!(panic = "abort") {
-        return leak_all(thread);
+        return leak_all(thread, when);
     }
     thread.ending_all.set(true);
     let mut rounds = thread.alive() + AFTERTHOUGHTS;
@@ -473,7 +477,7 @@ pub(crate) fn end_all(thread: &Thread) {
         let control = unsafe { newest.as_ref() };
         control.retain();
         if rounds == 0 || !insist(thread, control) {
-            leak(thread, control);
+            leak(thread, control, when);
         }
         rounds = rounds.saturating_sub(1);
         release(newest);
@@ -486,13 +490,16 @@ fn insist(thread: &Thread, control: &Control) -> bool {
     (0..INSISTENCE).any(|_| match end(thread, control, Family::QUIET) {
         Ok(dead) => dead,
         Err(payload) => {
-            report(format_args!("thrown at the end of the thread"), payload);
+            report(
+                format_args!("thrown while all greenlets were ended"),
+                payload,
+            );
             control.is_dead()
         }
     })
 }
 
-fn leak_all(thread: &Thread) {
+fn leak_all(thread: &Thread, when: &str) {
     while let Some(newest) = thread.newest() {
         // SAFETY: it is not dead, so its block stays.
         let control = unsafe { newest.as_ref() };
@@ -501,7 +508,7 @@ fn leak_all(thread: &Thread) {
             bury_pending(thread, control);
             release(newest);
         } else {
-            leak(thread, control);
+            leak(thread, control, when);
         }
     }
 }
@@ -519,7 +526,7 @@ pub(crate) fn leave_behind(thread: &Thread, control: &Control) {
 }
 
 /// Gives up a greenlet that cannot be unwound.
-fn leak(thread: &Thread, control: &Control) {
+fn leak(thread: &Thread, control: &Control, when: &str) {
     let why = if cfg!(panic = "abort") {
         "panic = \"abort\" leaves no way to unwind it"
     } else if control.can_be_raised_in() {
@@ -527,9 +534,7 @@ fn leak(thread: &Thread, control: &Control) {
     } else {
         "it waits in a destructor that runs while it unwinds"
     };
-    say(format_args!(
-        "{control} is leaked at the end of its thread: {why}"
-    ));
+    say(format_args!("{control} is leaked {when}: {why}"));
     give_up(thread, control);
 }
 
@@ -560,7 +565,7 @@ pub fn shutdown() {
         me.is_main(),
         "shutdown is for the main greenlet, not for {me}"
     );
-    end_all(thread);
+    end_all(thread, "by `shutdown`");
 }
 
 /// The payload of a panic on its way: unwinds with it, without the panic hook.

@@ -72,6 +72,10 @@ pub(crate) trait Upstairs {
     fn bring_back(&self, me: &Control);
     /// `me` goes on before its turn, which does not come any more.
     fn withdraw(&self, me: &Control);
+    /// What is due in `me`, which runs and is about to wait.
+    fn take_due(&self, me: &Control) -> Option<Payload>;
+    /// What was to be raised in `control` is not, because something else is.
+    fn displaced(&self, control: &Control, payload: Payload);
 }
 
 impl Thread {
@@ -421,7 +425,7 @@ impl Drop for Exit {
                 super::local::drop_all(&extra.locals);
             }
             transfer::drop_contained(thread.tracer.take());
-            exit::end_all(thread);
+            exit::end_all(thread, "at the end of its thread");
         }
         // SAFETY: this is the destructor of the thread.
         unsafe { Thread::close(thread.main.thread) };

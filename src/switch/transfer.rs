@@ -210,7 +210,7 @@ fn slow<T: 'static>(to: ControlRef, value: T, lenient: bool) -> Result<T, Switch
         return Err(refused(RefusalKind::ThreadExiting, thread_exiting(), value));
     };
     let me = thread.current();
-    if let Some(payload) = exit::take_deferred(me) {
+    if let Some(payload) = take_due(thread, me) {
         return Err(SwitchError::Thrown(payload));
     }
     let target = family::first_alive(to);
@@ -237,6 +237,14 @@ fn slow<T: 'static>(to: ControlRef, value: T, lenient: bool) -> Result<T, Switch
     }
     trace::note(thread, Kind::Switch, me, target);
     wait_after_hop(thread, me, NonNull::from(target), lenient).map_err(SwitchError::Thrown)
+}
+
+/// What came for `me` when it could not be raised there.
+fn take_due(thread: &Thread, me: &Control) -> Option<Payload> {
+    match thread.upstairs() {
+        Some(upstairs) => upstairs.take_due(me),
+        None => exit::take_deferred(me),
+    }
 }
 
 /// Waits for a `T` while `target` runs.
@@ -382,7 +390,7 @@ pub(crate) fn throw<T: 'static, E: Any + Send>(
         ));
     };
     let me = thread.current();
-    if let Some(earlier) = exit::take_deferred(me) {
+    if let Some(earlier) = take_due(thread, me) {
         return Err(SwitchError::Thrown(earlier));
     }
     if to.phase.get() == Phase::Pending && !has_body(to) {

@@ -2,10 +2,11 @@
 //!
 //! What a process shares with its parent after a fork (an epoll set above all) must not be touched by the
 //! child: it would change the parent's. Whoever owns such a thing compares this number with the one it began
-//! with.
+//! with. What is shared by all threads of a process, and used under a lock, is an [`Own`]: another thread may
+//! hold that lock at the fork, and in the child it is held for ever.
 
-use std::sync::Once;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
@@ -16,15 +17,58 @@ pub(crate) fn count() -> u32 {
 }
 
 /// Begins to count. A `vfork`, or a raw `clone`, is not noticed.
+///
+/// Two threads may both begin, and then a fork counts twice, which is as good. A lock here could be held at
+/// the fork, and the child would find it so for ever.
 pub(crate) fn watch() {
-    static WATCH: Once = Once::new();
-    WATCH.call_once(|| {
+    static WATCHING: AtomicBool = AtomicBool::new(false);
+    if !WATCHING.load(Ordering::Acquire) {
         // SAFETY: the handler does nothing but add to an atomic, which is allowed in a child of a process
         // with several threads.
         unsafe { libc::pthread_atfork(None, None, Some(forked)) };
-    });
+        WATCHING.store(true, Ordering::Release);
+    }
 }
 
 extern "C" fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// What each process has for itself. A child of a fork makes its own, and never touches that of its parent.
+pub(crate) struct Own<T: 'static>(AtomicPtr<Made<T>>);
+
+struct Made<T> {
+    thing: T,
+    forks: u32,
+}
+
+impl<T: Send + Sync> Own<T> {
+    pub(crate) const fn new() -> Own<T> {
+        Own(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// The thing of this process, made if need be, with that of the parent at hand. Without a lock: a fork may
+    /// come at any time. Several threads may make one; one is kept.
+    pub(crate) fn or_make(&self, make: impl Fn(Option<&T>) -> T) -> &'static T {
+        watch();
+        loop {
+            let there = self.0.load(Ordering::Acquire);
+            // SAFETY: null, or leaked below and never freed.
+            let before: Option<&'static Made<T>> = unsafe { there.as_ref() };
+            if let Some(made) = before.filter(|made| made.forks == count()) {
+                return &made.thing;
+            }
+            let made = Box::into_raw(Box::new(Made {
+                thing: make(before.map(|made| &made.thing)),
+                forks: count(),
+            }));
+            let kept = self
+                .0
+                .compare_exchange(there, made, Ordering::AcqRel, Ordering::Relaxed);
+            if kept.is_err() {
+                // SAFETY: made above, and nobody has seen it.
+                drop(unsafe { Box::from_raw(made) });
+            }
+        }
+    }
 }

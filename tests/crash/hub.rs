@@ -25,6 +25,7 @@ pub(crate) fn run(scenario: &str) -> bool {
             let _ = time::timeout(Duration::MAX, join_cycle);
         }
         "hub_deadlock_in_scope" => deadlock_in_scope(),
+        "hub_deadlock_behind_a_destructor" => deadlock_behind_a_destructor(),
         "hub_deadlock_of_thread" => {
             let panic = thread::spawn(join_cycle).join().unwrap_err();
             say(&format!("text: {}", panic.is::<String>()));
@@ -57,6 +58,18 @@ pub(crate) fn run(scenario: &str) -> bool {
         "hub_wait_in_thread_local" => thread::spawn(wait_in_thread_local).join().unwrap(),
         "hub_io_in_thread_local" => thread::spawn(io_in_thread_local).join().unwrap(),
         "hub_spawn_in_thread_local" => thread::spawn(spawn_in_thread_local).join().unwrap(),
+        "hub_join_ended_in_thread_local" => thread::spawn(join_ended_in_thread_local).join().unwrap(),
+        "hub_poller_closed" => poller_closed(|| {
+            let _ = catch_unwind(|| sleep(5 * MS));
+            say("went on");
+        }),
+        "hub_poller_closed_before_a_wait" => poller_closed(|| {
+            let (reader, _writer) = std::io::pipe().unwrap();
+            let mut reader = greenlet::io::PipeReader::from(reader);
+            let _ = std::io::Read::read(&mut reader, &mut [0]);
+            say("went on");
+        }),
+        "hub_bell_closed" => bell_closed(),
         "hub_without_unwinding" => without_unwinding(),
         "hub_timeout_without_unwinding" => {
             let _ = time::timeout(MS, || say("it must not run"));
@@ -132,6 +145,26 @@ fn deadlock_in_scope() {
     scope(|s| {
         s.spawn(join_cycle);
     });
+}
+
+/// One never comes back from a destructor; another one is killed meanwhile, and waited for.
+fn deadlock_behind_a_destructor() {
+    struct Stuck;
+    impl Drop for Stuck {
+        fn drop(&mut self) {
+            greenlet::thread::park();
+        }
+    }
+    let stuck = thread_named("stuck", || {
+        let _stuck = Stuck;
+        sleep(LONG);
+    });
+    yield_now();
+    stuck.start_kill();
+    yield_now();
+    let victim = thread_named("victim", greenlet::thread::park);
+    yield_now();
+    victim.kill();
 }
 
 fn leave_three_kinds() {
@@ -236,6 +269,55 @@ fn spawn_in_thread_local() {
         let refused = catch_unwind(|| drop(spawn(|| say("it must not run"))));
         say(&format!("refused: {}", refused.is_err()));
     });
+}
+
+/// Older than the greenlets of the thread, and so destroyed after them.
+fn join_ended_in_thread_local() {
+    LAST.with(|_| ());
+    let handles = [(); 3].map(|()| spawn(|| 5));
+    yield_now();
+    let mut handles = Some(handles);
+    at_the_end(move || {
+        let [joined, waited, killed] = handles.take().unwrap();
+        say(&format!("joined: {}", joined.join().unwrap()));
+        waited.wait();
+        say(&format!("killed: {}", killed.kill()));
+    });
+}
+
+/// Closes everything but the standard streams, as programs do that go into the background.
+fn close_all_descriptors() {
+    // SAFETY: none, with a view to those who own them. This is the fault.
+    (3..256).for_each(|fd| _ = unsafe { libc::close(fd) });
+}
+
+/// Somebody closes the poller of a hub that has one; then `wait`.
+fn poller_closed(wait: fn()) {
+    let (reader, writer) = greenlet::io::pipe().unwrap();
+    drop(spawn(move || {
+        let _ = std::io::Read::read(&mut &reader, &mut [0]);
+    }));
+    yield_now();
+    // Nobody closes them a second time.
+    std::mem::forget(writer);
+    close_all_descriptors();
+    wait();
+}
+
+/// Somebody closes it while its hub sleeps, and then wants to wake one who waits there.
+fn bell_closed() {
+    let (knocker, parked) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        knocker.send(greenlet::thread::current()).unwrap();
+        greenlet::thread::park();
+        say("went on");
+    });
+    let waiter = parked.recv().unwrap();
+    // Once it sleeps.
+    thread::sleep(100 * MS);
+    close_all_descriptors();
+    waiter.unpark();
+    thread::sleep(LONG);
 }
 
 fn without_unwinding() {

@@ -59,6 +59,25 @@ fn a_deadlock_at_the_end_of_a_scope_aborts() {
 }
 
 #[test]
+fn a_deadlock_behind_a_destructor_says_what_waits_for_what() {
+    let outcome = run("hub_deadlock_behind_a_destructor").signal(libc::SIGABRT);
+    let outcome = outcome
+        .says(DEADLOCK)
+        .says("a greenlet that is unwound waits in a destructor: whatever was to be raised");
+    let line = |name: &str| {
+        let named = |line: &&str| line.contains(&format!("greenlet '{name}' (#"));
+        let line = outcome.stderr.lines().find(named);
+        line.unwrap_or_else(|| panic!("{outcome}"))
+    };
+    let waits = "in a destructor or since another greenlet waits in one";
+    let told = "with a kill, a deadline or a throw to come";
+    assert!(line("stuck").contains(waits) && !line("stuck").contains(told));
+    assert!(line("victim").contains(waits) && line("victim").contains(told));
+    outcome
+        .says("nothing can be raised in the main greenlet (#1), which waits in a destructor, or began to wait while another greenlet did; aborting");
+}
+
+#[test]
 fn returning_from_main_ends_what_still_runs() {
     run("hub_return").code(0).prints(&[
         "leaves",
@@ -102,7 +121,7 @@ fn shutdown_gives_up_one_that_catches_every_exit() {
     let outcome = outcome.prints(&["cleaned up", "shut down", "main returns"]);
     outcome
         .says("greenlet 'stubborn' (#")
-        .says("it catches every GreenletExit");
+        .says("is leaked by `shutdown`: it catches every GreenletExit");
 }
 
 #[test]
@@ -137,6 +156,27 @@ fn waiting_in_a_thread_local_destructor_is_refused() {
         run(scenario)
             .code(0)
             .prints(&["refused: true", "main returns"]);
+    }
+}
+
+#[test]
+fn joining_what_has_ended_is_possible_to_the_last() {
+    let outcome = run("hub_join_ended_in_thread_local").code(0);
+    outcome.prints(&["joined: 5", "killed: true", "main returns"]);
+}
+
+#[test]
+fn a_poller_closed_behind_the_back_of_its_hub_is_named() {
+    for scenario in [
+        "hub_poller_closed",
+        "hub_poller_closed_before_a_wait",
+        "hub_bell_closed",
+    ] {
+        run(scenario)
+            .signal(libc::SIGABRT)
+            .says("greenlet: somebody has closed a descriptor that belongs to a hub (")
+            .says("); aborting\n")
+            .prints(&[]);
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use greenlet::process::{self, Child, Command, CommandExt, Stdio};
+use greenlet::os::unix::process::{CommandExt, ExitStatusExt};
+use greenlet::process::{self, Child, Command, Stdio};
 use greenlet::time::timeout;
 use greenlet::{GreenletExit, hub_stats, io, scope, sleep, spawn, yield_now};
 

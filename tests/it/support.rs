@@ -268,6 +268,18 @@ pub(crate) fn act(act: impl FnMut() + 'static) -> Act {
     OnDrop(Box::new(act))
 }
 
+/// Somebody who unwinds, and waits in a destructor for so long.
+pub(crate) fn unwinds_for(time: Duration) -> greenlet::JoinHandle<()> {
+    let unwinds = greenlet::spawn(move || {
+        let _waits = act(move || greenlet::sleep(time));
+        greenlet::sleep(Duration::from_secs(3600));
+    });
+    greenlet::yield_now();
+    unwinds.start_kill();
+    greenlet::yield_now();
+    unwinds
+}
+
 /// A place to put a handle in, so that others find it.
 pub(crate) struct Place<T>(Rc<RefCell<Option<T>>>);
 

@@ -1,11 +1,12 @@
 //! A connection.
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io;
 use std::net;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::hub::io::{Direction, Source, descriptor};
+use crate::net::stream::stream;
 use crate::net::{Shutdown, SocketAddr, Timeouts, ToSocketAddrs, each_address};
 use crate::sys::fd::{self, Connecting, SockAddr, Type};
 
@@ -280,62 +281,5 @@ fn timed_out(error: io::Error) -> io::Error {
     }
 }
 
-impl Read for &TcpStream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let timeout = self.timeouts.read.get();
-        self.source
-            .retry_stream_read(timeout, buf.len(), |mut stream| stream.read(buf))
-    }
-
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let room = bufs.iter().map(|buf| buf.len()).sum();
-        let timeout = self.timeouts.read.get();
-        self.source
-            .retry_stream_read(timeout, room, |mut stream| stream.read_vectored(bufs))
-    }
-}
-
-impl Write for &TcpStream {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let timeout = self.timeouts.write.get();
-        self.source
-            .retry_stream_write(timeout, buf.len(), |mut stream| stream.write(buf))
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let load = bufs.iter().map(|buf| buf.len()).sum();
-        let timeout = self.timeouts.write.get();
-        self.source
-            .retry_stream_write(timeout, load, |mut stream| stream.write_vectored(bufs))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Read for TcpStream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buf)
-    }
-
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(bufs)
-    }
-}
-
-impl Write for TcpStream {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self).write(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
+stream!(TcpStream);
 descriptor!(TcpStream, net::TcpStream, TcpStream::adopt);

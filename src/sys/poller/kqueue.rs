@@ -14,10 +14,10 @@
 //! Unlike an epoll, a kqueue of `polling` remembers a descriptor that was closed without being removed
 //! (which law 8 forbids), and would refuse the next one of that number.
 
-use super::{CAPACITY, RESERVED_KEY, Readiness};
+use super::{CAPACITY, RESERVED_KEY, Readiness, is_closed, robbed};
 use polling::{Event, PollMode};
 use std::cell::RefCell;
-use std::io::{self, ErrorKind};
+use std::io::{self, Error, ErrorKind};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
@@ -59,11 +59,17 @@ impl Poller {
         let index = number as usize; // of an open descriptor: not negative
         // SAFETY: the descriptor is open (borrowed). Only its number is kept, and if it is closed before it
         // was removed, what comes of it is an event with a key that nobody answers to (law 8).
-        unsafe {
+        let added = unsafe {
             self.bell
                 .poller
-                .add_with_mode(number, Event::all(index), PollMode::Edge)?
+                .add_with_mode(number, Event::all(index), PollMode::Edge)
         };
+        if let Err(error) = added {
+            if is_closed(self.bell.poller.as_raw_fd()) {
+                robbed("its poller", &error);
+            }
+            return Err(error);
+        }
         let mut keys = self.keys.borrow_mut();
         if keys.len() <= index {
             keys.resize(index + 1, RESERVED_KEY);
@@ -85,11 +91,13 @@ impl Poller {
     }
 
     /// Waits for an event, the bell or the timeout, and never shorter than the timeout otherwise.
-    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) {
         events.raw.clear();
         events.list.clear();
         let timeout = timeout.map(|timeout| timeout.min(LONGEST));
-        self.bell.poller.wait(&mut events.raw, timeout)?;
+        if let Err(error) = self.bell.poller.wait(&mut events.raw, timeout) {
+            robbed("its poller", &error);
+        }
         events.rung = self.bell.rung.swap(false, Ordering::SeqCst);
         let keys = self.keys.borrow();
         let known = |event: Event| {
@@ -97,7 +105,6 @@ impl Poller {
             (key != RESERVED_KEY).then_some((key, readiness(&event)))
         };
         events.list.extend(events.raw.iter().filter_map(known));
-        Ok(())
     }
 
     pub(crate) fn bell(&self) -> Arc<Bell> {
@@ -116,8 +123,12 @@ impl Bell {
     pub(crate) fn ring(&self) {
         // Before the notification, so that the wait which it ends sees it.
         self.rung.store(true, Ordering::SeqCst);
-        // It fails only if the poller's own descriptor is broken, and then the wait fails and says so.
-        let _ = self.poller.notify();
+        let notified = self.poller.notify();
+        // Not every `notify` tells of a descriptor that is gone.
+        if is_closed(self.poller.as_raw_fd()) {
+            robbed("its bell", &Error::from_raw_os_error(libc::EBADF));
+        }
+        debug_assert!(notified.is_ok(), "{notified:?}");
     }
 }
 

@@ -18,6 +18,9 @@
 //! Both have the same three types. Where they differ: a short read proves that nothing is left only where
 //! [`SHORT_READ_DRAINS`], and never once [`Readiness::CLOSED`] was seen. Data and FIN make one edge, so who
 //! stops at a short read would wait for the FIN for ever.
+//!
+//! A poller that fails was closed behind our back, and so was a bell. Nothing can be raised for that: whoever
+//! polls has its place in lists and queues. The process says what has happened, and aborts.
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(greenlet_polling)))]
 mod epoll;
@@ -28,6 +31,9 @@ use epoll as backend;
 mod kqueue;
 #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(greenlet_polling))))]
 use kqueue as backend;
+
+use std::io::{self, Write};
+use std::os::fd::RawFd;
 
 /// Whether a read that returned less than was asked for has emptied the descriptor, as long as
 /// [`Readiness::CLOSED`] was not seen. Where this is false, read until `EAGAIN`.
@@ -44,6 +50,23 @@ const CAPACITY: usize = 1024;
 
 /// The key that no descriptor may have: it is the bell's.
 const RESERVED_KEY: u64 = u64::MAX;
+
+/// Somebody has closed a descriptor of ours, by its number: those who wait here would never be woken, and its
+/// number may be another's by now. There is nobody who could be told and nothing to go on with.
+#[cold]
+pub(crate) fn robbed(what: &str, error: &io::Error) -> ! {
+    let _ = writeln!(
+        io::stderr(),
+        "greenlet: somebody has closed a descriptor that belongs to a hub ({what}: {error}); aborting"
+    );
+    std::process::abort()
+}
+
+/// Whether no descriptor has this number.
+fn is_closed(number: RawFd) -> bool {
+    // SAFETY: asks about a number.
+    unsafe { libc::fcntl(number, libc::F_GETFD) < 0 }
+}
 
 /// What has become possible with a descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,7 +109,7 @@ mod tests {
     use super::*;
     use crate::sys::clock::Moment;
     use std::collections::BTreeMap;
-    use std::io::{ErrorKind, Read, Write, pipe};
+    use std::io::{ErrorKind, Read, pipe};
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
@@ -102,7 +125,7 @@ mod tests {
 
     fn wait(poller: &Poller, timeout: Duration) -> BTreeMap<u64, Readiness> {
         let mut events = Events::new();
-        poller.wait(&mut events, Some(timeout)).unwrap();
+        poller.wait(&mut events, Some(timeout));
         merged(&events)
     }
 
@@ -271,7 +294,7 @@ mod tests {
                 bell.ring();
             });
             let mut events = Events::new();
-            poller.wait(&mut events, timeout).unwrap();
+            poller.wait(&mut events, timeout);
             assert!(events.was_rung() && events.is_empty());
             ringer.join().unwrap();
         }
@@ -283,9 +306,9 @@ mod tests {
         let mut events = Events::new();
         for rings in [1, 1, 2, 5] {
             (0..rings).for_each(|_| poller.bell().ring());
-            poller.wait(&mut events, Some(LONG)).unwrap();
+            poller.wait(&mut events, Some(LONG));
             assert!(events.was_rung() && events.is_empty());
-            poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+            poller.wait(&mut events, Some(Duration::ZERO));
             assert!(!events.was_rung());
         }
     }
@@ -298,7 +321,7 @@ mod tests {
         poller.bell().ring();
         poller.add(b.as_fd(), 2).unwrap();
         let mut events = Events::new();
-        poller.wait(&mut events, Some(LONG)).unwrap();
+        poller.wait(&mut events, Some(LONG));
         assert!(events.was_rung());
         assert_eq!(
             merged(&events),
@@ -344,7 +367,7 @@ mod tests {
             .any(|heard| heard.load(Ordering::SeqCst) < BURSTS)
         {
             let begin = Moment::now();
-            poller.wait(&mut events, Some(LONG)).unwrap();
+            poller.wait(&mut events, Some(LONG));
             assert!(begin.until(Moment::now()) < LONG, "a ring was lost");
             for (rung, heard) in rung.iter().zip(&heard) {
                 heard.store(rung.load(Ordering::SeqCst), Ordering::SeqCst);

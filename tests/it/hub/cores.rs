@@ -11,7 +11,7 @@ use greenlet::net::TcpListener;
 use greenlet::time::timeout;
 use greenlet::{per_core, sleep, spawn};
 
-use crate::support::{caught, own_stacks, run, text};
+use crate::support::{caught, own_stacks, run, survived_in_child, text};
 
 #[test]
 fn each_core_has_a_hub_of_its_own_and_the_results_are_in_order() {
@@ -34,6 +34,17 @@ fn others_run_meanwhile() {
         per_core(2, |_| thread::sleep(Duration::from_millis(5))).unwrap();
         assert!(other.is_finished());
         other.join().unwrap();
+    });
+}
+
+#[test]
+fn the_workers_are_left_to_others() {
+    if survived_in_child("hub::cores::the_workers_are_left_to_others") {
+        return;
+    }
+    run(|| {
+        per_core(2, |_| thread::sleep(Duration::from_millis(5))).unwrap();
+        assert_eq!(greenlet::pool_stats().workers, 0);
     });
 }
 

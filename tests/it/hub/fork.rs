@@ -1,6 +1,9 @@
 //! A fork of a program with a live hub.
 
 use std::io::{Read, Write, pipe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use greenlet::net::{TcpListener, TcpStream};
@@ -178,5 +181,53 @@ fn a_scope_waits_for_the_greenlet_that_forks_and_for_no_other() {
             unsafe { libc::_exit(0) }
         }
         assert_eq!(wait_for(pid), 0, "the child failed");
+    });
+}
+
+/// Other threads may hold the lock of the pool at the fork, or be about to make it.
+#[test]
+fn the_child_has_a_pool_of_its_own_whoever_uses_that_of_the_parent() {
+    let name = "hub::fork::the_child_has_a_pool_of_its_own_whoever_uses_that_of_the_parent";
+    if !own_stacks() || survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        let done = Arc::new(AtomicBool::new(false));
+        let users = [(); 2].map(|()| {
+            let done = done.clone();
+            thread::spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    greenlet::pool_stats();
+                }
+            })
+        });
+        for _ in 0..50 {
+            let pid = fork(|| {
+                // SAFETY: ends a child that hangs.
+                unsafe { libc::alarm(10) };
+                assert_eq!(greenlet::pool_stats().workers, 0);
+                assert_eq!(greenlet::offload(|| 2), 2);
+            });
+            assert_eq!(wait_for(pid), 0, "the child failed");
+        }
+        done.store(true, Ordering::Relaxed);
+        for user in users {
+            user.join().unwrap();
+        }
+    });
+}
+
+/// Work that forks goes on in both; the worker of the child has no pool to go back to.
+#[test]
+fn a_worker_may_fork() {
+    if !own_stacks() || survived_in_child("hub::fork::a_worker_may_fork") {
+        return;
+    }
+    run(|| {
+        let pid = greenlet::offload(|| {
+            fork(|| assert_eq!(thread::spawn(|| greenlet::offload(|| 2)).join().unwrap(), 2))
+        });
+        assert_eq!(wait_for(pid), 0, "the child failed");
+        assert_eq!(greenlet::offload(|| 3), 3);
     });
 }

@@ -9,7 +9,9 @@ use greenlet::{
     Undeliverable, current, sleep, spawn, yield_now,
 };
 
-use crate::support::{Log, Place, act, caught, caught_as, complaint, own, raise, run, text};
+use crate::support::{
+    Log, Place, caught, caught_as, complaint, own, raise, run, text, unwinds_for,
+};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -304,13 +306,7 @@ fn a_throw_at_a_parked_one_is_raised_where_it_waits() {
 #[test]
 fn what_ends_below_a_parked_one_while_another_one_unwinds_is_told_later() {
     run(|| {
-        let unwinds = spawn(|| {
-            let _waits = act(|| sleep(5 * MS));
-            sleep(LONG);
-        });
-        yield_now();
-        unwinds.start_kill();
-        yield_now();
+        let unwinds = unwinds_for(5 * MS);
         let dies = Greenlet::new(|()| {
             sleep(MS);
             raise("below main");
@@ -381,13 +377,7 @@ fn locals_belong_to_the_spawned_greenlet() {
 #[test]
 fn what_ends_below_one_in_next_while_another_one_unwinds_is_told_later() {
     run(|| {
-        let unwinds = spawn(|| {
-            let _waits = act(|| sleep(5 * MS));
-            sleep(LONG);
-        });
-        yield_now();
-        unwinds.start_kill();
-        yield_now();
+        let unwinds = unwinds_for(5 * MS);
         let dies = Greenlet::new(|()| {
             sleep(MS);
             raise("below main");

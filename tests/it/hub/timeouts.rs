@@ -6,9 +6,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use greenlet::time::{Elapsed, sleep_until, timeout, timeout_at};
-use greenlet::{Generator, Greenlet, SwitchError, sleep, spawn, yield_now};
+use greenlet::{
+    Generator, Greenlet, GreenletExit, JoinHandle, SwitchError, current, scope, sleep, spawn,
+    yield_now,
+};
 
-use crate::support::{Log, act, caught, own, raise, run, text};
+use crate::support::{Log, Place, act, caught, caught_as, own, raise, run, text, unwinds_for};
 
 const MS: Duration = Duration::from_millis(1);
 const NANO: Duration = Duration::from_nanos(1);
@@ -272,13 +275,7 @@ fn a_panic_and_a_deadline_in_one_turn() {
 #[test]
 fn in_a_switch_while_another_one_unwinds_it_is_late_but_comes() {
     run(|| {
-        let unwinds = spawn(|| {
-            let _waits = act(|| sleep(5 * MS));
-            sleep(LONG);
-        });
-        yield_now();
-        unwinds.start_kill();
-        yield_now();
+        let unwinds = unwinds_for(5 * MS);
         let slow = Greenlet::new(|()| sleep(LONG));
         let asks = spawn(move || timeout(MS, || slow.switch(())));
         assert_eq!(asks.join().unwrap(), Err(Elapsed));
@@ -309,6 +306,60 @@ fn in_yield_it_waits_until_it_is_asked() {
 }
 
 #[test]
+fn what_has_passed_in_yield_is_raised_at_a_switch_too() {
+    run(|| {
+        let mut items = Generator::new(move |y: greenlet::Yielder<u32>| {
+            let outcome = timeout(2 * MS, || {
+                y.yield_(1);
+                Greenlet::new(|()| sleep(LONG)).switch(());
+            });
+            assert_eq!(outcome, Err(Elapsed));
+            y.yield_(2);
+        });
+        assert_eq!(items.next(), Some(1));
+        sleep(5 * MS);
+        assert_eq!(items.next(), Some(2));
+    });
+}
+
+#[test]
+fn what_has_passed_in_yield_is_not_raised_in_the_next_yield() {
+    run(|| {
+        let mut items = Generator::new(move |y: greenlet::Yielder<u32>| {
+            let outcome = timeout(2 * MS, || {
+                y.yield_(1);
+                y.yield_(2);
+            });
+            assert_eq!(outcome, Ok(()));
+            y.yield_(3);
+        });
+        assert_eq!(items.next(), Some(1));
+        sleep(5 * MS);
+        assert_eq!(items.collect::<Vec<_>>(), [2, 3]);
+    });
+}
+
+#[test]
+fn what_has_passed_at_the_end_of_a_scope_is_raised_at_the_next_wait() {
+    run(|| {
+        for wait in [
+            || sleep(LONG),
+            || Greenlet::new(|()| sleep(LONG)).switch(()),
+        ] {
+            let ended = Cell::new(false);
+            let outcome = timeout(2 * MS, || {
+                scope(|s| {
+                    s.spawn(|| sleep(6 * MS));
+                });
+                ended.set(true);
+                wait();
+            });
+            assert_eq!((outcome, ended.get()), (Err(Elapsed), true));
+        }
+    });
+}
+
+#[test]
 fn a_killed_greenlet_leaves_its_deadline() {
     run(|| {
         let handle = spawn(|| timeout(LONG, || timeout(LONG, || sleep(LONG))));
@@ -330,6 +381,34 @@ fn a_kill_and_a_deadline_in_one_turn() {
         handle.start_kill();
         let outcome = catch_unwind(AssertUnwindSafe(|| handle.join())).unwrap();
         assert!(outcome.unwrap_err().is::<greenlet::GreenletExit>());
+    });
+}
+
+/// Told of a deadline, and before its turn of an exit, which it catches.
+fn exit_after_a_deadline(end: impl FnOnce(&JoinHandle<()>, Greenlet<()>) + 'static) {
+    let log = Log::new();
+    in_one_turn(own!(log => move |at| {
+        let place = Place::new();
+        let target = spawn(own!(place => move || {
+            place.put(current());
+            let outcome = timeout_at(at + NANO, || {
+                caught_as::<GreenletExit, _>(|| sleep(LONG));
+                sleep(LONG);
+            });
+            log.push(outcome);
+        }));
+        sleep_until(at);
+        end(&target, place.take().unwrap());
+        assert!(timeout(LONG / 400, || target.join()).unwrap().is_ok());
+    }));
+    assert_eq!(log.take(), [Err(Elapsed)]);
+}
+
+#[test]
+fn an_exit_that_is_caught_takes_no_deadline_away() {
+    run(|| exit_after_a_deadline(|target, _| assert!(target.start_kill())));
+    run(|| {
+        exit_after_a_deadline(|_, target| _ = target.kill());
     });
 }
 

@@ -1,6 +1,6 @@
 //! A connection.
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{Patience, SocketAddr};
 use crate::hub::io::{Direction, Source, descriptor};
 use crate::net::Timeouts;
+use crate::net::stream::stream;
 use crate::sys::fd::{self, Connecting, Type};
 
 /// A connection between Unix sockets: `std::os::unix::net::UnixStream`.
@@ -202,62 +203,5 @@ impl UnixStream {
     }
 }
 
-impl Read for &UnixStream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let timeout = self.timeouts.read.get();
-        self.source
-            .retry_stream_read(timeout, buf.len(), |mut stream| stream.read(buf))
-    }
-
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let room = bufs.iter().map(|buf| buf.len()).sum();
-        let timeout = self.timeouts.read.get();
-        self.source
-            .retry_stream_read(timeout, room, |mut stream| stream.read_vectored(bufs))
-    }
-}
-
-impl Write for &UnixStream {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let timeout = self.timeouts.write.get();
-        self.source
-            .retry_stream_write(timeout, buf.len(), |mut stream| stream.write(buf))
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let load = bufs.iter().map(|buf| buf.len()).sum();
-        let timeout = self.timeouts.write.get();
-        self.source
-            .retry_stream_write(timeout, load, |mut stream| stream.write_vectored(bufs))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Read for UnixStream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buf)
-    }
-
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(bufs)
-    }
-}
-
-impl Write for UnixStream {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self).write(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
+stream!(UnixStream);
 descriptor!(UnixStream, net::UnixStream, UnixStream::adopt);

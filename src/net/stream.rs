@@ -1,0 +1,72 @@
+//! Reading and writing, which all connections have in common.
+
+/// `Read` and `Write` for a connection and for a reference to one: it has a `source`, and `timeouts`. Trait impls
+/// only.
+macro_rules! stream {
+    ($stream:ty) => {
+        impl std::io::Read for &$stream {
+            fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+                let timeout = self.timeouts.read.get();
+                self.source
+                    .retry_stream_read(timeout, buf.len(), |mut stream| stream.read(buf))
+            }
+
+            fn read_vectored(
+                &mut self,
+                bufs: &mut [std::io::IoSliceMut<'_>],
+            ) -> std::io::Result<usize> {
+                let room = bufs.iter().map(|buf| buf.len()).sum();
+                let timeout = self.timeouts.read.get();
+                self.source
+                    .retry_stream_read(timeout, room, |mut stream| stream.read_vectored(bufs))
+            }
+        }
+
+        impl std::io::Write for &$stream {
+            fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+                let timeout = self.timeouts.write.get();
+                self.source
+                    .retry_stream_write(timeout, buf.len(), |mut stream| stream.write(buf))
+            }
+
+            fn write_vectored(&mut self, bufs: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+                let load = bufs.iter().map(|buf| buf.len()).sum();
+                let timeout = self.timeouts.write.get();
+                self.source
+                    .retry_stream_write(timeout, load, |mut stream| stream.write_vectored(bufs))
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        impl std::io::Read for $stream {
+            fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+                (&*self).read(buf)
+            }
+
+            fn read_vectored(
+                &mut self,
+                bufs: &mut [std::io::IoSliceMut<'_>],
+            ) -> std::io::Result<usize> {
+                (&*self).read_vectored(bufs)
+            }
+        }
+
+        impl std::io::Write for $stream {
+            fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+                (&*self).write(buf)
+            }
+
+            fn write_vectored(&mut self, bufs: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+                (&*self).write_vectored(bufs)
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+    };
+}
+pub(crate) use stream;
