@@ -14,6 +14,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("src/time.rs", WAITING),
     ("src/cores.rs", WAITING),
     ("src/offload/", WAITING),
+    ("src/sync/", WAITING),
+    ("src/group.rs", WAITING),
     ("src/net/", STD_AGAIN),
     ("src/io/", STD_AGAIN),
     ("src/fs/", STD_AGAIN),
@@ -21,15 +23,26 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("src/process/", STD_AGAIN),
     ("src/signal/", STD_AGAIN),
     ("src/thread/", STD_AGAIN),
+    ("src/future.rs", EDGES),
+    ("src/inspect/", EDGES),
+    ("src/monitor.rs", EDGES),
 ];
 
 /// Floor 3, what programs wait on.
-const WAITING: &[&str] = &["data", "sys", "switch", "hub", "spawn", "time", "offload"];
+const WAITING: &[&str] = &[
+    "data", "sys", "switch", "hub", "spawn", "time", "offload", "sync", "group",
+];
 
 /// Floor 4, std again.
 const STD_AGAIN: &[&str] = &[
-    "data", "sys", "switch", "hub", "spawn", "time", "offload", "net", "io", "fs", "os", "process",
-    "signal", "thread",
+    "data", "sys", "switch", "hub", "spawn", "time", "offload", "sync", "net", "io", "fs", "os",
+    "process", "signal", "thread",
+];
+
+/// Floor 5, the edges.
+const EDGES: &[&str] = &[
+    "data", "sys", "switch", "hub", "spawn", "time", "offload", "sync", "group", "net", "io", "fs",
+    "os", "process", "signal", "thread", "future", "inspect", "monitor",
 ];
 
 /// The only files that may name an external crate.

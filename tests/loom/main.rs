@@ -14,6 +14,9 @@ mod sys {
     #[allow(unused_imports)]
     #[path = "../../src/sys/sync.rs"]
     pub(crate) mod sync;
+
+    #[path = "lock.rs"]
+    pub(crate) mod lock;
 }
 
 #[allow(dead_code)]
@@ -21,3 +24,14 @@ mod sys {
 mod protocol;
 
 mod door;
+
+#[allow(dead_code)]
+#[path = "../../src/sync/remote/crossing.rs"]
+mod crossing;
+
+#[allow(dead_code)]
+#[path = "../../src/sync/remote/states.rs"]
+mod states;
+
+#[path = "crossing.rs"]
+mod crossings;
