@@ -4,6 +4,7 @@
 //! slows all rows of a round alike; a ratio is the median of the ratios within each round. The memory rows
 //! run last, each in a process of its own.
 
+mod measure;
 mod rings;
 
 use std::hint::black_box;
@@ -11,9 +12,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use greenlet::{Coroutine, Generator, Greenlet, current};
+use measure::{ROUNDS, compare};
 use rings::{Ring, Yardstick};
-
-const ROUNDS: usize = 15;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -103,37 +103,6 @@ fn spawns(count: u64) -> u64 {
     (0..count)
         .map(|n| greenlet::spawn(move || n).join().expect("no panic"))
         .sum()
-}
-
-/// Measures two programs in turn and prints the medians and the median ratio.
-fn compare(
-    what: &str,
-    count: u64,
-    mut ours: impl FnMut(u64) -> u64,
-    mut other: impl FnMut(u64) -> u64,
-) {
-    let mut rounds: Vec<[f64; 3]> = (0..ROUNDS)
-        .map(|_| {
-            let (a, b) = (timed(count, &mut ours), timed(count, &mut other));
-            [a, b, a / b]
-        })
-        .collect();
-    let mut median = |column: usize| {
-        rounds.sort_by(|a, b| a[column].total_cmp(&b[column]));
-        rounds[ROUNDS / 2][column]
-    };
-    println!(
-        "{what:46} {:7.2} / {:7.2}   ratio {:.2}",
-        median(0),
-        median(1),
-        median(2)
-    );
-}
-
-fn timed(count: u64, program: &mut impl FnMut(u64) -> u64) -> f64 {
-    let begin = Instant::now();
-    black_box(program(count));
-    begin.elapsed().as_nanos() as f64 / count as f64
 }
 
 /// A million suspended greenlets, each with its guard.
