@@ -60,6 +60,10 @@ fn a_deadlock_at_the_end_of_a_scope_aborts() {
 
 #[test]
 fn a_deadlock_behind_a_destructor_says_what_waits_for_what() {
+    // There it is known who unwinds, and nobody else waits for that.
+    if greenlet::BACKEND == "baton" {
+        return;
+    }
     let outcome = run("hub_deadlock_behind_a_destructor").signal(libc::SIGABRT);
     let outcome = outcome
         .says(DEADLOCK)
