@@ -1,5 +1,5 @@
 //! Interleaved rounds of two programs: medians, and the median of the ratios within each round, which a machine
-//! whose speed drifts does not change.
+//! whose speed drifts does not change. A word on the command line chooses the rows that have it.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -13,6 +13,9 @@ pub(crate) fn compare(
     mut ours: impl FnMut(u64) -> u64,
     mut other: impl FnMut(u64) -> u64,
 ) {
+    if !is_wanted(what) {
+        return;
+    }
     let mut rounds: Vec<[f64; 3]> = (0..ROUNDS)
         .map(|_| {
             let (a, b) = (timed(count, &mut ours), timed(count, &mut other));
@@ -35,4 +38,11 @@ fn timed(count: u64, program: &mut impl FnMut(u64) -> u64) -> f64 {
     let begin = Instant::now();
     black_box(program(count));
     begin.elapsed().as_nanos() as f64 / count as f64
+}
+
+fn is_wanted(what: &str) -> bool {
+    let mut words = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'));
+    words.all(|word| what.contains(&word))
 }

@@ -27,6 +27,13 @@ pub trait Store<T> {
     fn take(&mut self) -> Option<T>;
     #[doc(hidden)]
     fn len(&self) -> usize;
+    /// An item comes and the next one goes: mostly the same.
+    #[doc(hidden)]
+    #[inline]
+    fn exchange(&mut self, item: T) -> Option<T> {
+        self.put(item);
+        self.take()
+    }
 }
 
 impl<T> Store<T> for VecDeque<T> {
@@ -43,6 +50,15 @@ impl<T> Store<T> for VecDeque<T> {
     #[inline]
     fn len(&self) -> usize {
         VecDeque::len(self)
+    }
+
+    #[inline]
+    fn exchange(&mut self, item: T) -> Option<T> {
+        if self.is_empty() {
+            return Some(item);
+        }
+        self.push_back(item);
+        self.pop_front()
     }
 }
 
@@ -125,11 +141,14 @@ impl<T, S: Store<T>> Chan<T, S> {
         if self.closed.get() {
             return Err(Unsent::Closed(item));
         }
-        if self.len() >= self.capacity && !self.receivers.has_parked() {
+        let has_room = self.len() < self.capacity;
+        if !has_room && !self.call_a_receiver() {
             return Err(Unsent::Full(item));
         }
         self.items.borrow_mut().put(item);
-        self.call_a_receiver();
+        if has_room {
+            self.call_a_receiver();
+        }
         Ok(())
     }
 
@@ -161,13 +180,14 @@ impl<T, S: Store<T>> Chan<T, S> {
     #[inline]
     pub(super) fn try_take(&self) -> Result<T, Nothing> {
         let mut items = self.items.borrow_mut();
-        let mut item = items.take();
-        if !self.senders.is_empty()
-            && let Some(offer) = self.senders.take(Hub::here())
-        {
-            items.put(offer);
-            item = item.or_else(|| items.take());
-        }
+        let offer = match self.senders.is_empty() {
+            true => None,
+            false => self.senders.take(Hub::here()),
+        };
+        let item = match offer {
+            Some(offer) => items.exchange(offer),
+            None => items.take(),
+        };
         item.ok_or(self.why_nothing())
     }
 
@@ -192,7 +212,9 @@ impl<T, S: Store<T>> Chan<T, S> {
         let mut place = Place::Last;
         loop {
             let purpose = &"receives from a channel that is empty";
-            let pass_on = || self.call_a_receiver();
+            let pass_on = || {
+                self.call_a_receiver();
+            };
             let called = self
                 .receivers
                 .wait_at(place, hub, purpose, deadline, pass_on);
@@ -204,12 +226,10 @@ impl<T, S: Store<T>> Chan<T, S> {
         }
     }
 
-    /// There is something for one of those who wait.
+    /// There is something for one of those who wait; true if somebody was called.
     #[inline]
-    pub(super) fn call_a_receiver(&self) {
-        if !self.receivers.is_empty() {
-            self.receivers.call_one(Hub::here());
-        }
+    pub(super) fn call_a_receiver(&self) -> bool {
+        !self.receivers.is_empty() && self.receivers.call_one(Hub::here()).is_some()
     }
 
     /// Takes out all that is there. What the items do when they are dropped is done outside.

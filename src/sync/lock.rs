@@ -10,6 +10,7 @@ use std::thread::panicking;
 
 use crate::hub::Hub;
 use crate::hub::wait::{Place, WaitList};
+use crate::switch::thread::Thread;
 
 /// Nobody has it.
 const FREE: u64 = 0;
@@ -33,17 +34,17 @@ impl Lock {
         &self.poison
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn try_acquire(&self) -> bool {
         let free = self.waiters.holder().get() == FREE;
         if free {
-            self.waiters.holder().set(Hub::here().thread().current().id);
+            self.waiters.holder().set(Thread::here().current().id);
         }
         free
     }
 
     /// Waits until it has the lock.
-    #[inline]
+    #[inline(always)]
     pub(super) fn acquire(&self) {
         if !self.try_acquire() {
             self.acquire_later();
@@ -51,6 +52,7 @@ impl Lock {
     }
 
     #[cold]
+    #[inline(never)]
     fn acquire_later(&self) {
         let hub = Hub::here();
         let me = hub.thread().current();
@@ -68,12 +70,18 @@ impl Lock {
     }
 
     /// Gives it to the one who waits longest, or frees it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn release(&self) {
-        let next = match self.waiters.is_empty() {
-            true => None,
-            false => self.waiters.call_one(Hub::here()),
-        };
+        match self.waiters.is_empty() {
+            true => self.waiters.holder().set(FREE),
+            false => self.hand_on(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hand_on(&self) {
+        let next = self.waiters.call_one(Hub::here());
         self.waiters.holder().set(next.unwrap_or(FREE));
     }
 }
@@ -101,15 +109,15 @@ impl Poison {
         self.0.set(false);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(&self) -> Calm {
         Calm(!panicking())
     }
 
     /// A guard is dropped that could change the value.
-    #[inline]
+    #[inline(always)]
     pub(super) fn leave(&self, calm: Calm) {
-        if calm.0 && panicking() {
+        if panicking() && calm.0 {
             self.0.set(true);
         }
     }

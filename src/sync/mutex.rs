@@ -86,7 +86,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Panics
     /// If this greenlet has locked it already.
-    #[inline]
+    #[inline(always)]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         self.lock.acquire();
         self.lock.poison().result(self.guard())
@@ -107,7 +107,7 @@ impl<T: ?Sized> Mutex<T> {
         Ok(self.lock.poison().result(self.guard())?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn guard(&self) -> MutexGuard<'_, T> {
         MutexGuard {
             mutex: self,
@@ -143,7 +143,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 
 /// Unlocks. The next one runs later, when the value has been let go of.
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         self.mutex.lock.poison().leave(self.calm);
         self.mutex.lock.release();
