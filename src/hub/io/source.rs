@@ -118,11 +118,18 @@ impl<T: AsFd> Source<T> {
             return outcome;
         }
         let count = self.retry(Direction::Read, timeout, call)?;
-        if SHORT_READ_DRAINS && count < room && !self.state.ready.get().contains(Readiness::CLOSED)
-        {
-            self.state.clear(Direction::Read);
+        if count < room {
+            self.drained();
         }
         Ok(count)
+    }
+
+    /// The last read has taken all there was. After a close only the call itself counts.
+    #[inline]
+    pub(crate) fn drained(&self) {
+        if SHORT_READ_DRAINS && !self.state.ready.get().contains(Readiness::CLOSED) {
+            self.state.clear(Direction::Read);
+        }
     }
 
     /// Reads from something that is a stream of bytes.
