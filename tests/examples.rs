@@ -17,7 +17,7 @@ fn every_example_prints_what_its_header_says() {
     let mut ran = 0;
     for entry in fs::read_dir(folder).expect("examples") {
         let path = main_file(entry.expect("an entry").path());
-        if can_run(&path) {
+        if path.exists() && can_run(&path) {
             check(&path);
             ran += 1;
         }
@@ -25,7 +25,7 @@ fn every_example_prints_what_its_header_says() {
     assert!(ran >= 12, "only {ran} examples ran");
 }
 
-/// An example is a file, or the `main.rs` of a folder.
+/// An example is a file, or the `main.rs` of a folder. A folder without one has parts that several share.
 fn main_file(path: PathBuf) -> PathBuf {
     match path.is_dir() {
         true => path.join("main.rs"),
@@ -96,9 +96,8 @@ fn run(name: &str, input: &str) -> (String, bool) {
         .spawn()
         .unwrap_or_else(|error| panic!("{name}: {error}; `cargo test` builds the examples"));
     let mut stdin = child.stdin.take().expect("piped");
-    stdin
-        .write_all(input.as_bytes())
-        .expect("it reads its input");
+    // It need not read all of it.
+    let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");
     let printed = String::from_utf8(output.stdout).expect("text");
