@@ -42,11 +42,13 @@ impl WaitList {
         }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.first.get().is_null()
     }
 
     /// Parks until it is called, or `deadline` has passed, or for no reason at all; true if it was called.
+    #[inline]
     pub(crate) fn wait(
         &self,
         hub: &Hub,
@@ -90,6 +92,7 @@ impl WaitList {
         while self.wake_one(hub) {}
     }
 
+    #[inline]
     fn link(&self, entry: &Entry) {
         // SAFETY: as in `wake_one`.
         match unsafe { self.last.get().as_ref() } {
@@ -99,6 +102,7 @@ impl WaitList {
         self.last.set(entry);
     }
 
+    #[inline]
     fn unlink(&self, entry: &Entry) {
         entry.linked.set(false);
         let (before, after) = (entry.before.get(), entry.after.get());
@@ -136,6 +140,7 @@ struct Leave<'a> {
 
 impl Leave<'_> {
     /// The greenlet goes on, and looks for itself.
+    #[inline]
     fn quietly(self) {
         if self.entry.linked.get() {
             self.list.unlink(self.entry);

@@ -78,7 +78,7 @@ impl<T: AsFd> Descriptor<T> {
     /// What the system says of the descriptor.
     pub fn new(thing: T) -> io::Result<Descriptor<T>> {
         fd::set_nonblocking(&thing, true)?;
-        let source = Source::new(thing);
+        let source = Source::step_by_step(thing);
         source.exposed();
         Ok(Descriptor { source })
     }
