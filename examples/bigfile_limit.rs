@@ -18,12 +18,12 @@
 mod talk_parts;
 
 use std::io;
+use std::ops::Add;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use memchr::memchr;
-use memmap2::Mmap;
 use rayon::prelude::*;
+use talk_parts::cache::Map;
 use talk_parts::search::{self, Job};
 use talk_parts::weblog::Found;
 
@@ -35,54 +35,28 @@ fn main() -> ExitCode {
 }
 
 fn limit(job: &Job) -> io::Result<Found> {
-    let log = map(job)?;
+    let log = Map::new(job)?;
     let search = |part: (u64, u64)| {
-        let mut found = Found::default();
-        found.scan(&log[begin(&log, part.0)..begin(&log, part.1)], job.user());
         job.bar.inc(part.1 - part.0);
-        found
-    };
-    let add = |mut all: Found, found: Found| {
-        all += found;
-        all
+        log.search(part, job.user())
     };
     let parts: Vec<_> = job.parts(PART).collect();
-    Ok(parts
-        .into_par_iter()
-        .map(search)
-        .reduce(Found::default, add))
-}
-
-fn map(job: &Job) -> io::Result<Mmap> {
-    // SAFETY: it is only read; that nobody shortens or changes it meanwhile is up to whoever has the log.
-    unsafe { Mmap::map(&job.file) }
-}
-
-/// Where the first line begins that begins at a place or behind it.
-fn begin(log: &[u8], place: u64) -> usize {
-    let Some(before) = (place as usize).checked_sub(1) else {
-        return 0;
-    };
-    memchr(b'\n', &log[before..]).map_or(log.len(), |at| before + at + 1)
+    let all = parts.into_par_iter().map(search);
+    Ok(all.reduce(Found::default, Found::add))
 }
 
 /// How fast all cores together add up the same memory.
 fn memory(job: &Job) -> io::Result<Vec<(&'static str, f64)>> {
-    let log = map(job)?;
+    let log = Map::new(job)?.0;
     let clock = Instant::now();
-    let words = |part: &[u8]| {
+    let add = |part: &[u8]| {
         let words = part.as_chunks::<8>().0.iter();
         words.fold(0, |sum: u64, word| {
             sum.wrapping_add(u64::from_ne_bytes(*word))
         })
     };
-    let sum: u64 = log
-        .par_chunks(PART as usize)
-        .map(words)
-        .reduce(|| 0, u64::wrapping_add);
-    std::hint::black_box(sum);
-    Ok(vec![(
-        "memory",
-        job.size as f64 / clock.elapsed().as_secs_f64() / 1e9,
-    )])
+    let sums = log.par_chunks(PART as usize).map(add);
+    std::hint::black_box(sums.reduce(|| 0, u64::wrapping_add));
+    let seconds = clock.elapsed().as_secs_f64();
+    Ok(vec![("memory", job.size as f64 / seconds / 1e9)])
 }

@@ -37,7 +37,7 @@ fn processes(job: &Job) -> io::Result<Found> {
             .map(|part| scope.spawn(move || process(job, part)))
             .collect();
         for process in processes {
-            all += process.join().expect("no panic")?;
+            all = all + process.join().expect("no panic")?;
         }
         Ok(all)
     })

@@ -19,8 +19,9 @@ use regex::bytes::Regex;
 use talk_parts::search::{self, Job};
 use talk_parts::weblog::Found;
 
-/// Host, ident, user, and the beginning of a date; anything up to a quote at the end. Bytes, not characters.
-const RECORD: &str = r#"(?s-u)^[^ ]+ [^ ]+ ([^ ]+) \[.*"$"#;
+/// Host, ident, user, and the beginning of a date; anything up to a quote at the end. Bytes, not characters, and at
+/// no place two ways to go on, so that one pass finds the user too: with `.*"$` at the end it takes ten times as long.
+const RECORD: &str = r#"(?-u)^[^ ]+ [^ ]+ ([^ ]+) \[(?:[^"]*")+$"#;
 
 fn main() -> ExitCode {
     search::run("bigfile_regex", matching)

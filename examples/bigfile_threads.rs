@@ -34,7 +34,7 @@ fn threads(job: &Job) -> io::Result<Found> {
             |part| scope.spawn(move || search::part(&job.file, part, job.user(), &job.bar));
         let threads: Vec<_> = parts.map(search).collect();
         for thread in threads {
-            all += thread.join().expect("no panic")?;
+            all = all + thread.join().expect("no panic")?;
         }
         Ok(all)
     })

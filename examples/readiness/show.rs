@@ -6,15 +6,7 @@ mod chart;
 
 use super::report::{self, Line, Output, digits, time};
 
-const HEADS: [&str; 7] = [
-    "way",
-    "descriptors",
-    "active",
-    "lines of code",
-    "system calls",
-    "reading",
-    "a round",
-];
+const HEADS: &str = "way,descriptors,active,lines of code,system calls,reading,a round";
 
 pub(crate) fn results(
     lines: &[Line],
@@ -24,7 +16,7 @@ pub(crate) fn results(
     if output.json {
         lines.iter().try_for_each(Line::print)?;
     } else {
-        report::table(&HEADS, &lines.iter().map(row).collect::<Vec<_>>())?;
+        report::table(HEADS, &lines.iter().map(row).collect::<Vec<_>>())?;
     }
     if !left_out.is_empty() {
         let limit = libc::FD_SETSIZE;

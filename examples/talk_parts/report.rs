@@ -63,9 +63,9 @@ impl Line {
     }
 }
 
-/// Prints a table: the first column to the left, the others to the right.
-pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-    let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
+/// Prints a table, with heads that commas separate: the first column to the left, the others to the right.
+pub(crate) fn table(heads: &str, rows: &[Vec<String>]) -> io::Result<()> {
+    let heads: Vec<String> = heads.split(',').map(str::to_owned).collect();
     let all = || std::iter::once(&heads).chain(rows);
     let width = |column: usize| all().map(|row| row[column].chars().count()).max();
     let widths: Vec<usize> = (0..heads.len()).filter_map(width).collect();

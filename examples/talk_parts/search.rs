@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,6 +11,7 @@ use std::time::Instant;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::cache;
 use super::report::{self, Line, digits, time};
 use super::weblog::{Block, Blocks, Found, LONGEST, bare};
 
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     json: bool,
     /// Take the log out of the page cache first.
     #[arg(long)]
-    cold: bool,
+    pub(crate) cold: bool,
     /// Search only the lines that begin between these two bytes.
     #[arg(long, num_args = 2, value_names = ["FROM", "TO"], hide = true)]
     pub(crate) part: Option<Vec<u64>>,
@@ -58,7 +58,7 @@ impl Job {
             return Err(io::Error::other("not a regular file"));
         }
         if arguments.cold {
-            drop_cache(&file)?;
+            cache::drop_cache(&file)?;
         }
         let style = "{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
         // It shows nothing where standard error is no terminal.
@@ -209,34 +209,35 @@ fn show(
         .with("broken", broken)
         .with("bytes", job.size)
         .with("seconds", seconds)
-        .with("cpu", cpu);
+        .with("cpu", cpu)
+        .with("memory", memory());
     let note = |line: Line, (key, value): &(&str, f64)| line.with(key, *value);
     notes.iter().fold(line, note).print()
 }
 
 /// Seconds of processor time of this process and its children, in user mode and in the kernel.
 pub(crate) fn cpu() -> f64 {
-    let of = |who| {
-        // SAFETY: all zeros is a usage, which the call writes to.
-        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        // SAFETY: as above.
-        unsafe { libc::getrusage(who, &raw mut usage) };
-        let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-        seconds(usage.ru_utime) + seconds(usage.ru_stime)
-    };
-    of(libc::RUSAGE_SELF) + of(libc::RUSAGE_CHILDREN)
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    let usages = [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN].map(usage);
+    let times = usages.map(|usage| seconds(usage.ru_utime) + seconds(usage.ru_stime));
+    times.iter().sum()
 }
 
-/// What is written to the disk can be dropped.
-pub(crate) fn drop_cache(file: &File) -> io::Result<()> {
-    file.sync_data()?;
-    #[cfg(target_os = "linux")]
-    // SAFETY: no pointers.
-    if unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) } != 0 {
-        return Err(io::Error::other("it cannot be dropped from the page cache"));
+/// The most memory that this process, or a child, has had at once, in bytes. What is mapped counts.
+fn memory() -> u64 {
+    let unit = if cfg!(target_os = "linux") { 1024 } else { 1 };
+    let usages = [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN].map(usage);
+    let most = usages.iter().map(|usage| usage.ru_maxrss).max();
+    most.unwrap_or(0) as u64 * unit
+}
+
+fn usage(who: i32) -> libc::rusage {
+    // SAFETY: all zeros is a usage, which the call writes to.
+    unsafe {
+        let mut usage = std::mem::zeroed();
+        libc::getrusage(who, &raw mut usage);
+        usage
     }
-    let _ = file.as_raw_fd();
-    Ok(())
 }
 
 /// How many threads or processes search at once.

@@ -8,7 +8,7 @@
 //! quote behind the agent, and is shorter than [`LONGEST`]. Anything else is broken, and counted.
 
 use std::io::{self, Read};
-use std::ops::{AddAssign, Deref};
+use std::ops::{Add, Deref};
 
 use memchr::{memchr, memchr_iter, memrchr};
 
@@ -82,12 +82,16 @@ impl Found {
     }
 }
 
-impl AddAssign for Found {
-    fn add_assign(&mut self, other: Found) {
-        self.records += other.records;
-        self.bytes += other.bytes;
-        self.lines += other.lines;
-        self.broken += other.broken;
+impl Add for Found {
+    type Output = Found;
+
+    fn add(self, other: Found) -> Found {
+        Found {
+            records: self.records + other.records,
+            bytes: self.bytes + other.bytes,
+            lines: self.lines + other.lines,
+            broken: self.broken + other.broken,
+        }
     }
 }
 
