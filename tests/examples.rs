@@ -65,7 +65,7 @@ fn check(source: &Path) {
         text.lines().count() <= 120,
         "{name} has more than 120 lines"
     );
-    let Some(expected) = block(&text, "Expected output:") else {
+    let Some(expected) = block(&text, "Expected output") else {
         assert!(
             is_tested_as_a_server(&name),
             "{name}: no expected output in its header"

@@ -368,3 +368,101 @@ fn searches_print_what_their_headers_say() {
     let cold = good("bigfile_greenlets", &["--cold", "--json", &log]);
     assert!(json(&cold)["reading alone"].is_number());
 }
+
+#[test]
+fn costs_are_measured() {
+    let folder = Folder::new("costs");
+    let chart = folder.path("costs.svg");
+    let output = run(
+        "costs",
+        &["--quick", "--folder", &folder.path("."), "--svg", &chart],
+        b"",
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    as_the_header_says("costs", text(&output.stdout));
+    let chart = fs::read_to_string(chart).expect("a chart");
+    assert!(chart.starts_with("<svg") && chart.contains("switch of greenlets"));
+    assert_eq!(
+        fs::read_dir(&folder.0).expect("a folder").count(),
+        1,
+        "something is left"
+    );
+    let missing = folder.path("missing");
+    assert!(bad("costs", &["--folder", &missing], b"").contains("No such file"));
+    assert!(bad("costs", &["--slow"], b"").contains("--slow"));
+    assert!(
+        bad("costs", &["--quick", "--svg", &folder.path("no/such")], b"").contains("No such file")
+    );
+}
+
+#[test]
+fn a_fan_in_is_read_four_ways() {
+    let few = [
+        "--descriptors",
+        "10,200",
+        "--active",
+        "20",
+        "--rounds",
+        "50",
+    ];
+    let lines = results("readiness", &few);
+    let ways: Vec<&str> = lines
+        .iter()
+        .map(|line| line["case"].as_str().expect("a way"))
+        .collect();
+    assert_eq!(ways, ["select", "poll", "epoll", "greenlets"].repeat(2));
+    for line in &lines {
+        let active = line["active"].as_f64().expect("a count");
+        assert_eq!(line["active"], line["x"].as_u64().expect("a count").min(20));
+        // A read for each of them, and a wait.
+        assert_eq!(line["calls"].as_f64(), Some(active + 1.0), "{line}");
+        assert!(line["code"].as_u64().expect("lines") > 10);
+    }
+    assert!(bad("readiness", &["--descriptors", "900000000"], b"").contains("900000000"));
+    assert!(bad("readiness", &["--descriptors", "900000"], b"").contains("ulimit"));
+}
+
+/// Many stacks, and many descriptors: not where each greenlet is an OS thread.
+#[test]
+fn readiness_prints_what_its_header_says() {
+    if greenlet::BACKEND == "baton" {
+        return;
+    }
+    let folder = Folder::new("readiness");
+    let chart = folder.path("chart.svg");
+    as_the_header_says(
+        "readiness",
+        &good("readiness", &["--rounds", "20", "--svg", &chart]),
+    );
+    let chart = fs::read_to_string(chart).expect("a chart");
+    assert!(chart.starts_with("<svg") && chart.contains("greenlets"));
+}
+
+#[test]
+fn consoles_answer_line_by_line() {
+    for name in ["blocking_io_1", "non_blocking_io_1", "non_blocking_io_2"] {
+        let output = run(name, &[], b"one\nfour\n\nquit\nmore\n");
+        let said = "-> You said, 'one'\n-> You said, 'four'\n-> You said, ''\n-> He's dead, Jim!\n";
+        assert!(
+            output.status.success() && text(&output.stdout) == said,
+            "{name}"
+        );
+        let told = text(&output.stderr);
+        assert!(
+            told.contains(" reads, ") && told.starts_with(name),
+            "{told}"
+        );
+        assert_eq!(told.contains("wasted"), name.starts_with("non"), "{told}");
+        // The end of input is an end, and what stands before it is a line.
+        let output = run(name, &[], b"the last");
+        let said = "-> You said, 'the last'\n-> \nHe's dead, Jim!\n";
+        assert!(
+            output.status.success() && text(&output.stdout) == said,
+            "{name}"
+        );
+        let odd = [&[0, 255, b'\'', 200][..], b"\n"].concat();
+        let said = [b"-> You said, '", &odd[..4], b"'\n-> \nHe's dead, Jim!\n"].concat();
+        assert_eq!(run(name, &[], &odd).stdout, said);
+        assert!(bad(name, &[], &[b'x'; 100_000]).contains("longer than 65536"));
+    }
+}
