@@ -13,6 +13,8 @@
 //! Between "ready" and the call somebody else may take what was there, and then the call waits. That is why a
 //! worker makes it. What a worker reads for a greenlet that has been killed is for the next one that reads.
 //!
+//! What nothing here has a type for, an eventfd say, is waited for with [`readable`] or in a [`Descriptor`].
+//!
 //! # Differences from std
 //! - [`stdin`] has a buffer of its own. Do not read through `std::io::stdin` as well.
 //! - [`stdout`] is not buffered by lines: each call writes what it is given, and a `write!` is one call. So
@@ -42,11 +44,13 @@ macro_rules! standard {
 }
 use standard;
 
+mod descriptor;
 mod output;
 mod pipe;
 mod stdin;
 mod turn;
 
+pub use descriptor::{Descriptor, readable, writable};
 pub use output::{Stderr, StderrLock, Stdout, StdoutLock, stderr, stdout};
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use std::io::{

@@ -472,3 +472,70 @@ fn stdout_as_a_file() {
         assert_eq!(text.len(), 3890 + 100_000);
     });
 }
+
+#[test]
+fn a_call_that_takes_all_is_made_again_at_the_next_event() {
+    run(|| {
+        let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let ours = Rc::new(io::Descriptor::new(ours).unwrap());
+        let (calls, came) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let reader = spawn({
+            let (ours, calls, came) = (ours.clone(), calls.clone(), came.clone());
+            move || {
+                for _ in 0..2 {
+                    let count = ours.drain_with(|socket| {
+                        calls.set(calls.get() + 1);
+                        socket.recv(&mut [0; 8])
+                    });
+                    came.set(came.get() + count.unwrap());
+                }
+            }
+        });
+        // The first call finds nothing; each datagram comes when it waits.
+        yield_now();
+        for (text, so_far) in [(&b"one"[..], 3), (b"seven__", 10)] {
+            theirs.send(text).unwrap();
+            while came.get() < so_far {
+                sleep(MS);
+            }
+        }
+        reader.join().unwrap();
+        if cfg!(all(target_os = "linux", not(greenlet_polling))) {
+            assert_eq!(calls.get(), 3);
+        }
+        let ours = Rc::into_inner(ours).unwrap().into_thing();
+        theirs.send(b"last").unwrap();
+        assert_eq!(ours.recv(&mut [0; 8]).unwrap(), 4);
+    });
+}
+
+#[test]
+fn what_is_full_is_writable_when_it_is_read() {
+    run(|| {
+        let (mut reader, writer) = pipe().unwrap();
+        let writer = std::io::PipeWriter::from(writer);
+        let writer = io::Descriptor::new(writer).unwrap();
+        let full = std::iter::from_fn(|| writer.thing().write(&[0; 4096]).ok());
+        let held: usize = full.sum();
+        let waiter = spawn(move || {
+            io::writable(&writer).unwrap();
+            writer.write_with(|mut pipe| pipe.write(b"more")).unwrap()
+        });
+        (0..5).for_each(|_| yield_now());
+        assert!(!waiter.is_finished());
+        reader.read_exact(&mut vec![0; held]).unwrap();
+        assert_eq!(waiter.join().unwrap(), 4);
+    });
+}
+
+#[test]
+fn a_file_that_needs_no_waiting_is_readable_and_cannot_be_waited_for() {
+    run(|| {
+        let file = File::open("Cargo.toml").unwrap();
+        io::readable(&file).unwrap();
+        let file = io::Descriptor::new(file).unwrap();
+        let never = || file.read_with(|_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+        let error = never().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    });
+}

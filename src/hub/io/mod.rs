@@ -2,7 +2,8 @@
 //!
 //! A [`Source`] owns a thing with a descriptor. The descriptor is registered once, when somebody first has to
 //! wait for it, edge-triggered and for both directions, and stays so for its whole life: no system call for
-//! each wait. What is known of its readiness is two bits:
+//! each wait. A thing that tells of each read that it can be written to, as an eventfd does, is registered for
+//! what was waited for so far ([`Source::step_by_step`]). What is known of its readiness is two bits:
 //!
 //! ```text
 //!               an event ──▶ ┌───────┐ ──▶ the call is made
@@ -47,6 +48,7 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
+    #[inline]
     pub(super) fn bit(self) -> Readiness {
         match self {
             Direction::Read => Readiness::READ,
@@ -54,6 +56,7 @@ impl Direction {
         }
     }
 
+    #[inline]
     pub(super) fn purpose(self) -> &'static &'static str {
         match self {
             Direction::Read => &"waits for something to read",

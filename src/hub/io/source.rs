@@ -31,6 +31,14 @@ impl<T: AsFd> Source<T> {
         }
     }
 
+    /// The same for one that is watched in the directions in which somebody has waited for it, and not in both
+    /// from the first wait on. That is for things which tell of each read that they can be written to: eventfds.
+    pub(crate) fn step_by_step(thing: T) -> Source<T> {
+        let source = Source::new(thing);
+        source.state.watched.set(Readiness::NONE);
+        source
+    }
+
     /// The thing itself, for calls that do not wait.
     pub(crate) fn thing(&self) -> &T {
         &self.thing
@@ -118,11 +126,18 @@ impl<T: AsFd> Source<T> {
             return outcome;
         }
         let count = self.retry(Direction::Read, timeout, call)?;
-        if SHORT_READ_DRAINS && count < room && !self.state.ready.get().contains(Readiness::CLOSED)
-        {
-            self.state.clear(Direction::Read);
+        if count < room {
+            self.drained();
         }
         Ok(count)
+    }
+
+    /// The last read has taken all there was. After a close only the call itself counts.
+    #[inline]
+    pub(crate) fn drained(&self) {
+        if SHORT_READ_DRAINS && !self.state.ready.get().contains(Readiness::CLOSED) {
+            self.state.clear(Direction::Read);
+        }
     }
 
     /// Reads from something that is a stream of bytes.
@@ -230,6 +245,7 @@ impl<T: AsFd> Source<T> {
         }
     }
 
+    #[inline]
     pub(super) fn wait(
         &self,
         hub: &Hub,
@@ -238,7 +254,7 @@ impl<T: AsFd> Source<T> {
         deadline: &mut Option<Moment>,
     ) -> io::Result<()> {
         hub.check_open()?;
-        self.register(hub)?;
+        self.register(hub, direction)?;
         if let Some(timeout) = timeout {
             let at = *deadline.get_or_insert_with(|| Moment::now().after(timeout));
             if at <= Moment::now() {
@@ -252,17 +268,18 @@ impl<T: AsFd> Source<T> {
     }
 
     /// Registers it, unless it is.
-    fn register(&self, hub: &Hub) -> io::Result<()> {
-        if self
-            .state
-            .key
-            .get()
-            .is_some_and(|key| hub.io.knows(key, &self.state))
-        {
-            return Ok(());
+    #[inline]
+    fn register(&self, hub: &Hub, direction: Direction) -> io::Result<()> {
+        let state = &*self.state;
+        let watched = state.watched.get().union(direction.bit());
+        match state.key.get().filter(|&key| hub.io.knows(key, state)) {
+            Some(_) if watched == state.watched.get() => return Ok(()),
+            Some(key) => hub.io.widen(&self.thing, key, watched)?,
+            None => state
+                .key
+                .set(Some(hub.io.register(&self.thing, state, watched)?)),
         }
-        let key = hub.io.register(&self.thing, &self.state)?;
-        self.state.key.set(Some(key));
+        state.watched.set(watched);
         Ok(())
     }
 
@@ -289,6 +306,7 @@ impl Hub {
     ///
     /// # Errors
     /// If not, words that say so.
+    #[inline]
     pub(crate) fn check_open(&self) -> io::Result<()> {
         if self.is_closed() {
             return Err(io::Error::other(

@@ -11,6 +11,8 @@ use crate::sys::poller::Readiness;
 pub(super) struct State {
     pub(super) ready: Cell<Readiness>,
     pub(super) key: Cell<Option<u64>>,
+    /// What it is watched for when it is registered.
+    pub(super) watched: Cell<Readiness>,
     /// Closed in spite of those who wait for it.
     pub(super) closed: Cell<bool>,
     /// The descriptor may have been duplicated: closing it need not end its registration.
@@ -27,6 +29,7 @@ impl State {
         State {
             ready: Cell::new(Readiness::READ.union(Readiness::WRITE)),
             key: Cell::new(None),
+            watched: Cell::new(Readiness::READ.union(Readiness::WRITE)),
             closed: Cell::new(false),
             exposed: Cell::new(false),
             nonblocking: Cell::new(false),
@@ -35,6 +38,7 @@ impl State {
         }
     }
 
+    #[inline]
     pub(super) fn waiting(&self, direction: Direction) -> &WaitList {
         match direction {
             Direction::Read => &self.readers,
@@ -42,10 +46,12 @@ impl State {
         }
     }
 
+    #[inline]
     pub(super) fn is_ready(&self, direction: Direction) -> bool {
         self.ready.get().contains(direction.bit())
     }
 
+    #[inline]
     pub(super) fn clear(&self, direction: Direction) {
         self.ready.set(self.ready.get().without(direction.bit()));
     }

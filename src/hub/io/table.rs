@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::state::State;
 use crate::data::register::Register;
 use crate::hub::Hub;
-use crate::sys::poller::{Bell, Events, Poller};
+use crate::sys::poller::{Bell, Events, Poller, Readiness};
 
 /// So many calls in a row that need not wait, and a greenlet gives way to others.
 const CALLS_IN_A_ROW: u32 = 64;
@@ -62,6 +62,7 @@ impl Table {
     }
 
     /// Counts somebody who waits for a source.
+    #[inline]
     pub(super) fn await_one(&self) -> Awaited<'_> {
         self.in_a_row.set(0);
         self.awaited.set(self.awaited.get() + 1);
@@ -98,15 +99,25 @@ impl Table {
         }
     }
 
-    pub(super) fn register(&self, thing: &impl AsFd, state: &State) -> io::Result<u64> {
+    pub(super) fn register(
+        &self,
+        thing: &impl AsFd,
+        state: &State,
+        what: Readiness,
+    ) -> io::Result<u64> {
         let key = self.sources.enter(NonNull::from(state));
-        let added = self.with_poller(|poller| poller.add(thing.as_fd(), key));
+        let added = self.with_poller(|poller| poller.add(thing.as_fd(), key, what));
         if let Err(error) = added {
             self.sources.strike(key);
             return Err(error);
         }
         // What is there already comes as an event.
         Ok(key)
+    }
+
+    /// Watches one that is registered for more.
+    pub(super) fn widen(&self, thing: &impl AsFd, key: u64, what: Readiness) -> io::Result<()> {
+        self.with_poller(|poller| poller.change(thing.as_fd(), key, what))
     }
 
     pub(super) fn deregister(&self, thing: &impl AsFd, state: &State, key: u64, leaves: bool) {
@@ -120,6 +131,7 @@ impl Table {
         }
     }
 
+    #[inline]
     pub(super) fn knows(&self, key: u64, state: &State) -> bool {
         self.sources.find(key) == Some(NonNull::from(state))
     }
@@ -142,6 +154,7 @@ pub(super) struct Awaited<'a> {
 }
 
 impl Drop for Awaited<'_> {
+    #[inline]
     fn drop(&mut self) {
         if self.begun == self.table.begun.get() {
             self.table.awaited.set(self.table.awaited.get() - 1);

@@ -22,8 +22,9 @@ pub(crate) const SHORT_READ_DRAINS: bool = true;
 /// Whether closing a descriptor takes it out of the poller.
 pub(crate) const CLOSING_REMOVES: bool = true;
 
-const EDGES: i32 =
-    libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET;
+/// What there is to hear of each direction.
+const READ_EDGES: i32 = libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI;
+const WRITE_EDGES: i32 = libc::EPOLLOUT;
 
 /// Whether `epoll_pwait2` is missing. A static, which a model cannot have: std's.
 static MILLISECONDS_ONLY: AtomicBool = AtomicBool::new(cfg!(target_os = "android"));
@@ -48,12 +49,12 @@ impl Poller {
         Ok(poller)
     }
 
-    /// Watches a descriptor, once for its whole life. What cannot be polled fails with `EPERM`.
-    pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+    /// Watches a descriptor for `what`, for its whole life. What cannot be polled fails with `EPERM`.
+    pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64, what: Readiness) -> io::Result<()> {
         if key == RESERVED_KEY {
             return Err(ErrorKind::InvalidInput.into());
         }
-        let added = self.control(libc::EPOLL_CTL_ADD, fd, EDGES, key);
+        let added = self.control(libc::EPOLL_CTL_ADD, fd, edges(what), key);
         if let Err(error) = &added
             && (error.raw_os_error() == Some(libc::EINVAL) || is_closed(self.epoll.as_raw_fd()))
         {
@@ -61,6 +62,11 @@ impl Poller {
             robbed("its poller", error);
         }
         added
+    }
+
+    /// Watches for `what` from now on. What is there already comes as an event.
+    pub(crate) fn change(&self, fd: BorrowedFd<'_>, key: u64, what: Readiness) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, fd, edges(what), key)
     }
 
     pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -264,6 +270,11 @@ impl Events {
         self.rung = bell.is_some();
         self.count = count - usize::from(self.rung);
     }
+}
+
+fn edges(what: Readiness) -> i32 {
+    let has = |readiness, edges| if what.contains(readiness) { edges } else { 0 };
+    libc::EPOLLET | has(Readiness::READ, READ_EDGES) | has(Readiness::WRITE, WRITE_EDGES)
 }
 
 fn readiness(edges: i32) -> Readiness {

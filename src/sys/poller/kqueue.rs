@@ -50,8 +50,8 @@ impl Poller {
         })
     }
 
-    /// Watches a descriptor, once for its whole life.
-    pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+    /// Watches a descriptor, once for its whole life, and for more than is asked: for both directions.
+    pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64, _what: Readiness) -> io::Result<()> {
         if key == RESERVED_KEY {
             return Err(ErrorKind::InvalidInput.into());
         }
@@ -75,6 +75,11 @@ impl Poller {
             keys.resize(index + 1, RESERVED_KEY);
         }
         keys[index] = key;
+        Ok(())
+    }
+
+    /// It is watched for everything.
+    pub(crate) fn change(&self, _: BorrowedFd<'_>, _key: u64, _what: Readiness) -> io::Result<()> {
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Who is ready: file descriptors, the bell that other threads ring, and a time to wait no longer.
 //!
 //! ```text
-//!   add(fd, key) --once, both directions, edge-triggered--> [ poller ] <--ring-- Bell (any thread)
+//!   add(fd, key) --once, edge-triggered--> [ poller ] <--ring-- Bell (any thread)
 //!                                                               |
 //!                        wait(events, timeout) <-- (key, Readiness) ... , was_rung
 //! ```
@@ -164,7 +164,7 @@ mod tests {
     fn each_direction_is_told_once() {
         let poller = Poller::new().unwrap();
         let (mut a, mut b) = socket_pair();
-        poller.add(a.as_fd(), KEY).unwrap();
+        poller.add(a.as_fd(), KEY, BOTH).unwrap();
         assert_eq!(wait(&poller, LONG), [(KEY, Readiness::WRITE)].into());
         assert!(now(&poller).is_empty(), "an edge is told once");
 
@@ -184,7 +184,7 @@ mod tests {
     fn data_and_the_end_in_one_edge_are_told_apart_from_data() {
         let poller = Poller::new().unwrap();
         let (a, mut b) = socket_pair();
-        poller.add(a.as_fd(), KEY).unwrap();
+        poller.add(a.as_fd(), KEY, BOTH).unwrap();
         now(&poller);
         b.write_all(b"the last words").unwrap();
         b.shutdown(std::net::Shutdown::Write).unwrap();
@@ -199,8 +199,8 @@ mod tests {
     fn the_ends_of_a_pipe_learn_that_the_other_has_gone() {
         let poller = Poller::new().unwrap();
         let ((reader, lost_writer), (lost_reader, writer)) = (pipe().unwrap(), pipe().unwrap());
-        poller.add(reader.as_fd(), 1).unwrap();
-        poller.add(writer.as_fd(), 2).unwrap();
+        poller.add(reader.as_fd(), 1, BOTH).unwrap();
+        poller.add(writer.as_fd(), 2, BOTH).unwrap();
         now(&poller);
         drop((lost_writer, lost_reader));
         let seen = wait(&poller, LONG);
@@ -217,7 +217,7 @@ mod tests {
         let poller = Poller::new().unwrap();
         let pairs: Vec<_> = (0..100).map(|_| socket_pair()).collect();
         for (number, pair) in (0..).zip(&pairs) {
-            poller.add(pair.0.as_fd(), KEY + number).unwrap();
+            poller.add(pair.0.as_fd(), KEY + number, BOTH).unwrap();
         }
         now(&poller);
         for (number, pair) in pairs.iter().enumerate().filter(|pair| pair.0 % 3 == 0) {
@@ -232,14 +232,14 @@ mod tests {
     fn after_removal_there_are_no_events() {
         let poller = Poller::new().unwrap();
         let (a, mut b) = socket_pair();
-        poller.add(a.as_fd(), KEY).unwrap();
+        poller.add(a.as_fd(), KEY, BOTH).unwrap();
         b.write_all(b"x").unwrap();
         poller.remove(a.as_fd()).unwrap();
         assert!(now(&poller).is_empty());
         b.write_all(b"x").unwrap();
         assert!(now(&poller).is_empty());
         poller.remove(a.as_fd()).unwrap_err();
-        poller.add(a.as_fd(), 7).unwrap();
+        poller.add(a.as_fd(), 7, BOTH).unwrap();
         assert_eq!(wait(&poller, LONG), [(7, BOTH)].into());
     }
 
@@ -247,10 +247,10 @@ mod tests {
     fn what_cannot_be_added_says_why() {
         let poller = Poller::new().unwrap();
         let (a, _b) = socket_pair();
-        poller.add(a.as_fd(), KEY).unwrap();
-        let error = poller.add(a.as_fd(), KEY).unwrap_err();
+        poller.add(a.as_fd(), KEY, BOTH).unwrap();
+        let error = poller.add(a.as_fd(), KEY, BOTH).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        let error = poller.add(_b.as_fd(), RESERVED_KEY).unwrap_err();
+        let error = poller.add(_b.as_fd(), RESERVED_KEY, BOTH).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 
@@ -259,7 +259,7 @@ mod tests {
     fn a_regular_file_cannot_be_polled() {
         let poller = Poller::new().unwrap();
         let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
-        let error = poller.add(file.as_fd(), KEY).unwrap_err();
+        let error = poller.add(file.as_fd(), KEY, BOTH).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EPERM));
     }
 
@@ -317,9 +317,9 @@ mod tests {
     fn a_bell_and_events_come_together() {
         let poller = Poller::new().unwrap();
         let (a, b) = socket_pair();
-        poller.add(a.as_fd(), 1).unwrap();
+        poller.add(a.as_fd(), 1, BOTH).unwrap();
         poller.bell().ring();
-        poller.add(b.as_fd(), 2).unwrap();
+        poller.add(b.as_fd(), 2, BOTH).unwrap();
         let mut events = Events::new();
         poller.wait(&mut events, Some(LONG));
         assert!(events.was_rung());

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net;
 use std::os::unix::net as unix;
 
-use greenlet::io::{PipeReader, PipeWriter};
+use greenlet::io::{Descriptor, PipeReader, PipeWriter, readable};
 use greenlet::net::{TcpListener, TcpStream, UdpSocket};
 use greenlet::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
@@ -378,5 +378,39 @@ contract!(
     )
     .stays()
     .leaves(Ends::leave)
+    .at_once()
+);
+
+contract!(
+    descriptor_read,
+    Call::new(
+        || {
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            Ends::of(Descriptor::new(reader).expect("it is open"), writer)
+        },
+        |ends| ends.ours.read_with(|mut reader| {
+            let mut byte = [0];
+            Ok(reader.read(&mut byte)? as u8)
+        }),
+        |ends| ends.with(write_one),
+    )
+    .leaves(Ends::leave)
+    .at_once()
+);
+
+contract!(
+    readable_pipe,
+    Call::new(
+        || {
+            let (reader, writer) = std::io::pipe().expect("a pipe");
+            Ends::of(reader, writer)
+        },
+        |ends| {
+            readable(&ends.ours)?;
+            Ok(1)
+        },
+        |ends| ends.with(write_one),
+    )
+    .stays()
     .at_once()
 );

@@ -1,0 +1,81 @@
+//! The log in the page cache: mapped, looked at, read into it, and dropped from it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+
+use super::search::Job;
+use super::weblog::{Found, LONGEST};
+
+/// Has a part read, so that it is in memory.
+pub(crate) fn read_part(file: &File, (begin, end): (u64, u64)) -> io::Result<()> {
+    let (mut room, mut at) = (vec![0; LONGEST], begin);
+    while at < end {
+        match file.read_at(&mut room, at)? {
+            0 => break,
+            count => at += count as u64,
+        }
+    }
+    Ok(())
+}
+
+/// The log as memory.
+pub(crate) struct Map(pub(crate) memmap2::Mmap);
+
+impl Map {
+    pub(crate) fn new(job: &Job) -> io::Result<Map> {
+        // SAFETY: it is only read; that nobody shortens or changes it meanwhile is up to whoever has the log.
+        Ok(Map(unsafe { memmap2::Mmap::map(&job.file) }?))
+    }
+
+    /// The lines that begin in a part.
+    pub(crate) fn lines(&self, (begin, end): (u64, u64)) -> &[u8] {
+        &self.0[self.line_from(begin)..self.line_from(end)]
+    }
+
+    /// Searches a part.
+    pub(crate) fn search(&self, part: (u64, u64), user: &[u8]) -> Found {
+        let mut found = Found::default();
+        found.scan(self.lines(part), user);
+        found
+    }
+
+    /// Whether all of a part is in the page cache, as far as the system tells.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_in_memory(&self, (begin, end): (u64, u64)) -> bool {
+        let part = &self.0[begin as usize..end as usize];
+        let mut pages = vec![0; part.len().div_ceil(4096)];
+        let start = part.as_ptr().cast_mut().cast();
+        // SAFETY: a part begins with a page of the mapping, and there is a byte for each of its pages, or more.
+        let told = unsafe { libc::mincore(start, part.len(), pages.as_mut_ptr()) };
+        told == 0 && pages.iter().all(|page| page & 1 == 1)
+    }
+
+    /// The same where it cannot be known.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn is_in_memory(&self, _part: (u64, u64)) -> bool {
+        false
+    }
+
+    /// Where the first line begins that begins at a place or behind it.
+    fn line_from(&self, place: u64) -> usize {
+        let Some(before) = (place as usize).checked_sub(1) else {
+            return 0;
+        };
+        let end = memchr::memchr(b'\n', &self.0[before..]);
+        end.map_or(self.0.len(), |at| before + at + 1)
+    }
+}
+
+/// What is written to the disk can be dropped.
+pub(crate) fn drop_cache(file: &File) -> io::Result<()> {
+    file.sync_data()?;
+    #[cfg(target_os = "linux")]
+    // SAFETY: no pointers.
+    if unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) } != 0 {
+        return Err(io::Error::other("it cannot be dropped from the page cache"));
+    }
+    let _ = file.as_raw_fd();
+    Ok(())
+}

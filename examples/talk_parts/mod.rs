@@ -1,0 +1,11 @@
+//! What the programs of the talk share. Each uses a part of it.
+#![allow(dead_code)]
+
+pub(crate) mod cache;
+pub(crate) mod chart;
+pub(crate) mod gate;
+pub(crate) mod lines;
+pub(crate) mod programs;
+pub(crate) mod report;
+pub(crate) mod search;
+pub(crate) mod weblog;
