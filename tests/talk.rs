@@ -466,3 +466,19 @@ fn consoles_answer_line_by_line() {
         assert!(bad(name, &[], &[b'x'; 100_000]).contains("longer than 65536"));
     }
 }
+
+/// Programs that need no input, and whose output differs from run to run in its numbers only.
+#[test]
+fn programs_of_scheduling_and_channels_print_what_their_headers_say() {
+    for name in [
+        "coarse_lock",
+        "csp",
+        "futures_promises",
+        "missed_event",
+        "pool_or_each",
+        "queues_as_channels",
+        "starvation",
+    ] {
+        as_the_header_says(name, &good(name, &[]));
+    }
+}
