@@ -1,9 +1,8 @@
 //! Priority inversion, shown and cured, with a scheduler of ten lines on explicit greenlets.
 //!
-//! Three greenlets: `low` has a lock, `high` waits for it, `medium` needs no lock and has much to do. The scheduler
-//! runs the most important one that is ready, so `medium` keeps `low` from running, and with it `high`: the most
-//! important one waits for the one in the middle. With inheritance, whoever has the lock is as important as whoever
-//! waits for it. (The hub has no priorities, for this reason: it is first in, first out.)
+//! `low` has a lock, `high` waits for it, `medium` has much to do. The most important one that is ready runs, so
+//! `medium` keeps `low` from running, and with it `high`. With inheritance, whoever has the lock is as important as
+//! whoever waits for it. (The hub has no priorities, for this reason: it is first in, first out.)
 //!
 //! Run: `cargo run --example priority_inversion`
 //!
@@ -29,7 +28,7 @@ struct Job {
 struct Scheduler {
     inherits: bool,
     jobs: RefCell<Vec<Rc<Job>>>,
-    holder: RefCell<Option<Rc<Job>>>,
+    holder: Cell<Option<Rc<Job>>>,
     story: RefCell<Vec<&'static str>>,
 }
 
@@ -43,83 +42,64 @@ impl Scheduler {
         }));
     }
 
-    /// Runs the most important job that is ready, a turn at a time.
-    fn run(&self) {
-        while let Some(job) = self.next() {
-            job.greenlet.switch(());
-        }
-    }
-
+    /// The most important job that is ready.
     fn next(&self) -> Option<Rc<Job>> {
-        let jobs = self.jobs.borrow();
-        let ready = jobs
-            .iter()
-            .filter(|job| !job.greenlet.is_dead() && !job.waits.get());
+        let mut jobs = self.jobs.borrow_mut();
+        jobs.retain(|job| !job.greenlet.is_dead());
+        let ready = jobs.iter().filter(|job| !job.waits.get());
         ready.max_by_key(|job| job.importance.get()).cloned()
     }
 
     fn end_turn(&self) {
-        current::<()>()
-            .parent()
-            .expect("main, which schedules")
-            .switch(());
-    }
-
-    fn me(&self) -> Rc<Job> {
-        let jobs = self.jobs.borrow();
-        Rc::clone(
-            jobs.iter()
-                .find(|job| job.greenlet.is_current())
-                .expect("a job"),
-        )
+        current::<()>().parent().expect("main").switch(())
     }
 
     fn lock(&self) {
-        let me = self.me();
-        while let Some(holder) = self.holder.borrow().clone() {
+        let jobs = self.jobs.borrow().clone();
+        let me = jobs.iter().find(|job| job.greenlet.is_current());
+        let me = me.expect("a job");
+        while let Some(holder) = self.holder.take() {
             if self.inherits {
-                holder
-                    .importance
-                    .set(holder.importance.get().max(me.importance.get()));
+                let most = holder.importance.get().max(me.importance.get());
+                holder.importance.set(most);
             }
+            self.holder.set(Some(holder));
             me.waits.set(true);
             self.end_turn();
         }
-        *self.holder.borrow_mut() = Some(me);
+        self.holder.set(Some(me.clone()));
     }
 
     fn unlock(&self) {
-        *self.holder.borrow_mut() = None;
+        self.holder.set(None);
         self.jobs
             .borrow()
             .iter()
             .for_each(|job| job.waits.set(false));
     }
-
-    fn tell(&self, what: &'static str) {
-        self.story.borrow_mut().push(what);
-    }
 }
 
 fn low(scheduler: &Scheduler) {
     scheduler.lock();
-    scheduler.tell("low locks");
+    scheduler.story.borrow_mut().push("low locks");
     scheduler.end_turn();
-    scheduler.tell("low unlocks");
+    scheduler.story.borrow_mut().push("low unlocks");
     scheduler.unlock();
     scheduler.end_turn();
 }
 
 fn medium(scheduler: &Scheduler) {
     (0..5).for_each(|_| scheduler.end_turn());
-    scheduler.tell("medium works for 5 turns");
+    scheduler
+        .story
+        .borrow_mut()
+        .push("medium works for 5 turns");
 }
 
 fn high(scheduler: &Scheduler) {
-    scheduler.tell("high waits");
+    scheduler.story.borrow_mut().push("high waits");
     scheduler.lock();
-    scheduler.unlock();
-    scheduler.tell("high is done");
+    scheduler.story.borrow_mut().push("high is done");
 }
 
 fn main() {
@@ -132,7 +112,9 @@ fn main() {
         scheduler.next().expect("low").greenlet.switch(()); // it is there first, and has the lock
         scheduler.spawn(2, medium);
         scheduler.spawn(3, high);
-        scheduler.run();
+        while let Some(job) = scheduler.next() {
+            job.greenlet.switch(()); // for a turn
+        }
         println!("{name} {}", scheduler.story.borrow().join(", "));
     }
 }
