@@ -202,10 +202,11 @@ fn the_load_generator_says_that_nobody_listens() {
 fn a_bad_address_to_listen_on_is_told_with_a_good_one() {
     let other = Server::start("echo_server", &[]);
     let taken = other.address.to_string();
-    let servers: [&[&str]; 6] = [
+    let servers: [&[&str]; 7] = [
         &["echo_server"],
         &["echo_server", "--cores", "2"],
         &["http_hello"],
+        &["slow_server"],
         &["tcp_proxy", "--to", "127.0.0.1:1"],
         &["chat"],
         &["udp_echo"],
@@ -262,6 +263,30 @@ fn http_keeps_alive_pipelines_and_closes() {
     assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 3);
     assert_eq!(answers.matches("Hello, World!").count(), 3);
     assert!(http(&server, "GET / HTTP/1.0\r\n\r\n").ends_with("Hello, World!"));
+}
+
+#[test]
+fn a_slow_server_answers_all_after_one_delay_and_each_by_its_name() {
+    let server = Server::start("slow_server", &["--delay", "5"]);
+    let ask = |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n");
+        let stream = server.connect();
+        (&stream).write_all(request.as_bytes()).expect("it reads");
+        stream
+    };
+    let asked: Vec<_> = (0..20).map(|n| ask(&format!("/{n}"))).collect();
+    for (n, stream) in asked.iter().enumerate() {
+        let answer = rest(stream);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n/{n}")), "{answer}");
+    }
+    let again = "GET /again HTTP/1.1\r\n\r\n";
+    let last = "GET /last HTTP/1.1\r\nConnection: close\r\n\r\n";
+    let answers = http(&server, &format!("{again}{last}"));
+    assert!(
+        answers.contains("/again") && answers.ends_with("/last"),
+        "{answers}"
+    );
 }
 
 #[test]

@@ -478,7 +478,34 @@ fn programs_of_scheduling_and_channels_print_what_their_headers_say() {
         "pool_or_each",
         "queues_as_channels",
         "starvation",
+        "urlclient",
+        "futures_urlclient",
     ] {
         as_the_header_says(name, &good(name, &[]));
+    }
+}
+
+/// A server that is not there, one that never answers, one that answers nonsense.
+#[test]
+fn clients_say_what_is_wrong_with_their_server() {
+    use std::net::TcpListener;
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent_at = silent.local_addr().expect("an address").to_string();
+    let rude = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let rude_at = rude.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for stream in rude.incoming().flatten() {
+            let _ = (&stream).write_all(b"go away\r\n\r\n");
+        }
+    });
+    for client in ["urlclient", "futures_urlclient"] {
+        for (server, words) in [
+            ("127.0.0.1:1", "refused"),
+            (&silent_at, "no answer within 5s"),
+            (&rude_at, "no HTTP"),
+        ] {
+            let told = bad(client, &["--server", server, "--rounds", "1"], b"");
+            assert!(told.contains(words), "{client} {server}: {told}");
+        }
     }
 }

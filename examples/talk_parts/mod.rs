@@ -3,6 +3,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod chart;
+pub(crate) mod fetch;
 pub(crate) mod gate;
 pub(crate) mod lines;
 pub(crate) mod programs;

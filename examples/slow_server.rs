@@ -1,0 +1,83 @@
+//! A web server that takes its time: each answer comes after a delay, however many ask at once.
+//!
+//! What `urlclient` and `futures_urlclient` ask. One greenlet for each connection sleeps and answers.
+//!
+//! Run: `cargo run --release --example slow_server -- --listen 127.0.0.1:8080 --delay 20`
+//!
+//! Prints `listening on ADDR:PORT` when it is ready. Port 0 takes any that is free.
+
+mod listen;
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use clap::Parser;
+use greenlet::net::{TcpListener, TcpStream};
+
+/// The longest head of a request, in bytes.
+const LONGEST: usize = 4096;
+
+/// Answers HTTP requests after a delay.
+#[derive(Parser)]
+struct Arguments {
+    /// Where to listen; port 0 for any.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// How long an answer takes, in milliseconds.
+    #[arg(long, default_value_t = 20)]
+    delay: u64,
+}
+
+fn main() -> io::Result<()> {
+    let arguments = Arguments::parse();
+    let delay = Duration::from_millis(arguments.delay);
+    let listener = listen::or_exit(&arguments.listen, TcpListener::bind(&arguments.listen));
+    println!("listening on {}", listener.local_addr()?);
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                greenlet::spawn(move || converse(stream, delay));
+            }
+            Err(error) => {
+                eprintln!("accept: {error}");
+                greenlet::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+/// Answers one request after the other.
+fn converse(mut stream: TcpStream, delay: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = [0; LONGEST];
+    let mut filled = 0;
+    loop {
+        let count = stream.read(&mut buffer[filled..])?;
+        if count == 0 {
+            return Ok(());
+        }
+        filled += count;
+        let Some(end) = buffer[..filled]
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+        else {
+            if filled == LONGEST {
+                return stream.write_all(b"HTTP/1.1 431 Too Large\r\nContent-Length: 0\r\n\r\n");
+            }
+            continue;
+        };
+        let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
+        let path = head.split(' ').nth(1).unwrap_or("/");
+        greenlet::sleep(delay);
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}",
+            path.len()
+        );
+        stream.write_all(answer.as_bytes())?;
+        if head.contains("connection: close") {
+            return Ok(());
+        }
+        buffer.copy_within(end + 4..filled, 0);
+        filled -= end + 4;
+    }
+}
