@@ -52,17 +52,16 @@ fn converse(mut stream: TcpStream, delay: Duration) -> io::Result<()> {
     let mut buffer = [0; LONGEST];
     let mut filled = 0;
     loop {
-        let count = stream.read(&mut buffer[filled..])?;
-        if count == 0 {
-            return Ok(());
-        }
-        filled += count;
-        let Some(end) = buffer[..filled]
+        let end = buffer[..filled]
             .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-        else {
+            .position(|four| four == b"\r\n\r\n");
+        let Some(end) = end else {
             if filled == LONGEST {
                 return stream.write_all(b"HTTP/1.1 431 Too Large\r\nContent-Length: 0\r\n\r\n");
+            }
+            match stream.read(&mut buffer[filled..])? {
+                0 => return Ok(()),
+                count => filled += count,
             }
             continue;
         };
