@@ -8,4 +8,5 @@ pub(crate) mod lines;
 pub(crate) mod programs;
 pub(crate) mod report;
 pub(crate) mod search;
+pub(crate) mod show;
 pub(crate) mod weblog;
