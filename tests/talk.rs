@@ -466,3 +466,20 @@ fn consoles_answer_line_by_line() {
         assert!(bad(name, &[], &[b'x'; 100_000]).contains("longer than 65536"));
     }
 }
+
+#[test]
+fn memoising_caching_and_optimizing_do_not_change_the_answers() {
+    let folder = Folder::new("answers");
+    for name in ["fibonacci", "optimizations"] {
+        let chart = folder.path(name);
+        as_the_header_says(name, &good(name, &["--svg", &chart]));
+        assert!(
+            fs::read_to_string(chart)
+                .expect("a chart")
+                .starts_with("<svg")
+        );
+        assert!(results(name, &[]).len() >= 9);
+        assert!(bad(name, &["--unknown"], b"").contains("--unknown"));
+        assert!(bad(name, &["--svg", &folder.path("no/such")], b"").contains("no/such"));
+    }
+}
