@@ -30,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use talk_parts::report::{self, Line, Output, digits, time};
-use talk_parts::{programs, search};
+use talk_parts::{programs, search, show};
 
 const PROGRAMS: &str = "brute regex threads mp pipeline_1 pipeline_2 greenlets limit";
 const HEADS: &str = "program,records,broken,GB/s,seconds,CPU,of the limit";
@@ -69,7 +69,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         .iter()
         .map(|lines| programs::middle(lines))
         .collect();
-    show(&lines, &arguments.output)?;
+    let limit = lines.last().map_or(f64::NAN, |line| line.number("value"));
+    show::results(&lines, &arguments.output, ("Bigfile", HEADS), |line| {
+        row(line, limit)
+    })?;
     let answers = |line: &Line| ["records", "found", "lines", "broken"].map(|key| line.count(key));
     match results
         .iter()
@@ -90,24 +93,6 @@ fn search(program: &str, arguments: &Arguments) -> Result<Line, Box<dyn Error>> 
         .into_iter()
         .next()
         .ok_or_else(|| "it printed nothing".into())
-}
-
-fn show(lines: &[Line], output: &Output) -> Result<(), Box<dyn Error>> {
-    let limit = lines.last().map_or(f64::NAN, |line| line.number("value"));
-    match output.json {
-        true => lines.iter().try_for_each(Line::print)?,
-        false => report::table(
-            HEADS,
-            &lines
-                .iter()
-                .map(|line| row(line, limit))
-                .collect::<Vec<_>>(),
-        )?,
-    }
-    let bar = |line: &Line| (line.text("case").to_owned(), line.number("value"));
-    let bars: Vec<_> = lines.iter().map(bar).collect();
-    let draw = |file: &PathBuf| talk_parts::chart::bars(file, "Bigfile", "GB/s", &bars);
-    output.svg.as_ref().map_or(Ok(()), draw)
 }
 
 fn row(line: &Line, limit: f64) -> Vec<String> {

@@ -478,6 +478,7 @@ fn programs_of_scheduling_and_channels_print_what_their_headers_say() {
         "pool_or_each",
         "queues_as_channels",
         "starvation",
+        "thundering_herd",
         "urlclient",
         "futures_urlclient",
     ] {
@@ -507,5 +508,22 @@ fn clients_say_what_is_wrong_with_their_server() {
             let told = bad(client, &["--server", server, "--rounds", "1"], b"");
             assert!(told.contains(words), "{client} {server}: {told}");
         }
+    }
+}
+
+#[test]
+fn memoising_caching_and_optimizing_do_not_change_the_answers() {
+    let folder = Folder::new("answers");
+    for name in ["fibonacci", "optimizations"] {
+        let chart = folder.path(name);
+        as_the_header_says(name, &good(name, &["--svg", &chart]));
+        assert!(
+            fs::read_to_string(chart)
+                .expect("a chart")
+                .starts_with("<svg")
+        );
+        assert!(results(name, &[]).len() >= 9);
+        assert!(bad(name, &["--unknown"], b"").contains("--unknown"));
+        assert!(bad(name, &["--svg", &folder.path("no/such")], b"").contains("no/such"));
     }
 }

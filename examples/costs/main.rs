@@ -2,7 +2,7 @@
 //!
 //! That is what decides how a server is built: a switch of greenlets costs about as much as a few reads of the cache,
 //! one of threads or processes goes through the kernel, and a read of the disk is as long as a hundred thousand
-//! additions. Switches are one way, between two that share one core; a spawn includes its end.
+//! additions. Switches are one way, between two on one core; a spawn includes its end.
 //!
 //! Run: `cargo run --release --example costs -- --svg costs.svg`
 //!
@@ -27,9 +27,9 @@
 
 mod disk;
 mod machine;
-mod show;
 mod spawns;
 mod switches;
+mod table;
 #[path = "../talk_parts/mod.rs"]
 mod talk_parts;
 
@@ -37,10 +37,10 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use clap::Parser;
 use talk_parts::report::{self, Line, Output, median};
+use talk_parts::show;
 
 /// Measures what things cost on this machine.
 #[derive(Parser)]
@@ -98,14 +98,17 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         } else {
             count
         };
-        let begin = Instant::now();
         let once = |_| Ok(1e9 * cost(count)? / count as f64);
         let each: io::Result<Vec<f64>> = (0..3).map(once).collect();
         let each = each.map_err(|error| format!("{what}: {error}"))?;
-        let line = Line::new("costs", what, median(each), "ns");
-        lines.push(line.with("seconds", begin.elapsed().as_secs_f64()));
+        lines.push(Line::new("costs", what, median(each), "ns"));
     }
-    show::results(&lines, &arguments.output)?;
+    show::results(
+        &lines,
+        &arguments.output,
+        ("What things take", table::HEADS),
+        table::row(&lines),
+    )?;
     if !disk.is_direct() {
         eprintln!(
             "costs: no O_DIRECT there: the disk was read through the page cache, dropped before"

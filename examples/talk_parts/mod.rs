@@ -3,10 +3,13 @@
 
 pub(crate) mod cache;
 pub(crate) mod chart;
+#[cfg(target_os = "linux")]
+pub(crate) mod epoll;
 pub(crate) mod fetch;
 pub(crate) mod gate;
 pub(crate) mod lines;
 pub(crate) mod programs;
 pub(crate) mod report;
 pub(crate) mod search;
+pub(crate) mod show;
 pub(crate) mod weblog;

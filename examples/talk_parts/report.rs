@@ -58,6 +58,16 @@ impl Line {
         self.0.get(key).and_then(Value::as_str).unwrap_or("")
     }
 
+    /// What stands under these keys, as cells of a table.
+    pub(crate) fn cells(&self, keys: &[&str]) -> Vec<String> {
+        let cell = |key: &&str| match self.0.get(*key) {
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+            None => String::new(),
+        };
+        keys.iter().map(cell).collect()
+    }
+
     pub(crate) fn print(&self) -> io::Result<()> {
         writeln!(io::stdout(), "{}", json!(self.0))
     }
