@@ -57,9 +57,8 @@ fn search_apart(job: &Job, greenlets: usize, search: bool) -> io::Result<Found> 
         let next = || parts.borrow_mut().next();
         while let Some(part) = next() {
             if !log.is_in_memory(part) {
-                let (file, bar) = (job.file.try_clone()?, job.bar.clone());
+                let file = job.file.try_clone()?;
                 offload(move || cache::read_part(&file, part))?;
-                bar.tick();
             }
             if search {
                 let _turn = gate.pass();
@@ -72,11 +71,11 @@ fn search_apart(job: &Job, greenlets: usize, search: bool) -> io::Result<Found> 
         Ok(())
     };
     greenlet::scope(|scope| {
-        let workers: Vec<_> = (0..greenlets).map(|_| scope.spawn(&work)).collect();
-        let ends = workers.into_iter().map(|worker| worker.join());
-        ends.fold(Ok(()), |all, end| all.and(end.expect("no panic")))
-    })?;
-    Ok(all.get())
+        let workers: Vec<_> = (0..greenlets).map(|_| scope.spawn(work)).collect();
+        let mut workers = workers.into_iter();
+        workers.try_for_each(|worker| worker.join().expect("no panic"))
+    })
+    .map(|()| all.get())
 }
 
 fn what_it_gives(job: &Job) -> io::Result<Vec<(&'static str, f64)>> {

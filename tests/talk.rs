@@ -10,7 +10,7 @@ mod runner;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -26,16 +26,19 @@ const SEARCHES: [&str; 8] = [
     "limit",
 ];
 
-/// A program with arguments and an input.
-fn run(name: &str, arguments: &[&str], input: &[u8]) -> Output {
+/// Examples lie beside the folder of the test programs.
+fn command(name: &str, arguments: &[&str]) -> Command {
     let test = std::env::current_exe().expect("a path");
     let profile = test.parent().and_then(Path::parent);
-    let program = profile
-        .expect("target/PROFILE/deps/NAME")
-        .join("examples")
-        .join(name);
-    let mut child = runner::command(&program)
-        .args(arguments)
+    let profile = profile.expect("target/PROFILE/deps/NAME");
+    let mut command = runner::command(&profile.join("examples").join(name));
+    command.args(arguments);
+    command
+}
+
+/// Runs a program with arguments and an input.
+fn run(name: &str, arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = command(name, arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -525,5 +528,20 @@ fn memoising_caching_and_optimizing_do_not_change_the_answers() {
         assert!(results(name, &[]).len() >= 9);
         assert!(bad(name, &["--unknown"], b"").contains("--unknown"));
         assert!(bad(name, &["--svg", &folder.path("no/such")], b"").contains("no/such"));
+    }
+}
+
+#[test]
+fn results_that_cannot_be_written_are_an_error() {
+    let folder = Folder::new("full");
+    let log = folder.file("log", b"");
+    for (name, argument) in [("bigfile_brute", log.as_str()), ("fibonacci", "--json")] {
+        let full = fs::File::create("/dev/full").expect("it is there");
+        let output = command(name, &[argument])
+            .stdout(full)
+            .output()
+            .expect("it ends");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("No space left"));
     }
 }

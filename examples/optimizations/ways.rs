@@ -20,7 +20,6 @@ pub(crate) fn squares(numbers: &[u64]) -> u64 {
     numbers.iter().map(|number| number * number).sum()
 }
 
-#[expect(clippy::needless_range_loop)] // as above
 pub(crate) fn products_by_index(left: &[u64], right: &[u64]) -> u64 {
     let mut sum = 0;
     for at in 0..left.len() {

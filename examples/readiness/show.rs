@@ -4,6 +4,8 @@
 #[allow(dead_code)] // each program uses a part of it
 mod chart;
 
+use std::io::{self, Write};
+
 use super::report::{self, Line, Output, digits, time};
 
 const HEADS: &str = "way,descriptors,active,lines of code,system calls,reading,a round";
@@ -23,7 +25,7 @@ pub(crate) fn results(
         let words = format!("select stops at {limit} descriptors, FD_SETSIZE: {left_out} left out");
         match output.json {
             true => eprintln!("{words}"),
-            false => println!("{words}"),
+            false => writeln!(io::stdout(), "{words}")?,
         }
     }
     match &output.svg {

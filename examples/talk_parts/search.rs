@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -194,11 +194,17 @@ fn show(
     }
     if !job.arguments.json {
         let (user, size) = (&job.arguments.user, job.size);
-        println!("{program}: {records} records of {user} in {lines} lines ({broken} broken)");
+        writeln!(
+            io::stdout(),
+            "{program}: {records} records of {user} in {lines} lines ({broken} broken)"
+        )?;
         let (rate, seconds, cpu) = (digits(rate), time(seconds), time(cpu));
-        println!("{seconds} for {size} bytes, {rate} GB/s, {cpu} of CPU");
+        writeln!(
+            io::stdout(),
+            "{seconds} for {size} bytes, {rate} GB/s, {cpu} of CPU"
+        )?;
         for (key, value) in notes {
-            println!("{key}: {} GB/s", digits(*value));
+            writeln!(io::stdout(), "{key}: {} GB/s", digits(*value))?;
         }
         return Ok(());
     }
