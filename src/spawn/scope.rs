@@ -13,9 +13,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::thread;
 
-use super::{self as spawn, Builder, JoinHandle};
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
+use crate::spawn::{self, Builder, JoinHandle};
 use crate::switch::control::{Control, ControlRef};
 use crate::switch::exit::{self, GreenletExit};
 use crate::switch::greenlet::{Greenlet, GreenletId};
