@@ -481,6 +481,7 @@ fn programs_of_scheduling_and_channels_print_what_their_headers_say() {
         "pool_or_each",
         "queues_as_channels",
         "starvation",
+        "event_bench",
         "thundering_herd",
         "urlclient",
         "futures_urlclient",

@@ -6,6 +6,8 @@
 
 mod clock;
 mod cores;
+#[cfg(target_os = "linux")]
+mod events;
 mod external;
 mod handoff;
 #[cfg(target_os = "linux")]
@@ -46,6 +48,9 @@ enum Question {
     /// What does a request of HTTP cost a server?
     #[cfg(target_os = "linux")]
     Http(net::http::Options),
+    /// What does an event cost?
+    #[cfg(target_os = "linux")]
+    Events(events::Options),
     /// This program as a server of its own.
     #[cfg(target_os = "linux")]
     #[command(hide = true)]
@@ -62,6 +67,8 @@ fn main() -> Result<()> {
         Question::Spawn(options) => spawn::answer(&options),
         Question::Remote(options) => remote::answer(&options),
         Question::Timers(options) => timers::answer(&options),
+        #[cfg(target_os = "linux")]
+        Question::Events(options) => events::answer(&options),
         #[cfg(target_os = "linux")]
         Question::Echo(options) => net::echo::answer(&options),
         #[cfg(target_os = "linux")]

@@ -1,0 +1,83 @@
+//! libev's benchmark, of our hub: many sockets, few of them active. What does an event cost?
+//!
+//! A greenlet for each of N socket pairs reads a byte and sends one on to the next pair; 100 bytes are on their way at
+//! a time. `total` is an iteration in which all greenlets are spawned, wait, and end; `event` is the time from the first
+//! byte to the last, for each. With `--timeouts` each read has a limit, which is set and taken back for every event.
+//!
+//! Run: `cargo run --release --example event_bench`; beside libev and libevent:
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml -- events`
+//!
+//! Expected output, with a number for each `<n>`:
+//! ```text
+//! pairs      total  event
+//! 100 pairs    <n>    <n>
+//! 1000 pairs   <n>    <n>
+//! 5000 pairs   <n>    <n>
+//! 9000 pairs   <n>    <n>
+//! ```
+
+mod ring;
+#[path = "../talk_parts/mod.rs"]
+mod talk_parts;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use talk_parts::report::{Line, Output, ended, median, time};
+use talk_parts::show;
+
+/// Measures what an event costs.
+#[derive(Parser)]
+struct Arguments {
+    /// How many socket pairs.
+    #[arg(long, value_delimiter = ',', default_value = "100,1000,5000,9000")]
+    pairs: Vec<usize>,
+    /// How many bytes are on their way.
+    #[arg(long, default_value_t = 100)]
+    active: usize,
+    /// A time limit for each read.
+    #[arg(long)]
+    timeouts: bool,
+    /// How often to measure.
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    #[command(flatten)]
+    output: Output,
+}
+
+fn main() -> ExitCode {
+    ended("event_bench", run(&Arguments::parse()))
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let lines = arguments
+        .pairs
+        .iter()
+        .map(|&pairs| measure(pairs, arguments));
+    let lines: Vec<Line> = lines.collect::<Result<_, _>>()?;
+    let row = |line: &Line| {
+        let [total, event] = ["total", "value"].map(|key| time(line.number(key) / 1e9));
+        vec![line.text("case").into(), total, event]
+    };
+    let title = ("Time for each event", "pairs,total,event");
+    show::results(&lines, &arguments.output, title, row)
+}
+
+fn measure(pairs: usize, arguments: &Arguments) -> Result<Line, Box<dyn Error>> {
+    let limit = arguments.timeouts.then_some(Duration::from_secs(60));
+    let rounds =
+        (0..arguments.rounds.max(1)).map(|_| ring::iteration(pairs, arguments.active, limit));
+    let rounds: Vec<(f64, f64)> = rounds
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("{pairs} socket pairs: {error}; see `ulimit -n`"))?;
+    let (total, event): (Vec<f64>, Vec<f64>) = rounds.into_iter().unzip();
+    let line = Line::new(
+        "event_bench",
+        &format!("{pairs} pairs"),
+        median(event) * 1e9,
+        "ns",
+    );
+    Ok(line.with("x", pairs).with("total", median(total) * 1e9))
+}
