@@ -1,0 +1,92 @@
+//! Those who search chunks, and how some are started on this machine.
+
+use std::error::Error;
+use std::fs::File;
+use std::io;
+use std::process::{Child, Command, id};
+
+use indicatif::ProgressBar;
+
+use crate::Search;
+use crate::engine::{Chunk, Engine};
+use crate::talk_parts::search::part;
+use crate::talk_parts::weblog::Found;
+
+#[derive(clap::Args)]
+pub(crate) struct Work {
+    /// What the search is called.
+    name: String,
+    #[arg(long, default_value = "redis://127.0.0.1:6379")]
+    redis: String,
+    /// After how many ms a chunk that another worker has is taken from it.
+    #[arg(long, default_value_t = 2000)]
+    patience: u64,
+    /// Wait so many ms with each chunk at hand, so that there is time to be killed.
+    #[arg(long, default_value_t = 0, hide = true)]
+    linger: u64,
+}
+
+/// Searches chunks until the search is over.
+pub(crate) fn work(arguments: &Work) -> Result<(), Box<dyn Error>> {
+    let mut engine = Engine::open(&arguments.redis, &arguments.name)?;
+    let me = format!("{}-{}", host(), id());
+    loop {
+        let chunk = match engine.next(&me, arguments.patience) {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => continue,
+            // The search is over: there are no chunks of it any more.
+            Err(error) if error.code() == Some("NOGROUP") || error.code() == Some("UNBLOCKED") => {
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        std::thread::sleep(std::time::Duration::from_millis(arguments.linger));
+        let why = |error: io::Error| format!("{}: {error}", chunk.file);
+        engine.done(&chunk, &search(&chunk).map_err(why))?;
+    }
+}
+
+fn search(chunk: &Chunk) -> io::Result<Found> {
+    let file = File::open(&chunk.file)?;
+    part(
+        &file,
+        chunk.part,
+        chunk.user.as_bytes(),
+        &ProgressBar::hidden(),
+    )
+}
+
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    name.map_or_else(|_| "here".into(), |name| name.trim().into())
+}
+
+/// The workers that were started here. They end with this.
+pub(crate) struct Workers(Vec<Child>);
+
+impl Workers {
+    pub(crate) fn start(search: &Search) -> Result<Workers, Box<dyn Error>> {
+        let mut workers = Workers(Vec::new());
+        for _ in 0..search.workers {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.args(["work", "--redis", &search.redis, &search.name]);
+            workers.0.push(command.spawn()?);
+        }
+        Ok(workers)
+    }
+
+    /// Whether some were started, and none is left.
+    pub(crate) fn all_are_gone(&mut self) -> bool {
+        let gone = |worker: &mut Child| !matches!(worker.try_wait(), Ok(None));
+        !self.0.is_empty() && self.0.iter_mut().all(gone)
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        for worker in &mut self.0 {
+            let _ = worker.kill();
+            let _ = worker.wait();
+        }
+    }
+}
