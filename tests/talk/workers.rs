@@ -1,0 +1,109 @@
+//! Workers of a search through Redis.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use super::{Folder, as_the_header_says, bad, good, results, runner, text};
+
+/// A Redis of this test; None where there is none.
+struct Redis(std::process::Child, String);
+
+impl Redis {
+    fn start() -> Option<Redis> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|any| any.local_addr());
+        let port = port.expect("a port").port().to_string();
+        let mut command = std::process::Command::new("redis-server");
+        command.args(["--port", &port, "--save", "", "--daemonize", "no"]);
+        let process = command.stdout(Stdio::null()).spawn().ok()?;
+        let redis = Redis(process, format!("redis://127.0.0.1:{port}"));
+        for _ in 0..500 {
+            if std::net::TcpStream::connect(("127.0.0.1", port.parse().expect("a port"))).is_ok() {
+                return Some(redis);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("redis-server did not start");
+    }
+
+    fn stop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A process of `bigfile_workers` in the background.
+fn workers(arguments: &[&str]) -> std::process::Child {
+    let test = std::env::current_exe().expect("a path");
+    let profile = test.parent().and_then(Path::parent).expect("a folder");
+    let mut command = runner::command(&profile.join("examples/bigfile_workers"));
+    let piped = command
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    piped.spawn().expect("`cargo test` builds the examples")
+}
+
+/// A worker that is killed with a chunk in its hands, and a Redis that goes away.
+#[test]
+fn workers_of_a_search_may_be_killed_and_lose_nothing() {
+    let Some(mut redis) = Redis::start() else {
+        return eprintln!("not run: there is no redis-server");
+    };
+    let folder = Folder::new("workers");
+    let log = folder.path("big.log");
+    good("bigfile_generate", &["--size", "3MiB", &log]);
+    let plain = &results("bigfile_brute", &[&log])[0];
+    let url = redis.1.clone();
+    let search = |name, workers, url| {
+        let of = [
+            "--name",
+            name,
+            "--workers",
+            workers,
+            "--redis",
+            url,
+            "--chunk",
+            "100000",
+        ];
+        [&["search", log.as_str()], &of[..]].concat()
+    };
+
+    let coordinator = workers(&search("killed", "0", &url));
+    let mut doomed = workers(&["work", "killed", "--redis", &url, "--linger", "60000"]);
+    // It has a chunk by then, or will never have one: the answer is the same.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    doomed.kill().expect("it runs");
+    doomed.wait().expect("it was killed");
+    let heir = workers(&["work", "killed", "--redis", &url, "--patience", "300"]);
+    let found = coordinator.wait_with_output().expect("it ends");
+    let told = (text(&found.stdout), text(&found.stderr));
+    let wanted = format!(
+        "{} records of jim in {} lines",
+        plain["records"], plain["lines"]
+    );
+    assert!(
+        found.status.success() && told.0.contains(&wanted),
+        "{wanted}: {told:?}"
+    );
+    let heir = heir.wait_with_output().expect("it ends");
+    assert!(heir.status.success(), "{}", text(&heir.stderr));
+
+    as_the_header_says(
+        "bigfile_workers",
+        &good("bigfile_workers", &search("two", "2", &url)),
+    );
+    let coordinator = workers(&search("gone", "0", &url));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    redis.stop();
+    let gone = coordinator.wait_with_output().expect("it ends");
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(!gone.stderr.is_empty());
+    assert!(bad("bigfile_workers", &search("none", "2", &url), b"").contains("refused"));
+    assert!(bad("bigfile_workers", &["search", "no-such.log"], b"").contains("no-such.log"));
+}
