@@ -134,6 +134,12 @@ pub(crate) struct Control {
     pub(crate) purpose: Cell<&'static &'static str>,
     /// Where the number of the greenlet stands that alone can end its wait. Null if that is not known.
     pub(crate) awaits: Cell<*const Cell<u64>>,
+    /// When it was parked last, by the clock of its hub, in nanoseconds.
+    pub(crate) since: Cell<u64>,
+    /// How often it has let others run, in the hub.
+    pub(crate) turns: Cell<u64>,
+    /// The number of who made it; 0 for main.
+    pub(crate) spawner: u64,
     extra: UnsafeCell<Option<Box<Extra>>>,
 }
 
@@ -163,6 +169,7 @@ impl Control {
         context: Context,
         family: &'static Family,
         id: u64,
+        spawner: u64,
         birth: Birth,
     ) -> Control {
         let extra = birth.name.map(Extra::named);
@@ -199,6 +206,9 @@ impl Control {
             deadline: Cell::new(ptr::null()),
             purpose: Cell::new(&"nothing"),
             awaits: Cell::new(ptr::null()),
+            since: Cell::new(0),
+            turns: Cell::new(0),
+            spawner,
             extra: UnsafeCell::new(extra),
         }
     }

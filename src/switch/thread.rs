@@ -133,6 +133,7 @@ impl Thread {
             Context::native(),
             Family::NOBODY,
             next_ids(),
+            0,
             birth,
         );
         let first = main.id + 1;
@@ -207,6 +208,7 @@ impl Thread {
                 Context::unbound(),
                 family,
                 self.next_id(),
+                self.current().id,
                 birth,
             ));
         }

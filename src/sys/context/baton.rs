@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use super::Entry;
 use crate::sys::local;
+use crate::sys::frames::Registers;
 use crate::sys::stack::Stack;
 
 /// The name of this backend.
@@ -79,6 +80,14 @@ impl Context {
         let (mine, theirs) = unsafe { (Arc::clone(&(*from).baton), Arc::clone(&(*to).baton)) };
         theirs.pass();
         mine.wait();
+    }
+
+    /// The registers it goes on with: nobody but the backend's own code knows them.
+    ///
+    /// # Safety
+    /// None here.
+    pub(crate) unsafe fn registers(&self) -> Option<Registers> {
+        None
     }
 
     /// See the contract in [`super`].

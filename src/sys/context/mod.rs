@@ -79,6 +79,7 @@ const _: () = {
     let _: fn() -> Context = Context::native;
     let _: unsafe fn(&Context, &Stack, Entry, *const ()) -> std::io::Result<()> = Context::bind;
     let _: unsafe fn(*const Context, *const Context) = Context::switch;
+    let _: unsafe fn(&Context) -> Option<crate::sys::frames::Registers> = Context::registers;
     let _: unsafe fn(&Context) = Context::release;
     let _: unsafe fn(&Context) = Context::abandon;
 };
