@@ -51,6 +51,7 @@
 //! | [`net`], [`os::unix::net`], [`io`], [`fs`], [`process`], [`signal`], [`thread`] | std again |
 //! | [`group`] | groups and pools: joined, killed, mapped over together |
 //! | [`future`] | futures in greenlets, and greenlets as futures |
+//! | [`inspect`] | what every greenlet is doing, in a program that runs or is stuck |
 //! | [`offload`], [`per_core`] | other threads: for what blocks, and for more cores |
 //! | [`Greenlet`] | explicit greenlets: states, switching, throwing, killing, parents, dropping |
 //! | [`Generator`], [`Coroutine`] | conversations with one other side, from any depth of calls |
@@ -78,6 +79,7 @@ mod generator;
 pub mod group;
 #[allow(unsafe_code)]
 mod hub;
+pub mod inspect;
 pub mod io;
 pub mod net;
 mod offload;

@@ -22,6 +22,9 @@
 //! | [`door`], [`remote`], [`desk`] | the way in for other threads |
 //! | [`launch`] | greenlets that the hub runs |
 //! | [`report`] | what is said when everybody waits for ever |
+//! | [`dump`], [`calls`] | the same, for people and programs |
+//! | [`seen`] | what can be seen of greenlets without running them |
+//! | [`roll`] | all hubs of the process, and how they are asked |
 //!
 //! No borrow is held across a switch, a callback or a destructor (law 6). Nothing here is `Send` but what
 //! comes in through the door (law 7).
@@ -37,15 +40,19 @@ use crate::switch::thread::{Thread, Upstairs};
 use crate::sys::clock::Moment;
 use crate::sys::fork;
 
+pub(crate) mod calls;
 pub(crate) mod deadline;
 pub(crate) mod desk;
 mod door;
+pub(crate) mod dump;
 pub(crate) mod interrupt;
 pub(crate) mod io;
 pub(crate) mod launch;
 pub(crate) mod park;
 mod remote;
 mod report;
+pub(crate) mod roll;
+pub(crate) mod seen;
 pub(crate) mod wait;
 
 use deadline::Alarm;
@@ -110,7 +117,16 @@ impl Hub {
             rotation: Cell::new(0),
             forks: Cell::new(fork::count()),
         }));
-        Hub::here()
+        let hub = Hub::here();
+        roll::enter(hub);
+        hub
+    }
+
+    /// The hub of a thread, if it has one.
+    fn of(thread: &Thread) -> Option<&Hub> {
+        let hub = thread.upstairs()?;
+        // SAFETY: as in `here`.
+        Some(unsafe { &*std::ptr::from_ref(hub).cast::<Hub>() })
     }
 
     /// In the child of a fork: everything that waited in the hub stays behind with the parent, as other
@@ -119,6 +135,7 @@ impl Hub {
     #[cold]
     fn begin_again(&self) {
         self.forks.set(fork::count());
+        roll::enter(self);
         while self.ready.pop().is_some() {}
         self.io.begin_again();
         self.desk.begin_again();
@@ -237,6 +254,7 @@ impl Upstairs for Hub {
     /// What is ready will not run any more; it is ended with everything else that is suspended.
     fn close(&self) {
         self.closed.set(true);
+        roll::leave(self);
         self.desk.close();
         while let Some(control) = self.ready.pop() {
             // SAFETY: what is in the queue is kept: by the hub, or by whoever may take it out.

@@ -320,6 +320,24 @@ impl Control {
         unsafe { (*self.extra.get()).take() }
     }
 
+    /// The lowest and the highest address of its stack, if it has one of ours. A signal handler may ask.
+    pub(crate) fn stack_ends(&self) -> Option<(usize, usize)> {
+        // SAFETY: on this thread nobody moves the stack meanwhile, and one that is being moved is there, or gone.
+        unsafe { (*self.stack.as_ptr()).as_ref() }?.ends()
+    }
+
+    /// Whether `sp` points into its stack.
+    pub(crate) fn stack_holds(&self, sp: usize) -> bool {
+        self.stack_ends()
+            .is_some_and(|(limit, top)| (limit..=top).contains(&sp))
+    }
+
+    /// The number of who alone can end its wait; 0 if that is not known.
+    pub(crate) fn holder(&self) -> u64 {
+        // SAFETY: it is set while the list that it waits in is there, and cleared on every way out.
+        unsafe { self.awaits.get().as_ref() }.map_or(0, Cell::get)
+    }
+
     /// Whether it was leaked, or left behind in a fork: what it owes will not come.
     pub(crate) fn is_given_up(&self) -> bool {
         self.is_dead() && self.ending.get()

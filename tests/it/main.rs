@@ -10,6 +10,7 @@ mod contract;
 mod fs;
 mod generators;
 mod hub;
+mod inspect;
 mod io;
 mod killing;
 mod leaks;

@@ -10,8 +10,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 use super::Entry;
-use crate::sys::local;
 use crate::sys::frames::Registers;
+use crate::sys::local;
 use crate::sys::stack::Stack;
 
 /// The name of this backend.

@@ -331,7 +331,10 @@ mod tests {
 
     fn names(frames: &[usize]) -> Vec<String> {
         let names = |frame: &usize| symbols(*frame).iter().map(|s| s.name.to_string()).collect();
-        frames.iter().flat_map(|f| -> Vec<String> { names(f) }).collect()
+        frames
+            .iter()
+            .flat_map(|f| -> Vec<String> { names(f) })
+            .collect()
     }
 
     #[test]
@@ -339,9 +342,14 @@ mod tests {
         let mut frames = [0; 64];
         let found = inner(&mut frames);
         let names = names(&frames[..found]);
-        assert!(names.iter().any(|name| name.contains("tests::inner")), "{names:?}");
         assert!(
-            names.iter().any(|name| name.contains("frames_of_here_have_names")),
+            names.iter().any(|name| name.contains("tests::inner")),
+            "{names:?}"
+        );
+        assert!(
+            names
+                .iter()
+                .any(|name| name.contains("frames_of_here_have_names")),
             "{names:?}"
         );
         let all = frames[..found].iter().flat_map(|f| symbols(*f).to_vec());
