@@ -448,3 +448,17 @@ pub(crate) fn dump_of(face: &Face, wish: Wish) -> Dump {
         Err(silence) => Dump::of(face, None, Some(silence)),
     }
 }
+
+/// Who runs on another thread; nobody if that is main, and there is nobody else, unless it is to be seen `alone`.
+pub(crate) fn who_runs(face: &Face, alone: bool) -> Option<Seen> {
+    let wish = Wish {
+        frames: true,
+        touched: false,
+    };
+    let mut sheet = Sheet::with_room(1, 0, wish);
+    let fill = |hub: &Hub, registers: &_| sheet.fill_with_who_runs(hub, registers, alone);
+    // SAFETY: as in `dump_of`.
+    unsafe { roll::ask(face.number, fill) }.ok()?;
+    let sight = sheet.sights.first()?;
+    Some(Seen::of(&sheet, sight, &HashMap::new()))
+}

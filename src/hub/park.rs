@@ -18,7 +18,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
-use super::Hub;
+use super::deadline::Alarm;
+use super::{Hub, lateness};
+use crate::data::timers::Timers;
 use crate::switch::control::{Control, ControlRef, Family, Payload, Phase, Wait, alert};
 use crate::switch::{exit, transfer};
 use crate::sys::clock::Moment;
@@ -349,16 +351,7 @@ impl Hub {
     fn ring_alarms(&self, now: Moment) {
         let mut due = [const { None }; AT_A_TIME];
         loop {
-            let mut timers = self.timers.borrow_mut();
-            let mut count = 0;
-            while count < AT_A_TIME
-                && let Some(alarm) = timers.expire(now.nanos())
-            {
-                alarm.fetch();
-                due[count] = Some(alarm);
-                count += 1;
-            }
-            drop(timers);
+            let count = self.with_timers(|timers| take_due(timers, now, &mut due));
             due[..count]
                 .iter_mut()
                 .filter_map(Option::take)
@@ -381,4 +374,22 @@ impl Hub {
             .then(|| super::deadline::take_due(me))
             .flatten()
     }
+}
+
+/// Takes out alarms whose time has come, as many as there is room for; returns how many.
+#[inline]
+fn take_due(timers: &mut Timers<Alarm>, now: Moment, due: &mut [Option<Alarm>]) -> usize {
+    let mut count = 0;
+    while count < due.len()
+        && let at = timers.next()
+        && let Some(alarm) = timers.expire(now.nanos())
+    {
+        if lateness::is_on() {
+            lateness::note(at.unwrap_or(now.nanos()), now);
+        }
+        alarm.fetch();
+        due[count] = Some(alarm);
+        count += 1;
+    }
+    count
 }

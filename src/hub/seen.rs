@@ -13,12 +13,14 @@
 
 use std::collections::HashMap;
 use std::panic::Location;
+use std::sync::atomic::Ordering;
 
 use super::Hub;
 use super::park::Pulse;
 use crate::switch::control::{Control, Phase, Wait, alert};
 use crate::switch::thread::Thread;
 use crate::sys::clock::Moment;
+use crate::sys::context::CAN_WALK;
 use crate::sys::frames::{self, Registers};
 use crate::sys::stack::touched;
 
@@ -176,8 +178,11 @@ impl Sheet {
         self.see_alarms(hub);
     }
 
-    /// Looks at who runs, and at nobody else.
-    pub(crate) fn fill_with_who_runs(&mut self, hub: &Hub, registers: &Registers) {
+    /// Looks at who runs, and at nobody else. If there is nobody else, only when it is to be seen `alone`.
+    pub(crate) fn fill_with_who_runs(&mut self, hub: &Hub, registers: &Registers, alone: bool) {
+        if hub.thread().alive() == 0 && !alone {
+            return;
+        }
         let runs = Runs::in_thread(hub.thread(), Some(registers));
         if let Runs::Interrupted(control, _) = runs {
             self.see(control, runs);
@@ -189,7 +194,7 @@ impl Sheet {
         // SAFETY: it does not run, so its context is at rest, or unbound.
         let rest = || unsafe { control.context.registers() }.filter(|_| !runs_itself);
         let registers = match runs {
-            Runs::Interrupted(_, registers) if runs_itself => Some(*registers),
+            Runs::Interrupted(_, registers) if runs_itself => as_it_runs(control, registers),
             _ => rest().filter(|_| control.phase.get() == Phase::Started),
         };
         let here = runs_itself && matches!(runs, Runs::Here(_));
@@ -258,9 +263,10 @@ impl Sheet {
 
     /// The code that was interrupted may have its hands on the timers; then nothing is known of them.
     fn see_alarms(&mut self, hub: &Hub) {
-        let Ok(timers) = hub.timers.try_borrow() else {
+        if hub.hands_on_timers.load(Ordering::Relaxed) {
             return;
-        };
+        }
+        let timers = hub.timers.borrow();
         let room = self.alarms.capacity();
         let alarms = timers.iter().take(room);
         self.alarms
@@ -287,6 +293,19 @@ impl Sheet {
     }
 }
 
+/// The registers of the greenlet that was interrupted. One that was just being switched to has its stack already,
+/// and the address of the one before: then it goes on as if it were at rest. Other backends have more of such places,
+/// and nothing is known there.
+fn as_it_runs(control: &Control, interrupted: &Registers) -> Option<Registers> {
+    // SAFETY: only words are read, and they are those of its last rest.
+    let rest = unsafe { control.context.registers() };
+    let switched_to = interrupted.second_argument() == (&raw const control.context).addr();
+    match rest {
+        Some(rest) if switched_to && rest.sp() == interrupted.sp() => Some(rest),
+        _ => CAN_WALK.then_some(*interrupted),
+    }
+}
+
 impl Sight {
     pub(crate) fn address(&self) -> usize {
         self.address
@@ -296,7 +315,8 @@ impl Sight {
 impl Hub {
     /// How much room a sheet needs.
     pub(crate) fn population(&self) -> (usize, usize) {
-        let alarms = self.timers.try_borrow().map_or(0, |timers| timers.len());
+        let busy = self.hands_on_timers.load(Ordering::Relaxed);
+        let alarms = if busy { 0 } else { self.timers.borrow().len() };
         (self.thread().alive() + 1, alarms)
     }
 

@@ -322,7 +322,10 @@ impl Control {
 
     /// The lowest and the highest address of its stack, if it has one of ours. A signal handler may ask.
     pub(crate) fn stack_ends(&self) -> Option<(usize, usize)> {
-        // SAFETY: on this thread nobody moves the stack meanwhile, and one that is being moved is there, or gone.
+        if self.phase.get() != Phase::Started {
+            return None;
+        }
+        // SAFETY: from its start (`transfer::bind`) to its end the stack lies there, and nobody moves it.
         unsafe { (*self.stack.as_ptr()).as_ref() }?.ends()
     }
 

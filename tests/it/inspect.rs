@@ -96,7 +96,10 @@ fn a_dump_shows_the_calls_of_greenlets_that_do_not_run() {
             let position = names.iter().position(|name| name.contains(part));
             position.unwrap_or_else(|| panic!("no {part} in {names:#?}"))
         };
-        assert!(position("sleep") < 2 && position("sleeps_in_here") < 4, "{names:#?}");
+        assert!(
+            position("sleep") < 2 && position("sleeps_in_here") < 4,
+            "{names:#?}"
+        );
         assert!(position("sleeps_in_here") < position("calls_what_sleeps"));
         assert!(names.len() < 10, "{names:#?}");
         let mut places = calls.iter().filter_map(|call| call.place.as_deref());

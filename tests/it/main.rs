@@ -16,6 +16,7 @@ mod killing;
 mod leaks;
 mod locals;
 mod misuse;
+mod monitor;
 mod net;
 mod parents;
 mod process;

@@ -23,6 +23,8 @@ use crate::sys::stack::Stack;
 
 /// The name of this backend.
 pub(crate) const NAME: &str = "corosensei";
+/// Whether what a signal has interrupted can be walked, wherever in a switch that was.
+pub(crate) const CAN_WALK: bool = false;
 /// Whether all contexts run on one OS thread.
 pub(crate) const SHARES_THREAD: bool = true;
 

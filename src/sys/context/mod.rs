@@ -68,7 +68,7 @@ mod direct;
 )))]
 use direct as backend;
 
-pub(crate) use backend::{Context, NAME, SHARES_THREAD};
+pub(crate) use backend::{CAN_WALK, Context, NAME, SHARES_THREAD};
 
 /// What a context runs first; it returns the context to run next.
 pub(crate) type Entry = unsafe fn(*const ()) -> *const Context;

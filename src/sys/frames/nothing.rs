@@ -20,6 +20,10 @@ impl Registers {
         None
     }
 
+    pub(crate) fn second_argument(&self) -> usize {
+        0
+    }
+
     pub(crate) fn sp(&self) -> usize {
         self.sp
     }

@@ -19,6 +19,7 @@ pub(crate) struct Registers([usize; WORDS]);
 mod machine {
     pub(super) const WORDS: usize = 17;
     pub(super) const SP: usize = 7;
+    pub(super) const SECOND: usize = 4;
     /// What a context keeps: rbx, rbp.
     pub(super) const KEPT: [usize; 2] = [3, 6];
 
@@ -36,6 +37,7 @@ mod machine {
 mod machine {
     pub(super) const WORDS: usize = 33;
     pub(super) const SP: usize = 31;
+    pub(super) const SECOND: usize = 1;
     /// What a context keeps: x19, x29.
     pub(super) const KEPT: [usize; 2] = [19, 29];
 
@@ -51,7 +53,7 @@ mod machine {
     }
 }
 
-use machine::{KEPT, SP, WORDS};
+use machine::{KEPT, SECOND, SP, WORDS};
 
 const PC: usize = WORDS - 1;
 
@@ -75,6 +77,11 @@ impl Registers {
         let mut words = machine::interrupted(context);
         words[PC] += 1;
         Some(Registers(words))
+    }
+
+    /// The register that the second argument of a call is in, at its beginning.
+    pub(crate) fn second_argument(&self) -> usize {
+        self.0[SECOND]
     }
 
     pub(crate) fn sp(&self) -> usize {
@@ -138,15 +145,22 @@ global_asm!(
     {within}:
     .cfi_startproc
     .cfi_return_column 96
+    .cfi_register 96, 30
     stp x19, x30, [sp, #-16]!
+    .cfi_def_cfa_offset 16
+    .cfi_offset x19, -16
+    .cfi_offset x30, -8
+    .cfi_offset 96, -8
     mov x19, x0
     mov x0, x2
+    .cfi_remember_state
     .cfi_escape 0x0f, 4, 0x83, 0xf8, 0x01, 0x06
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30
     .cfi_escape 0x10, \n, 3, 0x83, 0x80 | ((8 * \n) & 0x7f), (8 * \n) >> 7
     .endr
     .cfi_escape 0x10, 96, 3, 0x83, 0x80, 0x02
     blr x1
+    .cfi_restore_state
     ldp x19, x30, [sp], #16
     ret
     .cfi_endproc
