@@ -30,7 +30,7 @@ use super::park::Pulse;
 use crate::switch::thread::Thread;
 use crate::sys::context::SHARES_THREAD;
 use crate::sys::fork::Own;
-use crate::sys::frames::Registers;
+use crate::sys::frames::{Elsewhere, Registers};
 use crate::sys::lock::lock;
 
 const SIGNAL: c_int = libc::SIGURG;
@@ -139,7 +139,9 @@ pub(crate) unsafe fn ask(
         return Err(Silence::Unknown);
     }
     let _one = lock(ASKING.or_make(|_| Mutex::default()));
-    listen();
+    if listen().is_none() {
+        return Err(Silence::Unknown);
+    }
     let mut question: Question<'_> = &mut question;
     QUESTION.store((&raw mut question).cast(), Ordering::Relaxed);
     ASKED_THREAD.store(number, Ordering::Relaxed);
@@ -178,18 +180,25 @@ fn wait_for_answer() -> Result<(), Silence> {
     }
 }
 
-struct Before(libc::sigaction);
+/// What the handler needs.
+struct Listens {
+    /// What was done before with that signal.
+    before: libc::sigaction,
+    /// The alternate stack that std gives its threads has room for a signal, and for little else.
+    room: Elsewhere,
+}
 
-// SAFETY: a plain record of flags and function addresses.
-unsafe impl Send for Before {}
-// SAFETY: as above, and it is only read.
-unsafe impl Sync for Before {}
+// SAFETY: a plain record of flags and addresses.
+unsafe impl Send for Listens {}
+// SAFETY: as above, and it is only read; one question at a time is answered.
+unsafe impl Sync for Listens {}
 
-static BEFORE: OnceLock<Before> = OnceLock::new();
+static LISTENS: OnceLock<Option<Listens>> = OnceLock::new();
 
-/// Installs the handler, once.
-fn listen() {
-    BEFORE.get_or_init(|| {
+/// Installs the handler, once. None if there is no memory for it.
+fn listen() -> Option<&'static Listens> {
+    let install = || {
+        let room = Elsewhere::new().ok()?;
         let mut before = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: all-zero is a valid sigaction, completed below; the handler keeps the rules of its context.
         unsafe {
@@ -199,9 +208,13 @@ fn listen() {
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
             libc::sigfillset(&mut action.sa_mask);
             libc::sigaction(SIGNAL, &action, ptr::null_mut());
-            Before(before.assume_init())
+            Some(Listens {
+                before: before.assume_init(),
+                room,
+            })
         }
-    });
+    };
+    LISTENS.get_or_init(install).as_ref()
 }
 
 unsafe extern "C" fn answer(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
@@ -230,8 +243,10 @@ unsafe fn answer_with(context: *const c_void) {
     let registers = unsafe { Registers::interrupted(context) };
     // SAFETY: set by `ask`, which waits, and lends it to whoever has taken it.
     let question = unsafe { &mut *QUESTION.load(Ordering::Relaxed).cast::<Question<'_>>() };
-    if let (Some(hub), Some(registers)) = (hub, registers) {
-        question(hub, &registers);
+    let listens = LISTENS.get().and_then(Option::as_ref);
+    if let (Some(hub), Some(registers), Some(listens)) = (hub, registers, listens) {
+        // SAFETY: one question at a time is answered.
+        unsafe { listens.room.run(|| question(hub, &registers)) };
     }
 }
 
@@ -240,7 +255,7 @@ unsafe fn answer_with(context: *const c_void) {
 /// # Safety
 /// Called in a signal handler, with the arguments that the kernel gave it.
 unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    let Some(Before(before)) = BEFORE.get() else {
+    let Some(Some(Listens { before, .. })) = LISTENS.get() else {
         return;
     };
     match before.sa_sigaction {

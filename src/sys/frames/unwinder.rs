@@ -9,6 +9,7 @@ use std::sync::{Mutex, OnceLock};
 use super::{Symbol, Symbols};
 use crate::sys::fork::Own;
 use crate::sys::lock::lock;
+use crate::sys::stack::page_size;
 
 /// All registers, each at its number in unwind information; the address where it goes on comes last.
 #[derive(Clone, Copy)]
@@ -100,6 +101,10 @@ unsafe extern "C" {
         f: extern "C" fn(*mut c_void),
         argument: *mut c_void,
     );
+
+    /// Calls `f(argument)` on the stack that begins at `top`.
+    #[link_name = concat!("greenlet_elsewhere_", env!("CARGO_PKG_VERSION"))]
+    fn greenlet_elsewhere(top: *mut c_void, f: extern "C" fn(*mut c_void), argument: *mut c_void);
 }
 
 type Visit = extern "C" fn(*mut c_void, *mut c_void) -> c_int;
@@ -131,8 +136,29 @@ global_asm!(
     .cfi_restore rbx
     ret
     .cfi_endproc
+
+    .balign 16
+    .globl {elsewhere}
+    {elsewhere}:
+    .cfi_startproc
+    push rbx
+    .cfi_def_cfa_offset 16
+    .cfi_offset rbx, -16
+    mov rbx, rsp
+    .cfi_def_cfa_register rbx
+    mov rsp, rdi
+    mov rdi, rdx
+    call rsi
+    mov rsp, rbx
+    .cfi_def_cfa_register rsp
+    pop rbx
+    .cfi_def_cfa_offset 8
+    .cfi_restore rbx
+    ret
+    .cfi_endproc
     ",
     within = sym greenlet_within,
+    elsewhere = sym greenlet_elsewhere,
 );
 
 // The same with x19. The address where it goes on has a number of its own, 96, as behind a signal: the link
@@ -164,11 +190,81 @@ global_asm!(
     ldp x19, x30, [sp], #16
     ret
     .cfi_endproc
+
+    .balign 16
+    .globl {elsewhere}
+    {elsewhere}:
+    .cfi_startproc
+    stp x19, x30, [sp, #-16]!
+    .cfi_def_cfa_offset 16
+    .cfi_offset x19, -16
+    .cfi_offset x30, -8
+    mov x19, sp
+    .cfi_def_cfa_register x19
+    mov sp, x0
+    mov x0, x2
+    blr x1
+    mov sp, x19
+    ldp x19, x30, [sp], #16
+    ret
+    .cfi_endproc
     ",
     within = sym greenlet_within,
+    elsewhere = sym greenlet_elsewhere,
 );
 
-/// More than the code above is long, and less than what comes before and after it.
+/// Room to answer in: what a signal handler stands on may have hardly any. One at a time stands on it.
+pub(crate) struct Elsewhere {
+    top: usize,
+}
+
+impl Elsewhere {
+    /// Plenty: what walks a stack needs some KiB. The lowest page is a guard.
+    const SIZE: usize = 256 << 10;
+
+    /// It stays for ever.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn new() -> std::io::Result<Elsewhere> {
+        let start = map(Self::SIZE, libc::PROT_READ | libc::PROT_WRITE)?;
+        // SAFETY: the first page of a fresh mapping; without a guard it is as good.
+        unsafe { libc::mprotect(start as *mut c_void, page_size(), libc::PROT_NONE) };
+        Ok(Elsewhere {
+            top: start + Self::SIZE,
+        })
+    }
+
+    /// Runs `f` there. It must not unwind.
+    ///
+    /// # Safety
+    /// Nobody else stands there.
+    pub(crate) unsafe fn run(&self, mut f: impl FnMut()) {
+        extern "C" fn call<F: FnMut()>(f: *mut c_void) {
+            // SAFETY: given below, and nobody else uses it meanwhile.
+            unsafe { (*f.cast::<F>())() }
+        }
+        fn of<F: FnMut()>(_: &F) -> extern "C" fn(*mut c_void) {
+            call::<F>
+        }
+        let call = of(&f);
+        // SAFETY: a stack of its own (caller's promise), which stays.
+        unsafe { greenlet_elsewhere(self.top as *mut c_void, call, (&raw mut f).cast()) };
+    }
+}
+
+/// A fresh mapping of zeroes.
+fn map(length: usize, protection: c_int) -> std::io::Result<usize> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a fresh anonymous mapping disturbs nobody.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, -1, 0) };
+    match start {
+        libc::MAP_FAILED => Err(std::io::Error::last_os_error()),
+        start => Ok(start as usize),
+    }
+}
+
+/// So long is the code of it, at most: it is aligned, and so is what follows.
 const WITHIN_LENGTH: usize = 48;
 
 fn is_within(frame: usize) -> bool {
@@ -273,9 +369,12 @@ fn backtrace_at(frame: usize) -> String {
         // SAFETY: given below, and nobody else uses it meanwhile.
         unsafe { *text.cast::<String>() = backtrace.unwrap_or_default() };
     }
-    let mut words = [desert(); WORDS];
-    words[PC] = frame;
     let mut text = String::new();
+    let Some(desert) = desert() else {
+        return text;
+    };
+    let mut words = [desert; WORDS];
+    words[PC] = frame;
     // SAFETY: `capture` does not unwind, and comes back. The walk stays in the desert.
     unsafe { greenlet_within(&Registers(words), capture, (&raw mut text).cast()) };
     text
@@ -284,26 +383,10 @@ fn backtrace_at(frame: usize) -> String {
 /// Half the size of the desert, in bytes: more than a frame has.
 const HORIZON: usize = 8 << 20;
 
-/// The middle of a lot of zeroes. Where there is no room for them, nothing is known of any frame.
-fn desert() -> usize {
-    static MIDDLE: OnceLock<usize> = OnceLock::new();
-    *MIDDLE.get_or_init(|| {
-        // SAFETY: a fresh anonymous mapping disturbs nobody.
-        let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                2 * HORIZON,
-                libc::PROT_READ,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-                -1,
-                0,
-            )
-        };
-        match start {
-            libc::MAP_FAILED => panic!("no room for a mapping of zeroes"),
-            start => start as usize + HORIZON,
-        }
-    })
+/// The middle of a lot of zeroes; None where there is no room for them.
+fn desert() -> Option<usize> {
+    static MIDDLE: OnceLock<Option<usize>> = OnceLock::new();
+    *MIDDLE.get_or_init(|| Some(map(2 * HORIZON, libc::PROT_READ).ok()? + HORIZON))
 }
 
 /// Takes apart what std prints: a line with a name, and maybe one with a place.
@@ -380,7 +463,7 @@ mod tests {
 
     #[test]
     fn what_is_no_code_has_no_name() {
-        for nothing in [1, 4096, desert(), usize::MAX] {
+        for nothing in [1, 4096, desert().unwrap(), usize::MAX] {
             assert!(symbols(nothing).is_empty(), "{nothing:#x}");
         }
     }
