@@ -100,7 +100,7 @@ fn trim(calls: &mut Vec<Call>) {
         None => call.is_padding(),
     };
     let below = |call: &Call| {
-        above(call) || call.module() == Some(SPAWNING) || ENTRIES.contains(&&*call.name)
+        above(call) || call.module() == Some(SPAWNING) || call.is_entry()
     };
     let Some(first) = calls.iter().position(|call| !above(call)) else {
         return;
@@ -129,6 +129,12 @@ impl Call {
             }
         })?;
         path.split([':', '/', '.']).next()
+    }
+
+    /// The `main` of a program has a place; the one that calls it has none.
+    fn is_entry(&self) -> bool {
+        let known = ENTRIES.contains(&&*self.name);
+        known && (self.place.is_none() || &*self.name != "main")
     }
 
     fn is_padding(&self) -> bool {
