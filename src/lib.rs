@@ -51,6 +51,8 @@
 //! | [`net`], [`os::unix::net`], [`io`], [`fs`], [`process`], [`signal`], [`thread`] | std again |
 //! | [`group`] | groups and pools: joined, killed, mapped over together |
 //! | [`future`] | futures in greenlets, and greenlets as futures |
+//! | [`inspect`] | what every greenlet is doing, in a program that runs or is stuck |
+//! | [`monitor`] | who keeps its thread for too long |
 //! | [`offload`], [`per_core`] | other threads: for what blocks, and for more cores |
 //! | [`Greenlet`] | explicit greenlets: states, switching, throwing, killing, parents, dropping |
 //! | [`Generator`], [`Coroutine`] | conversations with one other side, from any depth of calls |
@@ -78,7 +80,9 @@ mod generator;
 pub mod group;
 #[allow(unsafe_code)]
 mod hub;
+pub mod inspect;
 pub mod io;
+pub mod monitor;
 pub mod net;
 mod offload;
 pub mod os;

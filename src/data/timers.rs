@@ -130,6 +130,12 @@ impl<P: Copy> Timers<P> {
         }
     }
 
+    /// All of them, in no order: each deadline with its payload.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &P)> {
+        let of = |entry: &Entry| (entry.at, &self.slots[entry.id as usize].payload);
+        self.heap.iter().map(of)
+    }
+
     /// How many timers there are.
     pub(crate) fn len(&self) -> usize {
         self.heap.len()

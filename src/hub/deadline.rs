@@ -54,15 +54,19 @@ impl Alarm {
         }
     }
 
-    /// Whether the greenlet that set it can go on.
-    pub(super) fn is_for_the_living(&self) -> bool {
-        let whose = match self {
+    /// The greenlet that set it.
+    pub(super) fn whose(&self) -> ControlRef {
+        match self {
             Alarm::Wake(whose) => *whose,
             // SAFETY: as in `fire`.
             Alarm::Expire(stretch) => unsafe { stretch.as_ref() }.whose,
-        };
+        }
+    }
+
+    /// Whether the greenlet that set it can go on.
+    pub(super) fn is_for_the_living(&self) -> bool {
         // SAFETY: as in `fire`.
-        !unsafe { whose.as_ref() }.is_dead()
+        !unsafe { self.whose().as_ref() }.is_dead()
     }
 
     /// It goes off: called by the hub, which has taken its timer out.

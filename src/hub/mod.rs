@@ -21,13 +21,18 @@
 //! | [`io`] | sources: what can be read or written, and who waits for it (law 3) |
 //! | [`door`], [`remote`], [`desk`] | the way in for other threads |
 //! | [`launch`] | greenlets that the hub runs |
+//! | [`lateness`] | how late alarms go off |
 //! | [`report`] | what is said when everybody waits for ever |
+//! | [`dump`], [`calls`] | the same, for people and programs |
+//! | [`seen`] | what can be seen of greenlets without running them |
+//! | [`roll`] | all hubs of the process, and how they are asked |
 //!
 //! No borrow is held across a switch, a callback or a destructor (law 6). Nothing here is `Send` but what
 //! comes in through the door (law 7).
 
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 
 use crate::data::fifo::Fifo;
 use crate::data::timers::{TimerKey, Timers};
@@ -37,15 +42,20 @@ use crate::switch::thread::{Thread, Upstairs};
 use crate::sys::clock::Moment;
 use crate::sys::fork;
 
+pub(crate) mod calls;
 pub(crate) mod deadline;
 pub(crate) mod desk;
 mod door;
+pub(crate) mod dump;
 pub(crate) mod interrupt;
 pub(crate) mod io;
+pub(crate) mod lateness;
 pub(crate) mod launch;
 pub(crate) mod park;
 mod remote;
 mod report;
+pub(crate) mod roll;
+pub(crate) mod seen;
 pub(crate) mod wait;
 
 use deadline::Alarm;
@@ -56,6 +66,8 @@ pub(crate) struct Hub {
     ready: Fifo<ControlRef>,
     pace: park::Pace,
     timers: RefCell<Timers<Alarm>>,
+    /// The timers are being changed: a signal handler must not look at them.
+    hands_on_timers: AtomicBool,
     io: io::Table,
     desk: desk::Desk,
     /// Somebody has something coming that could not be raised while somebody unwinds.
@@ -102,6 +114,7 @@ impl Hub {
             ready: Fifo::new(),
             pace: park::Pace::default(),
             timers: RefCell::new(Timers::new()),
+            hands_on_timers: AtomicBool::new(false),
             io: io::Table::default(),
             desk: desk::Desk::default(),
             late: Cell::new(false),
@@ -110,7 +123,16 @@ impl Hub {
             rotation: Cell::new(0),
             forks: Cell::new(fork::count()),
         }));
-        Hub::here()
+        let hub = Hub::here();
+        roll::enter(hub);
+        hub
+    }
+
+    /// The hub of a thread, if it has one.
+    fn of(thread: &Thread) -> Option<&Hub> {
+        let hub = thread.upstairs()?;
+        // SAFETY: as in `here`.
+        Some(unsafe { &*std::ptr::from_ref(hub).cast::<Hub>() })
     }
 
     /// In the child of a fork: everything that waited in the hub stays behind with the parent, as other
@@ -119,6 +141,7 @@ impl Hub {
     #[cold]
     fn begin_again(&self) {
         self.forks.set(fork::count());
+        roll::enter(self);
         while self.ready.pop().is_some() {}
         self.io.begin_again();
         self.desk.begin_again();
@@ -128,7 +151,7 @@ impl Hub {
                 exit::leave_behind(self.thread(), control);
             }
         }
-        self.timers.borrow_mut().retain(Alarm::is_for_the_living);
+        self.with_timers(|timers| timers.retain(Alarm::is_for_the_living));
         let main = &self.thread().main;
         if main.is_in_hub() && !main.is(me) {
             self.enqueue(main);
@@ -152,12 +175,24 @@ impl Hub {
     }
 
     fn set_timer(&self, at: Moment, alarm: Alarm) -> TimerKey {
-        self.timers.borrow_mut().insert(at.nanos(), alarm)
+        self.with_timers(|timers| timers.insert(at.nanos(), alarm))
     }
 
     /// False if its time had come.
     fn cancel_timer(&self, key: TimerKey) -> bool {
-        self.timers.borrow_mut().remove(key)
+        self.with_timers(|timers| timers.remove(key))
+    }
+
+    /// Changes the timers. That they are borrowed is not enough for a signal handler to know: a flag that nobody
+    /// else reads meanwhile may never be written.
+    #[inline]
+    fn with_timers<R>(&self, f: impl FnOnce(&mut Timers<Alarm>) -> R) -> R {
+        self.hands_on_timers.store(true, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
+        let outcome = f(&mut self.timers.borrow_mut());
+        compiler_fence(Ordering::SeqCst);
+        self.hands_on_timers.store(false, Ordering::Relaxed);
+        outcome
     }
 
     /// Where to begin among `count` things, so that each is the first in its turn.
@@ -237,6 +272,7 @@ impl Upstairs for Hub {
     /// What is ready will not run any more; it is ended with everything else that is suspended.
     fn close(&self) {
         self.closed.set(true);
+        roll::leave(self);
         self.desk.close();
         while let Some(control) = self.ready.pop() {
             // SAFETY: what is in the queue is kept: by the hub, or by whoever may take it out.

@@ -14,9 +14,13 @@
 //! A wake is a hint (law 4): whoever waits looks again at what it waits for.
 
 use std::cell::Cell;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
-use super::Hub;
+use super::deadline::Alarm;
+use super::{Hub, lateness};
+use crate::data::timers::Timers;
 use crate::switch::control::{Control, ControlRef, Family, Payload, Phase, Wait, alert};
 use crate::switch::{exit, transfer};
 use crate::sys::clock::Moment;
@@ -34,18 +38,33 @@ const AT_A_TIME: usize = 16;
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// How many turns there are between two looks at I/O and timers.
+///
+/// The thread of the hub alone writes to it. Others may look: what stands still while the hub does not rest is kept
+/// from working.
 pub(super) struct Pace {
-    left: Cell<u32>,
+    left: AtomicU32,
     stride: Cell<u32>,
-    looked: Cell<Moment>,
+    /// In nanoseconds.
+    looked: AtomicU64,
+    rests: AtomicBool,
+}
+
+/// A glance at the pace of a hub, from any thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pulse {
+    left: u32,
+    pub(crate) looked: Moment,
+    /// It waits for something to happen.
+    pub(crate) rests: bool,
 }
 
 impl Default for Pace {
     fn default() -> Pace {
         Pace {
-            left: Cell::new(TURNS),
+            left: AtomicU32::new(TURNS),
             stride: Cell::new(TURNS),
-            looked: Cell::new(Moment::from_nanos(0)),
+            looked: AtomicU64::new(Moment::now().nanos()),
+            rests: AtomicBool::new(false),
         }
     }
 }
@@ -54,14 +73,28 @@ impl Pace {
     /// A turn more; true if it is time to look.
     #[inline(always)]
     fn step(&self) -> bool {
-        let left = self.left.get();
-        self.left.set(left.wrapping_sub(1));
+        let left = self.left.load(Relaxed);
+        self.left.store(left.wrapping_sub(1), Relaxed);
         left == 0
+    }
+
+    pub(super) fn pulse(&self) -> Pulse {
+        Pulse {
+            left: self.left.load(Relaxed),
+            looked: self.looked(),
+            rests: self.rests.load(Relaxed),
+        }
+    }
+
+    /// When the hub last looked at the clock.
+    #[inline(always)]
+    pub(super) fn looked(&self) -> Moment {
+        Moment::from_nanos(self.looked.load(Relaxed))
     }
 
     /// After a look in the middle of work: the next stride is as long as [`PATIENCE`] lets it be.
     fn looked_in_between(&self, now: Moment) {
-        let took = self.looked.get().until(now);
+        let took = self.looked().until(now);
         let stride = self.stride.get();
         self.stride.set(if took > PATIENCE {
             let fits = PATIENCE.as_nanos() * u128::from(stride) / took.as_nanos();
@@ -74,8 +107,8 @@ impl Pace {
 
     /// After a rest, when there was no work.
     fn rested(&self, now: Moment) {
-        self.left.set(self.stride.get());
-        self.looked.set(now);
+        self.left.store(self.stride.get(), Relaxed);
+        self.looked.store(now.nanos(), Relaxed);
     }
 }
 
@@ -88,6 +121,8 @@ impl Hub {
         let me = self.thread().current();
         self.before_waiting(me, purpose);
         me.purpose.set(purpose);
+        me.since.set(self.pace.looked().nanos());
+        me.turns.set(me.turns.get() + 1);
         me.wait.set(Wait::Parked);
         self.run_others(me);
     }
@@ -97,6 +132,7 @@ impl Hub {
     pub(crate) fn yield_now(&self) {
         let me = self.thread().current();
         self.before_waiting(me, "yields");
+        me.turns.set(me.turns.get() + 1);
         me.wait.set(Wait::Ready);
         self.ready.push(me.into());
         self.run_others(me);
@@ -290,14 +326,17 @@ impl Hub {
             .into_iter()
             .chain(settles)
             .min();
+        self.pace.rests.store(true, Relaxed);
         if !self.io.has_poller() {
             // Nothing but timers can wake anybody here.
-            return std::thread::sleep(timeout.unwrap_or_default());
+            std::thread::sleep(timeout.unwrap_or_default());
+        } else {
+            if self.desk.fall_asleep() {
+                self.io.poll(self, timeout);
+            }
+            self.desk.wake_up();
         }
-        if self.desk.fall_asleep() {
-            self.io.poll(self, timeout);
-        }
-        self.desk.wake_up();
+        self.pace.rests.store(false, Relaxed);
     }
 
     /// Wakes those that other threads have called.
@@ -312,16 +351,7 @@ impl Hub {
     fn ring_alarms(&self, now: Moment) {
         let mut due = [const { None }; AT_A_TIME];
         loop {
-            let mut timers = self.timers.borrow_mut();
-            let mut count = 0;
-            while count < AT_A_TIME
-                && let Some(alarm) = timers.expire(now.nanos())
-            {
-                alarm.fetch();
-                due[count] = Some(alarm);
-                count += 1;
-            }
-            drop(timers);
+            let count = self.with_timers(|timers| take_due(timers, now, &mut due));
             due[..count]
                 .iter_mut()
                 .filter_map(Option::take)
@@ -344,4 +374,22 @@ impl Hub {
             .then(|| super::deadline::take_due(me))
             .flatten()
     }
+}
+
+/// Takes out alarms whose time has come, as many as there is room for; returns how many.
+#[inline]
+fn take_due(timers: &mut Timers<Alarm>, now: Moment, due: &mut [Option<Alarm>]) -> usize {
+    let mut count = 0;
+    while count < due.len()
+        && let at = timers.next()
+        && let Some(alarm) = timers.expire(now.nanos())
+    {
+        if lateness::is_on() {
+            lateness::note(at.unwrap_or(now.nanos()), now);
+        }
+        alarm.fetch();
+        due[count] = Some(alarm);
+        count += 1;
+    }
+    count
 }

@@ -1,9 +1,8 @@
 //! What is said when everybody waits and nothing can wake anybody (law 12).
 
-use std::fmt::Write;
-
 use super::Hub;
-use crate::switch::control::{Control, Wait, alert};
+use super::seen::Wish;
+use crate::switch::control::{Control, Wait};
 use crate::switch::thread::say;
 
 /// So many greenlets are named; of the others only the number is told.
@@ -38,41 +37,20 @@ impl Hub {
         let mut report = String::from(
             "deadlock: every greenlet of this thread waits, and nothing can wake one of them",
         );
-        line(&mut report, &thread.main);
+        let mut dump = self.dump(Wish {
+            frames: true,
+            touched: false,
+        });
         // The one that looks for the next may be one that ends, and waits for nothing.
-        let ends =
-            |control: &Control| control.is(thread.current()) && control.wait.get() == Wait::Switch;
-        let waits = |control: &&Control| !ends(control);
-        let mut others = thread.all().filter(waits);
-        others
-            .by_ref()
-            .take(NAMED)
-            .for_each(|control| line(&mut report, control));
-        let unnamed = others.count();
-        if unnamed > 0 {
-            let _ = write!(report, "\n  and {unnamed} others");
+        let current = thread.current();
+        if current.wait.get() == Wait::Switch {
+            dump.leave_out(current.id);
         }
+        let _ = dump.write_cycles(&mut report);
+        let _ = dump.write(&mut report, NAMED);
         if thread.all().chain([&thread.main]).any(Control::may_unwind) {
             report.push_str(UNWINDING);
         }
         report
-    }
-}
-
-fn line(report: &mut String, control: &Control) {
-    let does = if control.is_in_hub() {
-        *control.purpose.get()
-    } else {
-        "waits for somebody to switch to it"
-    };
-    let _ = write!(report, "\n  {control} {does}");
-    if control.may_unwind() {
-        report.push_str(", in a destructor or since another greenlet waits in one");
-    }
-    if control.alert.get() & (alert::DEFERRED | alert::OVERDUE) != 0 {
-        report.push_str(", with a kill, a deadline or a throw to come");
-    }
-    if !control.is_main() {
-        let _ = write!(report, " (spawned at {})", control.site);
     }
 }

@@ -112,6 +112,7 @@ unsafe fn launch<R>(
             job.run(raised)
         })
     };
+    slot.joiners.holder().set(greenlet.control().id);
     JoinHandle {
         greenlet,
         slot,

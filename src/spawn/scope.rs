@@ -239,6 +239,14 @@ impl Children {
         alive.values().any(|member| !member.control().is_given_up())
     }
 
+    /// If one remains, it alone can end the wait.
+    fn tell_who_is_last(&self) {
+        let alive = self.alive.borrow();
+        let mut ids = alive.values().map(|member| member.control().id);
+        let last = ids.next().filter(|_| ids.next().is_none());
+        self.ended.holder().set(last.unwrap_or(0));
+    }
+
     fn unshield(&self) {
         if let Some(owner) = self.owner.get() {
             // SAFETY: the owner waits in `wait`, or has not come there.
@@ -252,6 +260,7 @@ impl Children {
         self.owner.set(Some(hub.current()));
         let _shield = Shield::over(hub.thread().current());
         while self.remain() {
+            self.tell_who_is_last();
             self.ended
                 .wait(hub, &"waits for the greenlets of a scope", None);
         }
@@ -269,6 +278,7 @@ impl Drop for Member {
         let children = &self.children;
         let gone = children.alive.borrow_mut().remove(&self.number);
         drop(gone);
+        children.tell_who_is_last();
         if children.remain() {
             return;
         }

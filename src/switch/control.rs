@@ -134,6 +134,12 @@ pub(crate) struct Control {
     pub(crate) purpose: Cell<&'static &'static str>,
     /// Where the number of the greenlet stands that alone can end its wait. Null if that is not known.
     pub(crate) awaits: Cell<*const Cell<u64>>,
+    /// When it was parked last, by the clock of its hub, in nanoseconds.
+    pub(crate) since: Cell<u64>,
+    /// How often it has let others run, in the hub.
+    pub(crate) turns: Cell<u64>,
+    /// The number of who made it; 0 for main.
+    pub(crate) spawner: u64,
     extra: UnsafeCell<Option<Box<Extra>>>,
 }
 
@@ -163,6 +169,7 @@ impl Control {
         context: Context,
         family: &'static Family,
         id: u64,
+        spawner: u64,
         birth: Birth,
     ) -> Control {
         let extra = birth.name.map(Extra::named);
@@ -199,6 +206,9 @@ impl Control {
             deadline: Cell::new(ptr::null()),
             purpose: Cell::new(&"nothing"),
             awaits: Cell::new(ptr::null()),
+            since: Cell::new(0),
+            turns: Cell::new(0),
+            spawner,
             extra: UnsafeCell::new(extra),
         }
     }
@@ -308,6 +318,27 @@ impl Control {
     pub(crate) unsafe fn take_extra(&self) -> Option<Box<Extra>> {
         // SAFETY: caller's promise.
         unsafe { (*self.extra.get()).take() }
+    }
+
+    /// The lowest and the highest address of its stack, if it has one of ours. A signal handler may ask.
+    pub(crate) fn stack_ends(&self) -> Option<(usize, usize)> {
+        if self.phase.get() != Phase::Started {
+            return None;
+        }
+        // SAFETY: from its start (`transfer::bind`) to its end the stack lies there, and nobody moves it.
+        unsafe { (*self.stack.as_ptr()).as_ref() }?.ends()
+    }
+
+    /// Whether `sp` points into its stack.
+    pub(crate) fn stack_holds(&self, sp: usize) -> bool {
+        self.stack_ends()
+            .is_some_and(|(limit, top)| (limit..=top).contains(&sp))
+    }
+
+    /// The number of who alone can end its wait; 0 if that is not known.
+    pub(crate) fn holder(&self) -> u64 {
+        // SAFETY: it is set while the list that it waits in is there, and cleared on every way out.
+        unsafe { self.awaits.get().as_ref() }.map_or(0, Cell::get)
     }
 
     /// Whether it was leaked, or left behind in a fork: what it owes will not come.

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::panic::Location;
 use std::ptr::{NonNull, with_exposed_provenance_mut};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use super::control::{Birth, Control, ControlRef, Family, Payload, Phase};
 use super::trace::{Event, Tracer};
@@ -133,6 +133,7 @@ impl Thread {
             Context::native(),
             Family::NOBODY,
             next_ids(),
+            0,
             birth,
         );
         let first = main.id + 1;
@@ -207,6 +208,7 @@ impl Thread {
                 Context::unbound(),
                 family,
                 self.next_id(),
+                self.current().id,
                 birth,
             ));
         }
@@ -255,6 +257,8 @@ impl Thread {
     #[inline]
     fn link(&self, new: ControlRef) {
         self.alive.set(self.alive.get() + 1);
+        // A signal handler that finds it in the list finds all of it.
+        compiler_fence(Ordering::Release);
         let newest = self.newest.replace(Some(new));
         // SAFETY: greenlets in the list are not dead, so their control blocks stay.
         unsafe {

@@ -19,6 +19,7 @@
 use std::any::Any;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
+use std::sync::atomic::{Ordering, compiler_fence};
 use std::thread::panicking;
 
 use super::control::{Control, ControlRef, Family, Payload, Phase, Wait, alert};
@@ -371,6 +372,8 @@ pub(crate) fn bind(thread: &Thread, target: &Control) -> Result<(), Refusal> {
         return Err(no_stack(error));
     }
     target.stack.set(Some(stack));
+    // A signal handler that finds it started finds all of the stack.
+    compiler_fence(Ordering::Release);
     target.phase.set(Phase::Started);
     Ok(())
 }

@@ -22,6 +22,8 @@ pub(crate) mod context;
 pub(crate) mod fd;
 #[allow(unsafe_code)]
 pub(crate) mod fork;
+#[allow(unsafe_code)]
+pub(crate) mod frames;
 pub(crate) mod local;
 pub(crate) mod lock;
 #[allow(unsafe_code)]

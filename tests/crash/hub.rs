@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use greenlet::net::{TcpListener, TcpStream};
+use greenlet::sync::{Mutex, Semaphore, channel};
 use greenlet::{Greenlet, JoinHandle, scope, sleep, spawn, time, yield_now};
 
 use crate::{Noisy, say};
@@ -29,6 +30,45 @@ pub(crate) fn run(scenario: &str) -> bool {
         "hub_deadlock_of_thread" => {
             let panic = thread::spawn(join_cycle).join().unwrap_err();
             say(&format!("text: {}", panic.is::<String>()));
+        }
+        "hub_deadlock_of_two_locks" => two_locks(),
+        "hub_deadlock_in_rendezvous" => {
+            let (sender, _receiver) = channel::bounded(0);
+            let _ = sender.send(1);
+        }
+        "hub_deadlock_of_full_channel" => {
+            let (sender, _receiver) = channel::bounded(1);
+            (0..2).for_each(|n| sender.send(n).unwrap());
+        }
+        "hub_deadlock_of_semaphore" => {
+            let semaphore = Rc::new(Semaphore::new(1));
+            semaphore.acquire().forget();
+            let waits = thread_named("waits", {
+                let semaphore = semaphore.clone();
+                move || drop(semaphore.acquire())
+            });
+            waits.join().unwrap();
+        }
+        "hub_no_deadlock_while_another_thread_can_send" => {
+            let (sender, receiver) = greenlet::sync::remote::channel::bounded(1);
+            let other = thread::spawn(move || {
+                thread::sleep(50 * MS);
+                sender.send(1).unwrap();
+            });
+            let cycle = thread_named("cycle", join_cycle);
+            say(&format!("received {}", receiver.recv().unwrap()));
+            let dump = greenlet::inspect::dump();
+            say(&format!("cycles: {}", dump.cycles().len()));
+            other.join().unwrap();
+            drop(cycle);
+        }
+        "hub_dump_on_signal" => dump_on_signal(),
+        "hub_watch_prints" => {
+            let _watch = greenlet::monitor::watch(10 * MS).unwrap();
+            let parked = thread_named("parked", greenlet::thread::park);
+            yield_now();
+            keeps_the_thread(Duration::from_millis(1200));
+            parked.kill();
         }
         "hub_return" => leave_three_kinds(),
         "hub_thread_ends" => thread::spawn(leave_three_kinds).join().unwrap(),
@@ -77,6 +117,57 @@ pub(crate) fn run(scenario: &str) -> bool {
         _ => return false,
     }
     true
+}
+
+#[inline(never)]
+fn locks_both(first: &Mutex<()>, second: &Mutex<()>) {
+    let _first = first.lock().unwrap();
+    yield_now();
+    let _second = second.lock().unwrap();
+    std::hint::black_box(());
+}
+
+fn two_locks() {
+    let (a, b) = (Rc::new(Mutex::new(())), Rc::new(Mutex::new(())));
+    let first = thread_named("first", {
+        let (a, b) = (a.clone(), b.clone());
+        move || locks_both(&a, &b)
+    });
+    drop(thread_named("second", move || locks_both(&b, &a)));
+    first.join().unwrap();
+}
+
+#[inline(never)]
+fn keeps_the_thread(time: Duration) {
+    let begin = Instant::now();
+    while begin.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+/// Two threads: one keeps itself busy, the other one waits. Both say what they do, several times.
+fn dump_on_signal() {
+    greenlet::inspect::on_signal(libc::SIGUSR1).unwrap();
+    for forbidden in [libc::SIGKILL, libc::SIGSEGV, libc::SIGURG] {
+        let error = greenlet::inspect::on_signal(forbidden).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    }
+    let waits = thread::Builder::new().name("waits".into());
+    let waits = waits.spawn(|| {
+        let sleeper = thread_named("sleeper", || sleep(LONG));
+        sleep(3000 * MS);
+        sleeper.kill();
+    });
+    let hog = thread_named("hog", || {
+        for _ in 0..3 {
+            // SAFETY: sends a signal to ourselves.
+            unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+            keeps_the_thread(800 * MS);
+        }
+    });
+    hog.join().unwrap();
+    say("goes on");
+    waits.unwrap().join().unwrap();
 }
 
 fn join_cycle() {

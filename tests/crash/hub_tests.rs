@@ -69,7 +69,7 @@ fn a_deadlock_behind_a_destructor_says_what_waits_for_what() {
         .says(DEADLOCK)
         .says("a greenlet that is unwound waits in a destructor: whatever was to be raised");
     let line = |name: &str| {
-        let named = |line: &&str| line.contains(&format!("greenlet '{name}' (#"));
+        let named = |line: &&str| line.starts_with(&format!("  greenlet '{name}' (#"));
         let line = outcome.stderr.lines().find(named);
         line.unwrap_or_else(|| panic!("{outcome}"))
     };
@@ -205,4 +205,89 @@ fn without_unwinding_a_timeout_refuses_before_it_begins() {
         .signal(libc::SIGABRT)
         .says("a timeout unwinds, and this program is built with panic = \"abort\"")
         .prints(&[]);
+}
+
+/// Whether stacks that do not run can be walked in this build.
+fn walks() -> bool {
+    greenlet::BACKEND == "direct" && cfg!(target_os = "linux")
+}
+
+#[test]
+fn a_deadlock_of_two_locks_is_told_as_a_circle() {
+    let outcome = run("hub_deadlock_of_two_locks").code(101).says(DEADLOCK);
+    let circle = outcome
+        .stderr
+        .lines()
+        .find(|line| line.contains("in a circle:"));
+    let circle = circle.unwrap_or_else(|| panic!("{outcome}"));
+    assert!(circle.contains("greenlet 'first' (#"), "{outcome}");
+    assert!(circle.contains("greenlet 'second' (#"), "{outcome}");
+    assert_eq!(
+        circle.matches("waits for a mutex →").count(),
+        2,
+        "{outcome}"
+    );
+    let line = |line: &str| outcome.stderr.lines().any(|it| it.contains(line));
+    assert!(line("until greenlet 'second' (#"), "{outcome}");
+    assert!(line("until greenlet 'first' (#"), "{outcome}");
+    assert_eq!(walks(), line("locks_both"), "{outcome}");
+}
+
+#[test]
+fn a_cycle_of_joins_is_told_as_a_circle() {
+    let outcome = run("hub_join_cycle").code(101).says("in a circle:");
+    outcome
+        .says("joins another greenlet →")
+        .says(", spawned by #1");
+}
+
+#[test]
+fn a_channel_or_semaphore_that_nobody_serves_is_a_deadlock() {
+    for scenario in [
+        "hub_deadlock_in_rendezvous",
+        "hub_deadlock_of_full_channel",
+        "hub_deadlock_of_semaphore",
+    ] {
+        let outcome = run(scenario).code(101).says(DEADLOCK);
+        outcome.does_not_say("in a circle");
+    }
+}
+
+#[test]
+fn who_can_be_woken_by_another_thread_is_in_no_deadlock() {
+    run("hub_no_deadlock_while_another_thread_can_send")
+        .does_not_say("deadlock")
+        .code(0)
+        .prints(&["received 1", "cycles: 1", "main returns"]);
+}
+
+#[test]
+fn a_signal_prints_what_a_stuck_program_does() {
+    if greenlet::BACKEND == "baton" || !cfg!(target_os = "linux") {
+        return;
+    }
+    let outcome = run("hub_dump_on_signal").code(0);
+    let outcome = outcome.prints(&["goes on", "main returns"]);
+    let dumps = outcome.stderr.matches("greenlet: 2 threads with greenlets");
+    assert!((1..=3).contains(&dumps.count()), "{outcome}");
+    let outcome = outcome.says("thread 'main' (").says("thread 'waits' (");
+    let outcome = outcome.says("greenlet 'hog' (#").says("runs (spawned at ");
+    let outcome = outcome
+        .says("greenlet 'sleeper' (#")
+        .says("the main greenlet (#1) joins");
+    if walks() {
+        outcome.says("keeps_the_thread");
+    }
+}
+
+#[test]
+fn a_watch_prints_who_keeps_the_thread() {
+    if greenlet::BACKEND == "baton" || !cfg!(target_os = "linux") {
+        return;
+    }
+    let outcome = run("hub_watch_prints").code(0);
+    let outcome = outcome.says("greenlet: the main greenlet (#1) has kept thread 'main' for ");
+    if walks() {
+        outcome.says("keeps_the_thread");
+    }
 }

@@ -51,7 +51,7 @@ const EXTERNAL: &[(&str, &[&str])] = &[
     ("crossbeam_queue", &["src/hub/remote.rs"]),
     ("loom", &["src/sys/sync.rs"]),
     ("polling", &["src/sys/poller/"]),
-    ("signal_hook", &["src/signal/"]),
+    ("signal_hook", &["src/signal/", "src/inspect/signal.rs"]),
     ("socket2", &["src/sys/fd.rs"]),
 ];
 
@@ -74,6 +74,7 @@ const UNSAFE: &[&str] = &[
     "src/sys/mod.rs: context",
     "src/sys/mod.rs: fd",
     "src/sys/mod.rs: fork",
+    "src/sys/mod.rs: frames",
     "src/sys/mod.rs: memory",
     "src/sys/mod.rs: overflow",
     "src/sys/mod.rs: poller",

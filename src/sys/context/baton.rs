@@ -10,11 +10,14 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 use super::Entry;
+use crate::sys::frames::Registers;
 use crate::sys::local;
 use crate::sys::stack::Stack;
 
 /// The name of this backend.
 pub(crate) const NAME: &str = "baton";
+/// Whether what a signal has interrupted can be walked, wherever in a switch that was.
+pub(crate) const CAN_WALK: bool = false;
 /// Whether all contexts run on one OS thread.
 pub(crate) const SHARES_THREAD: bool = false;
 
@@ -79,6 +82,14 @@ impl Context {
         let (mine, theirs) = unsafe { (Arc::clone(&(*from).baton), Arc::clone(&(*to).baton)) };
         theirs.pass();
         mine.wait();
+    }
+
+    /// The registers it goes on with: nobody but the backend's own code knows them.
+    ///
+    /// # Safety
+    /// None here.
+    pub(crate) unsafe fn registers(&self) -> Option<Registers> {
+        None
     }
 
     /// See the contract in [`super`].

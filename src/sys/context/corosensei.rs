@@ -18,10 +18,13 @@ use corosensei::stack::{Stack as CorosenseiStack, StackPointer};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use super::Entry;
+use crate::sys::frames::Registers;
 use crate::sys::stack::Stack;
 
 /// The name of this backend.
 pub(crate) const NAME: &str = "corosensei";
+/// Whether what a signal has interrupted can be walked, wherever in a switch that was.
+pub(crate) const CAN_WALK: bool = false;
 /// Whether all contexts run on one OS thread.
 pub(crate) const SHARES_THREAD: bool = true;
 
@@ -89,6 +92,14 @@ impl Context {
             // SAFETY: `from` runs (caller's promise), so its yielder is alive on this very stack.
             unsafe { (*yielder).suspend(to) }
         }
+    }
+
+    /// The registers it goes on with: nobody but the backend's own code knows them.
+    ///
+    /// # Safety
+    /// None here.
+    pub(crate) unsafe fn registers(&self) -> Option<Registers> {
+        None
     }
 
     /// See the contract in [`super`].

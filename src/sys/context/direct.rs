@@ -22,10 +22,13 @@ use std::cell::UnsafeCell;
 use std::io;
 
 use super::Entry;
+use crate::sys::frames::Registers;
 use crate::sys::stack::Stack;
 
 /// The name of this backend.
 pub(crate) const NAME: &str = "direct";
+/// Whether what a signal has interrupted can be walked, wherever in a switch that was.
+pub(crate) const CAN_WALK: bool = true;
 /// Whether all contexts run on one OS thread.
 pub(crate) const SHARES_THREAD: bool = true;
 
@@ -202,6 +205,17 @@ impl Context {
         for line in 0..FRAME_LINES {
             Self::fetch((frame + line * 64) as *const ());
         }
+    }
+
+    /// The registers it goes on with; None if it has not run yet.
+    ///
+    /// # Safety
+    /// It is at rest, or unbound.
+    pub(crate) unsafe fn registers(&self) -> Option<Registers> {
+        // SAFETY: nothing runs in this context (caller's promise), so nobody writes to the cell.
+        let rest = unsafe { &*self.0.get() };
+        let begun = rest.sp != 0 && rest.pc != greenlet_first_frame as *const () as usize;
+        begun.then(|| Registers::at_rest(rest.sp, rest.pc, rest.kept))
     }
 
     /// Frees what the context holds besides its stack.

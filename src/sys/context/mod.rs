@@ -68,7 +68,7 @@ mod direct;
 )))]
 use direct as backend;
 
-pub(crate) use backend::{Context, NAME, SHARES_THREAD};
+pub(crate) use backend::{CAN_WALK, Context, NAME, SHARES_THREAD};
 
 /// What a context runs first; it returns the context to run next.
 pub(crate) type Entry = unsafe fn(*const ()) -> *const Context;
@@ -79,6 +79,7 @@ const _: () = {
     let _: fn() -> Context = Context::native;
     let _: unsafe fn(&Context, &Stack, Entry, *const ()) -> std::io::Result<()> = Context::bind;
     let _: unsafe fn(*const Context, *const Context) = Context::switch;
+    let _: unsafe fn(&Context) -> Option<crate::sys::frames::Registers> = Context::registers;
     let _: unsafe fn(&Context) = Context::release;
     let _: unsafe fn(&Context) = Context::abandon;
 };

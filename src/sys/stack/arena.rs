@@ -75,6 +75,11 @@ impl Stack {
         self.limit.as_ptr()
     }
 
+    /// The lowest and the highest address.
+    pub(crate) fn ends(&self) -> Option<(usize, usize)> {
+        Some((self.limit.addr().get(), self.top.addr().get()))
+    }
+
     /// Whether `address` lies in the guard of this stack.
     pub(crate) fn guards(&self, address: usize) -> bool {
         let limit = self.limit.as_ptr() as usize;

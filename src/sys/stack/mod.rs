@@ -136,6 +136,41 @@ pub(crate) fn page_size() -> usize {
     *SIZE.get_or_init(|| unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize)
 }
 
+/// How many bytes below `top` there are down to the lowest page that has memory, which is how deep the stack was
+/// ever used: at least that, and at most a page less. Allocates nothing. 0 where the system does not tell.
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(crate) fn touched(limit: usize, top: usize) -> usize {
+    /// So many pages are asked for at a time.
+    const PAGES: usize = 256;
+    let page = page_size();
+    let mut resident = [0_u8; PAGES];
+    let mut start = limit.next_multiple_of(page);
+    while start < top {
+        let pages = (top - start).div_ceil(page).min(PAGES);
+        // SAFETY: the range is a part of a stack, which is mapped; the answer has room for so many pages.
+        let asked = unsafe {
+            libc::mincore(
+                std::ptr::with_exposed_provenance_mut(start),
+                pages * page,
+                resident.as_mut_ptr(),
+            )
+        };
+        if asked != 0 {
+            return 0;
+        }
+        if let Some(lowest) = resident[..pages].iter().position(|page| page & 1 != 0) {
+            return top - (start + lowest * page);
+        }
+        start += pages * page;
+    }
+    0
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+pub(crate) fn touched(_limit: usize, _top: usize) -> usize {
+    0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

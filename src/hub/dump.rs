@@ -1,0 +1,464 @@
+//! A dump: what was seen of the greenlets of one thread, to be read by people and programs.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Write};
+use std::panic::Location;
+use std::time::Duration;
+
+use super::Hub;
+use super::calls::Calls;
+use super::roll::{self, Face, Silence};
+use super::seen::{Sheet, Sight, State, Wish};
+use crate::switch::greenlet::GreenletId;
+use crate::sys::clock::Moment;
+
+/// What was seen of the greenlets of one thread, at one moment.
+///
+/// Its text is for people: one paragraph for each greenlet, main first, then the newest first. A stack that several
+/// have in common is printed once.
+#[derive(Clone, Debug)]
+pub struct Dump {
+    thread: Option<Box<str>>,
+    number: i32,
+    rests: bool,
+    /// For how long the hub has not looked at its clock.
+    quiet: Duration,
+    enrolled: usize,
+    awaited: usize,
+    missed: usize,
+    silence: Option<Silence>,
+    greenlets: Vec<Seen>,
+}
+
+/// One greenlet in a [`Dump`].
+#[derive(Clone, Debug)]
+pub struct Seen {
+    sight: Sight,
+    name: Option<Box<str>>,
+    waiting: Option<Duration>,
+    deadline: Option<Duration>,
+    frames: Box<[usize]>,
+}
+
+/// How much of a stack is used, in bytes. All are 0 for the main greenlet, whose stack is the system's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StackUse {
+    /// The whole stack.
+    pub size: usize,
+    /// What the greenlet stood on when it was seen; 0 if that is not known.
+    pub used: usize,
+    /// What was ever touched, in whole pages: by this greenlet, or by one that had this stack before it.
+    pub deepest: usize,
+}
+
+impl Seen {
+    fn of(sheet: &Sheet, sight: &Sight, deadlines: &HashMap<usize, Moment>) -> Seen {
+        let waits = sight.state == State::Parked;
+        let deadline = deadlines.get(&sight.address());
+        Seen {
+            sight: *sight,
+            name: sheet.name(sight),
+            waiting: waits.then(|| sight.since.until(sheet.at)),
+            deadline: deadline.map(|at| sheet.at.until(*at)),
+            frames: sheet.frames(sight).into(),
+        }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> GreenletId {
+        GreenletId(self.sight.id)
+    }
+
+    /// The name its builder gave it.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Whether it is the main greenlet of its thread.
+    pub fn is_main(&self) -> bool {
+        self.sight.is_main
+    }
+
+    /// What it was doing.
+    pub fn state(&self) -> State {
+        self.sight.state
+    }
+
+    /// What it waits for, in words, if it is parked.
+    pub fn waits(&self) -> Option<&'static str> {
+        (self.sight.state == State::Parked).then_some(self.sight.purpose)
+    }
+
+    /// The greenlet that alone can end its wait: who has the mutex, who is joined.
+    pub fn holder(&self) -> Option<GreenletId> {
+        let parked = self.sight.state == State::Parked && self.sight.holder != 0;
+        parked.then_some(GreenletId(self.sight.holder))
+    }
+
+    /// For how long it has waited, to about a millisecond.
+    pub fn waiting(&self) -> Option<Duration> {
+        self.waiting
+    }
+
+    /// How long until the first of its deadlines.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    /// How often it has let others run.
+    pub fn turns(&self) -> u64 {
+        self.sight.turns
+    }
+
+    /// Where it was spawned.
+    pub fn site(&self) -> &'static Location<'static> {
+        self.sight.site
+    }
+
+    /// Who spawned it; nobody for the main greenlet.
+    pub fn spawner(&self) -> Option<GreenletId> {
+        (self.sight.spawner != 0).then_some(GreenletId(self.sight.spawner))
+    }
+
+    /// How much of its stack is used.
+    pub fn stack(&self) -> StackUse {
+        let [size, used, deepest] = self.sight.stack;
+        StackUse {
+            size,
+            used,
+            deepest,
+        }
+    }
+
+    /// The addresses at which the calls on its stack go on, the innermost first. Empty if it has not begun, if the
+    /// dump has no frames, and in builds that cannot walk a stack that does not run.
+    pub fn frames(&self) -> &[usize] {
+        &self.frames
+    }
+
+    /// The calls on its stack.
+    pub fn calls(&self) -> Calls {
+        Calls::of(&self.frames)
+    }
+
+    /// What it does, in words.
+    fn does(&self) -> &'static str {
+        match self.sight.state {
+            State::Pending => "has not begun",
+            State::Running => "runs",
+            State::Ready => "waits for its turn",
+            State::Parked => self.sight.purpose,
+            State::Suspended => "waits for somebody to switch to it",
+        }
+    }
+}
+
+/// How it is named in messages.
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.sight.id;
+        match &self.name {
+            Some(name) => write!(f, "greenlet '{name}' (#{id})"),
+            None if self.is_main() => write!(f, "the main greenlet (#{id})"),
+            None => write!(f, "greenlet #{id}"),
+        }
+    }
+}
+
+impl Dump {
+    fn of(face: &Face, sheet: Option<&Sheet>, silence: Option<Silence>) -> Dump {
+        let seen = |sheet: &Sheet| {
+            let deadlines = sheet.deadlines();
+            let seen = |sight| Seen::of(sheet, sight, &deadlines);
+            sheet.sights.iter().map(seen).collect()
+        };
+        Dump {
+            thread: face.name.clone(),
+            number: face.number,
+            rests: face.pulse.rests,
+            quiet: face.pulse.looked.until(Moment::now()),
+            enrolled: sheet.map_or(0, |sheet| sheet.enrolled),
+            awaited: sheet.map_or(0, |sheet| sheet.awaited),
+            missed: sheet.map_or(0, |sheet| sheet.missed),
+            silence,
+            greenlets: sheet.map_or_else(Vec::new, seen),
+        }
+    }
+
+    pub(super) fn leave_out(&mut self, id: u64) {
+        self.greenlets.retain(|seen| seen.sight.id != id);
+    }
+
+    /// The name of the thread.
+    pub fn thread(&self) -> Option<&str> {
+        self.thread.as_deref()
+    }
+
+    /// The number that the system has given to the thread.
+    pub fn number(&self) -> i32 {
+        self.number
+    }
+
+    /// For how long the thread has neither waited for anything nor let another greenlet run, to about a millisecond;
+    /// nothing if it waits.
+    pub fn busy(&self) -> Duration {
+        match self.rests {
+            true => Duration::ZERO,
+            false => self.quiet,
+        }
+    }
+
+    /// How many greenlets were not seen: the thread was just making or ending some, or has not answered at all.
+    pub fn missed(&self) -> usize {
+        self.missed
+    }
+
+    /// The greenlets: main, and the others with the newest first.
+    pub fn greenlets(&self) -> &[Seen] {
+        &self.greenlets
+    }
+
+    /// One of them.
+    pub fn find(&self, id: GreenletId) -> Option<&Seen> {
+        self.greenlets.iter().find(|seen| seen.id() == id)
+    }
+
+    /// Those who wait for each other in a circle, and so for ever. A greenlet that has a deadline ends its wait by
+    /// itself, and is part of none.
+    pub fn cycles(&self) -> Vec<Vec<&Seen>> {
+        let by_id: HashMap<u64, &Seen> = self
+            .greenlets
+            .iter()
+            .map(|seen| (seen.sight.id, seen))
+            .collect();
+        let awaited = |seen: &Seen| {
+            let holder = seen.holder().filter(|_| seen.deadline.is_none())?;
+            by_id.get(&holder.0).copied()
+        };
+        let (mut done, mut cycles) = (HashSet::new(), vec![]);
+        for seen in &self.greenlets {
+            let mut path: Vec<&Seen> = vec![];
+            let mut next = Some(seen);
+            while let Some(here) = next.filter(|here| !done.contains(&here.sight.id)) {
+                done.insert(here.sight.id);
+                path.push(here);
+                next = awaited(here);
+            }
+            // It ends where somebody was before: if on this path, in a circle.
+            let met = |met: &Seen| path.iter().position(|on| on.sight.id == met.sight.id);
+            if let Some(start) = next.and_then(met) {
+                cycles.push(path[start..].to_vec());
+            }
+        }
+        cycles
+    }
+
+    /// Who spawned whom, as a tree; those whose spawner has ended stand at the left.
+    pub fn tree(&self) -> String {
+        let mut children: HashMap<u64, Vec<&Seen>> = HashMap::new();
+        let there: HashSet<u64> = self.greenlets.iter().map(|seen| seen.sight.id).collect();
+        let mut oldest_first: Vec<&Seen> = self.greenlets.iter().collect();
+        oldest_first.sort_by_key(|seen| seen.sight.id);
+        for seen in oldest_first {
+            let spawner = seen.spawner().filter(|spawner| there.contains(&spawner.0));
+            children
+                .entry(spawner.map_or(0, |id| id.0))
+                .or_default()
+                .push(seen);
+        }
+        let mut text = String::new();
+        let mut open: Vec<(usize, &Seen)> = vec![];
+        let mut add = |open: &mut Vec<(usize, _)>, depth, whose| {
+            let of = children.remove(&whose).unwrap_or_default();
+            open.extend(of.into_iter().rev().map(|seen| (depth, seen)));
+        };
+        add(&mut open, 0, 0);
+        while let Some((depth, seen)) = open.pop() {
+            let _ = writeln!(text, "{:1$}{seen} {2}", "", 2 * depth, seen.does());
+            add(&mut open, depth + 1, seen.sight.id);
+        }
+        text
+    }
+
+    /// One line for each of the first `limit` greenlets, with what is known of it below it.
+    pub(super) fn write(&self, f: &mut dyn Write, limit: usize) -> fmt::Result {
+        let mut stacks: HashMap<&[usize], u64> = HashMap::new();
+        let names: HashMap<u64, &Seen> = self
+            .greenlets
+            .iter()
+            .map(|seen| (seen.sight.id, seen))
+            .collect();
+        for seen in self.greenlets.iter().take(limit) {
+            self.write_line(f, seen)?;
+            self.write_details(f, seen, &names)?;
+            if seen.frames.is_empty() {
+                continue;
+            }
+            let first = *stacks.entry(&seen.frames).or_insert(seen.sight.id);
+            match first == seen.sight.id {
+                true => seen.calls().write(f, 6)?,
+                false => write!(f, "\n      as greenlet #{first}")?,
+            }
+        }
+        let left = self.missed + self.greenlets.len().saturating_sub(limit);
+        match left {
+            0 => Ok(()),
+            left => write!(f, "\n  and {left} others"),
+        }
+    }
+
+    fn write_line(&self, f: &mut dyn Write, seen: &Seen) -> fmt::Result {
+        write!(f, "\n  {seen} {}", seen.does())?;
+        if seen.sight.may_unwind {
+            f.write_str(", in a destructor or since another greenlet waits in one")?;
+        }
+        if seen.sight.is_due {
+            f.write_str(", with a kill, a deadline or a throw to come")?;
+        }
+        match seen.is_main() {
+            true => Ok(()),
+            false => write!(f, " (spawned at {})", seen.site()),
+        }
+    }
+
+    fn write_details(
+        &self,
+        f: &mut dyn Write,
+        seen: &Seen,
+        names: &HashMap<u64, &Seen>,
+    ) -> fmt::Result {
+        let mut separator = "\n      ";
+        let mut next = || std::mem::replace(&mut separator, ", ");
+        if let Some(waiting) = seen.waiting {
+            write!(f, "{}for {}", next(), Short(waiting))?;
+        }
+        if let Some(deadline) = seen.deadline {
+            write!(f, "{}at most {} more", next(), Short(deadline))?;
+        }
+        if let Some(holder) = seen.holder() {
+            match names.get(&holder.0) {
+                Some(holder) => write!(f, "{}until {holder} ends that", next())?,
+                None => write!(f, "{}until greenlet #{} ends that", next(), holder.0)?,
+            }
+        }
+        write!(f, "{}turn {}", next(), seen.sight.turns + 1)?;
+        let stack = seen.stack();
+        if stack.used + stack.deepest > 0 {
+            let kibibytes = |bytes: usize| bytes.div_ceil(1024);
+            write!(
+                f,
+                "{}stack {}",
+                next(),
+                kibibytes(stack.used.max(stack.deepest))
+            )?;
+            write!(f, " of {} KiB", kibibytes(stack.size))?;
+        }
+        if let Some(spawner) = seen.spawner() {
+            write!(f, "{}spawned by #{}", next(), spawner.0)?;
+        }
+        Ok(())
+    }
+
+    /// The circles, one line each.
+    pub(super) fn write_cycles(&self, f: &mut dyn Write) -> fmt::Result {
+        for cycle in self.cycles() {
+            f.write_str("\n  in a circle:")?;
+            for seen in &cycle {
+                write!(f, " {seen} {} →", seen.does())?;
+            }
+            write!(f, " {}", cycle[0])?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn silence(&self) -> Option<&'static str> {
+        self.silence.map(|silence| match silence {
+            Silence::Gone => "it has ended",
+            Silence::Deaf => "its thread does not take the signal",
+            Silence::Unknown => "this build cannot ask the thread",
+        })
+    }
+}
+
+/// A time, as precise as it is of interest.
+struct Short(Duration);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            0..10 => write!(f, "{:.1} ms", self.0.as_secs_f64() * 1e3),
+            ms @ 10..1000 => write!(f, "{ms} ms"),
+            1000..600_000 => write!(f, "{:.1} s", self.0.as_secs_f64()),
+            ms => write!(f, "{} min", ms / 60_000),
+        }
+    }
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.thread.as_deref().unwrap_or("without a name");
+        write!(f, "thread '{name}' ({}): ", self.number)?;
+        if let Some(silence) = self.silence() {
+            return write!(f, "no answer, {silence}");
+        }
+        write!(f, "{} greenlets", self.greenlets.len() + self.missed)?;
+        match self.rests {
+            true => write!(f, ", waits")?,
+            false => write!(f, ", works for {}", Short(self.quiet))?,
+        }
+        if self.enrolled > 0 {
+            write!(f, ", other threads may wake {}", self.enrolled)?;
+        }
+        if self.awaited > 0 {
+            write!(f, ", {} wait for descriptors", self.awaited)?;
+        }
+        self.write(f, usize::MAX)?;
+        self.write_cycles(f)
+    }
+}
+
+impl Hub {
+    /// A dump of this thread.
+    pub(crate) fn dump(&self, wish: Wish) -> Dump {
+        let sheet = self.look_at_all(wish);
+        let number = roll::number_of_this_thread();
+        let face = Face {
+            number,
+            name: std::thread::current().name().map(Box::from),
+            pulse: self.pulse(),
+        };
+        Dump::of(&face, Some(&sheet), None)
+    }
+}
+
+/// A dump of another thread, whatever it does.
+pub(crate) fn dump_of(face: &Face, wish: Wish) -> Dump {
+    let mut room = (0, 0);
+    // SAFETY: reads two numbers.
+    let asked = unsafe { roll::ask(face.number, |hub, _| room = hub.population()) };
+    // It goes on meanwhile.
+    let (greenlets, alarms) = (room.0 + room.0 / 4 + 16, room.1 + room.1 / 4 + 16);
+    let mut sheet = Sheet::with_room(greenlets, alarms, wish);
+    let fill = |hub: &Hub, registers: &_| sheet.fill(hub, Some(registers));
+    // SAFETY: filling a sheet allocates nothing, and changes nothing.
+    let filled = asked.and_then(|()| unsafe { roll::ask(face.number, fill) });
+    match filled {
+        Ok(()) => Dump::of(face, Some(&sheet), None),
+        Err(silence) => Dump::of(face, None, Some(silence)),
+    }
+}
+
+/// Who runs on another thread; nobody if that is main, and there is nobody else, unless it is to be seen `alone`.
+pub(crate) fn who_runs(face: &Face, alone: bool) -> Option<Seen> {
+    let wish = Wish {
+        frames: true,
+        touched: false,
+    };
+    let mut sheet = Sheet::with_room(1, 0, wish);
+    let fill = |hub: &Hub, registers: &_| sheet.fill_with_who_runs(hub, registers, alone);
+    // SAFETY: as in `dump_of`.
+    unsafe { roll::ask(face.number, fill) }.ok()?;
+    let sight = sheet.sights.first()?;
+    Some(Seen::of(&sheet, sight, &HashMap::new()))
+}

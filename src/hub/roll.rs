@@ -1,0 +1,294 @@
+//! All hubs of this process, and how one is asked from another thread.
+//!
+//! A hub may be busy, asleep or stuck in a system call; so it is not asked to come and answer. Its thread is sent a
+//! signal, and the answer is given in the handler, whatever the thread was doing:
+//!
+//! ```text
+//!   who asks (one at a time)                 handler, on the thread of the hub
+//!   idle ──▶ asked, signal
+//!                                            asked ──▶ taken: answers
+//!   asked for too long? ──▶ idle, no answer  taken ──▶ done
+//!   done? ──▶ idle
+//! ```
+//!
+//! Whoever moves the state on from `asked` has it. So a handler that comes late finds nothing to do, and the answer
+//! is not given up while one writes it.
+//!
+//! The signal is `SIGURG`: by default it does nothing at all, which also holds for a thread that gets one too many.
+//! A handler that the program had before is called for signals that are not ours. As with any signal, a system call
+//! of the thread that cannot be restarted ends with `EINTR`; std repeats those.
+
+use std::ffi::{c_int, c_void};
+use std::mem::{self, MaybeUninit};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use super::Hub;
+use super::park::Pulse;
+use crate::switch::thread::Thread;
+use crate::sys::context::SHARES_THREAD;
+use crate::sys::fork::Own;
+use crate::sys::frames::{Elsewhere, Registers};
+use crate::sys::lock::lock;
+
+const SIGNAL: c_int = libc::SIGURG;
+/// A thread that has not even begun to answer by then blocks the signal, or gets no processor.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Between two looks at whether the answer has come.
+const GLANCE: Duration = Duration::from_micros(50);
+
+/// One hub.
+struct Entry {
+    hub: NonNull<Hub>,
+    thread: libc::pthread_t,
+    number: i32,
+    name: Option<Box<str>>,
+}
+
+// SAFETY: of the hub nobody but its own thread uses more than its pulse, which is atomic, and only while the entry is
+// in the list: the hub takes it out before it goes.
+unsafe impl Send for Entry {}
+
+/// What other threads know of a hub.
+#[derive(Clone, Debug)]
+pub(crate) struct Face {
+    /// The number that the system gives its thread.
+    pub(crate) number: i32,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) pulse: Pulse,
+}
+
+/// Why a hub has not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// It has ended.
+    Gone,
+    /// Its thread has not taken the signal.
+    Deaf,
+    /// Not in this build.
+    Unknown,
+}
+
+fn entries() -> &'static Mutex<Vec<Entry>> {
+    static ENTRIES: Own<Mutex<Vec<Entry>>> = Own::new();
+    ENTRIES.or_make(|_| Mutex::default())
+}
+
+/// Puts the hub of this thread on the roll.
+pub(super) fn enter(hub: &Hub) {
+    let entry = Entry {
+        hub: NonNull::from(hub),
+        // SAFETY: asks who we are.
+        thread: unsafe { libc::pthread_self() },
+        number: number_of_this_thread(),
+        name: std::thread::current().name().map(Box::from),
+    };
+    lock(entries()).push(entry);
+}
+
+/// Takes it off, before it goes.
+pub(super) fn leave(hub: &Hub) {
+    lock(entries()).retain(|entry| entry.hub != NonNull::from(hub));
+}
+
+/// The hubs there are.
+pub(crate) fn faces() -> Vec<Face> {
+    let face = |entry: &Entry| Face {
+        number: entry.number,
+        name: entry.name.clone(),
+        // SAFETY: it is on the roll (`Entry`).
+        pulse: unsafe { entry.hub.as_ref() }.pulse(),
+    };
+    lock(entries()).iter().map(face).collect()
+}
+
+/// The number that the system gives this thread; 0 where it has none.
+pub(crate) fn number_of_this_thread() -> i32 {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: asks who we are.
+    return unsafe { libc::gettid() };
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    0
+}
+
+const IDLE: u8 = 0;
+const ASKED: u8 = 1;
+const TAKEN: u8 = 2;
+const DONE: u8 = 3;
+
+/// What is asked: a closure, behind a pointer to a fat pointer.
+type Question<'a> = &'a mut (dyn FnMut(&Hub, &Registers) + Send);
+
+static STATE: AtomicU8 = AtomicU8::new(IDLE);
+static ASKED_THREAD: AtomicI32 = AtomicI32::new(0);
+static QUESTION: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+
+/// Runs `question` on the thread of another hub, in a signal handler, with the registers of what it interrupts.
+///
+/// # Safety
+/// The question allocates nothing, takes no lock, does not panic, and changes nothing of the hub.
+pub(crate) unsafe fn ask(
+    number: i32,
+    mut question: impl FnMut(&Hub, &Registers) + Send,
+) -> Result<(), Silence> {
+    /// One question at a time.
+    static ASKING: Own<Mutex<()>> = Own::new();
+    if !SHARES_THREAD || number == 0 {
+        return Err(Silence::Unknown);
+    }
+    let _one = lock(ASKING.or_make(|_| Mutex::default()));
+    if listen().is_none() {
+        return Err(Silence::Unknown);
+    }
+    let mut question: Question<'_> = &mut question;
+    QUESTION.store((&raw mut question).cast(), Ordering::Relaxed);
+    ASKED_THREAD.store(number, Ordering::Relaxed);
+    STATE.store(ASKED, Ordering::Release);
+    if !signal(number) {
+        STATE.store(IDLE, Ordering::Release);
+        return Err(Silence::Gone);
+    }
+    wait_for_answer()
+}
+
+/// False if there is no such hub. A thread on the roll lives: it takes itself off.
+fn signal(number: i32) -> bool {
+    let entries = lock(entries());
+    let entry = entries.iter().find(|entry| entry.number == number);
+    // SAFETY: the thread lives.
+    entry.is_some_and(|entry| unsafe { libc::pthread_kill(entry.thread, SIGNAL) } == 0)
+}
+
+fn wait_for_answer() -> Result<(), Silence> {
+    let mut left = PATIENCE;
+    loop {
+        if STATE
+            .compare_exchange(DONE, IDLE, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+        {
+            return Ok(());
+        }
+        // Once it is taken there is an answer, however long it takes.
+        left = left.saturating_sub(GLANCE);
+        let gives_up = || STATE.compare_exchange(ASKED, IDLE, Ordering::Acquire, Ordering::Relaxed);
+        if left.is_zero() && gives_up().is_ok() {
+            return Err(Silence::Deaf);
+        }
+        std::thread::sleep(GLANCE);
+    }
+}
+
+/// What the handler needs.
+struct Listens {
+    /// What was done before with that signal.
+    before: libc::sigaction,
+    /// The alternate stack that std gives its threads has room for a signal, and for little else.
+    room: Elsewhere,
+}
+
+// SAFETY: a plain record of flags and addresses.
+unsafe impl Send for Listens {}
+// SAFETY: as above, and it is only read; one question at a time is answered.
+unsafe impl Sync for Listens {}
+
+static LISTENS: OnceLock<Option<Listens>> = OnceLock::new();
+
+/// Installs the handler, once. None if there is no memory for it.
+fn listen() -> Option<&'static Listens> {
+    let install = || {
+        let room = Elsewhere::new().ok()?;
+        let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: all-zero is a valid sigaction, completed below; the handler keeps the rules of its context.
+        unsafe {
+            libc::sigaction(SIGNAL, ptr::null(), before.as_mut_ptr());
+            let mut action: libc::sigaction = mem::zeroed();
+            action.sa_sigaction = answer as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+            libc::sigfillset(&mut action.sa_mask);
+            libc::sigaction(SIGNAL, &action, ptr::null_mut());
+            Some(Listens {
+                before: before.assume_init(),
+                room,
+            })
+        }
+    };
+    LISTENS.get_or_init(install).as_ref()
+}
+
+unsafe extern "C" fn answer(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let errno = Errno::keep();
+    let mine = ASKED_THREAD.load(Ordering::Relaxed) == number_of_this_thread();
+    let taken = mine
+        && STATE
+            .compare_exchange(ASKED, TAKEN, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok();
+    if taken {
+        // SAFETY: the kernel's; and whoever asks waits until it is done.
+        unsafe { answer_with(context) };
+        STATE.store(DONE, Ordering::Release);
+    } else {
+        // SAFETY: called in the handler, with the arguments of the kernel.
+        unsafe { pass_on(signal, info, context) };
+    }
+    drop(errno);
+}
+
+/// # Safety
+/// The question has been taken, and `context` comes from the kernel.
+unsafe fn answer_with(context: *const c_void) {
+    let hub = Thread::here_if_any().and_then(Hub::of);
+    // SAFETY: caller's promise.
+    let registers = unsafe { Registers::interrupted(context) };
+    // SAFETY: set by `ask`, which waits, and lends it to whoever has taken it.
+    let question = unsafe { &mut *QUESTION.load(Ordering::Relaxed).cast::<Question<'_>>() };
+    let listens = LISTENS.get().and_then(Option::as_ref);
+    if let (Some(hub), Some(registers), Some(listens)) = (hub, registers, listens) {
+        // SAFETY: one question at a time is answered.
+        unsafe { listens.room.run(|| question(hub, &registers)) };
+    }
+}
+
+/// Does what would have happened without us; by default that is nothing.
+///
+/// # Safety
+/// Called in a signal handler, with the arguments that the kernel gave it.
+unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let Some(Some(Listens { before, .. })) = LISTENS.get() else {
+        return;
+    };
+    match before.sa_sigaction {
+        libc::SIG_DFL | libc::SIG_IGN => {}
+        // SAFETY: installed with SA_SIGINFO, so it has this signature; the arguments are the kernel's own.
+        handler if before.sa_flags & libc::SA_SIGINFO != 0 => unsafe {
+            let handler: unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
+                mem::transmute(handler);
+            handler(signal, info, context);
+        },
+        // SAFETY: installed without SA_SIGINFO, so it takes the number alone.
+        handler => unsafe {
+            let handler: unsafe extern "C" fn(c_int) = mem::transmute(handler);
+            handler(signal);
+        },
+    }
+}
+
+/// The error number of the code that was interrupted, put back when this goes.
+struct Errno(c_int);
+
+impl Errno {
+    fn keep() -> Errno {
+        Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
+    }
+}
+
+impl Drop for Errno {
+    fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        // SAFETY: the error number of this thread.
+        unsafe {
+            *libc::__errno_location() = self.0;
+        }
+    }
+}

@@ -1,0 +1,473 @@
+//! Who keeps the thread: greenlets take turns by waiting, and one that computes for long, or calls what blocks, lets
+//! all others of its thread wait.
+//!
+//! ```
+//! use std::time::Duration;
+//! use greenlet::monitor;
+//!
+//! let _watch = monitor::watch(Duration::from_millis(100))?; // prints who keeps its thread longer than that
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! A thread of its own looks at the pulse of all hubs, a few times within the limit. Where a hub has neither let
+//! anybody run nor waited for longer than the limit, it is asked who runs: in the handler of a signal, so the
+//! backtrace is that of the moment (see [`inspect`](crate::inspect)). Watching costs the hubs nothing: they leave
+//! their pulse in memory anyway. A thread that has no greenlet but its main one keeps nobody waiting, and is left
+//! alone.
+//!
+//! | | |
+//! |---|---|
+//! | [`watch`], [`watch_with`] | in a program that runs |
+//! | [`assert_no_blocking`] | in tests |
+//! | [`record_lateness`], [`lateness`] | how much everybody suffers |
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::hub::dump::{Seen, who_runs};
+use crate::hub::lateness;
+use crate::hub::park::Pulse;
+use crate::hub::roll::{self, Face};
+use crate::switch::thread::{report, say};
+use crate::sys::clock::Moment;
+
+/// So often is looked within the limit.
+const GLANCES: u32 = 4;
+/// How often is looked at most, and at least.
+const INTERVALS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
+/// Between two reports of a watch.
+const BREAK: Duration = Duration::from_secs(1);
+
+/// A greenlet that keeps its thread.
+#[derive(Clone, Debug)]
+pub struct Hog {
+    thread: Option<Box<str>>,
+    number: i32,
+    seen: Seen,
+    kept: Duration,
+    call: Option<SystemCall>,
+}
+
+/// A system call that a thread is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SystemCall(i64);
+
+impl Hog {
+    /// The name of the thread.
+    pub fn thread(&self) -> Option<&str> {
+        self.thread.as_deref()
+    }
+
+    /// The number that the system has given to the thread.
+    pub fn number(&self) -> i32 {
+        self.number
+    }
+
+    /// The greenlet, as it was seen, with its calls.
+    pub fn greenlet(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// For how long it had kept the thread by then.
+    pub fn kept(&self) -> Duration {
+        self.kept
+    }
+
+    /// The number of the system call that it was in, if it was in one, and if the system tells.
+    pub fn system_call(&self) -> Option<i64> {
+        self.call.map(|call| call.0)
+    }
+}
+
+impl fmt::Display for Hog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let thread = self.thread.as_deref().unwrap_or("without a name");
+        let kept = self.kept.as_millis();
+        write!(f, "{} has kept thread '{thread}' for {kept} ms", self.seen)?;
+        if let Some(call) = self.call {
+            write!(f, ", in the system call {call}")?;
+        }
+        if !self.seen.is_main() {
+            write!(f, " (spawned at {})", self.seen.site())?;
+        }
+        self.seen.calls().write(f, 2)
+    }
+}
+
+impl fmt::Display for SystemCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = NAMES
+            .iter()
+            .find(|(number, _)| i64::from(*number) == self.0);
+        match named {
+            Some((_, name)) => f.write_str(name),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// System calls that threads block in.
+#[cfg(target_os = "linux")]
+#[allow(
+    clippy::useless_conversion,
+    reason = "numbers have other types elsewhere"
+)]
+const NAMES: &[(libc::c_long, &str)] = &[
+    (libc::SYS_read, "read"),
+    (libc::SYS_write, "write"),
+    (libc::SYS_readv, "readv"),
+    (libc::SYS_writev, "writev"),
+    (libc::SYS_pread64, "pread"),
+    (libc::SYS_pwrite64, "pwrite"),
+    (libc::SYS_openat, "openat"),
+    (libc::SYS_fsync, "fsync"),
+    (libc::SYS_fdatasync, "fdatasync"),
+    (libc::SYS_flock, "flock"),
+    (libc::SYS_fcntl, "fcntl"),
+    (libc::SYS_ppoll, "ppoll"),
+    (libc::SYS_pselect6, "pselect"),
+    (libc::SYS_epoll_pwait, "epoll_pwait"),
+    (libc::SYS_nanosleep, "nanosleep"),
+    (libc::SYS_clock_nanosleep, "clock_nanosleep"),
+    (libc::SYS_futex, "futex"),
+    (libc::SYS_connect, "connect"),
+    (libc::SYS_accept, "accept"),
+    (libc::SYS_accept4, "accept"),
+    (libc::SYS_recvfrom, "recvfrom"),
+    (libc::SYS_recvmsg, "recvmsg"),
+    (libc::SYS_sendto, "sendto"),
+    (libc::SYS_sendmsg, "sendmsg"),
+    (libc::SYS_wait4, "wait4"),
+    (libc::SYS_waitid, "waitid"),
+    (libc::SYS_rt_sigtimedwait, "sigtimedwait"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_poll, "poll"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_select, "select"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_epoll_wait, "epoll_wait"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, "open"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_pause, "pause"),
+];
+#[cfg(not(target_os = "linux"))]
+const NAMES: &[(libc::c_long, &str)] = &[];
+
+impl SystemCall {
+    /// The one that a thread of this process is in.
+    fn of(number: i32) -> Option<SystemCall> {
+        let path = format!("/proc/self/task/{number}/syscall");
+        let text = std::fs::read_to_string(path).ok()?;
+        // A thread that runs has no number there, and -1 is none.
+        let number = text.split_whitespace().next()?.parse().ok()?;
+        (number >= 0).then_some(SystemCall(number))
+    }
+}
+
+/// Watches until it is dropped.
+#[derive(Debug)]
+#[must_use = "watching ends when this is dropped"]
+pub struct Watch {
+    shared: Arc<Shared>,
+    thread: thread::JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+}
+
+impl Watch {
+    /// Watches for as long as the program runs.
+    pub fn for_ever(self) {
+        std::mem::forget(self);
+    }
+
+    /// Ends it, and waits until it has ended.
+    fn end(self) {
+        self.stop();
+        // What is dropped cannot be joined.
+        while !self.thread.is_finished() {
+            thread::sleep(INTERVALS[0] / 10);
+        }
+    }
+
+    fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+        self.thread.thread().unpark();
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Prints on standard error which greenlet keeps its thread for longer than `limit`, and what it was doing.
+///
+/// One that goes on keeping it is reported once, and there is one report a second at most. Several watches do not
+/// know of each other.
+///
+/// # Parks
+/// No.
+///
+/// # Errors
+/// `InvalidInput` for a limit of zero; and what the system says if there is no thread to be had.
+pub fn watch(limit: Duration) -> io::Result<Watch> {
+    watch_with(limit, |hog| say(format_args!("{hog}")))
+}
+
+/// As [`watch`], with something else to be done with each report.
+///
+/// It is done on the thread of the watch. A panic there is reported, and the watch goes on.
+///
+/// # Parks
+/// No.
+///
+/// # Errors
+/// As [`watch`].
+pub fn watch_with(limit: Duration, callback: impl Fn(&Hog) + Send + 'static) -> io::Result<Watch> {
+    let everybody = Subject {
+        number: None,
+        interval: BREAK,
+    };
+    start(limit, everybody, callback)
+}
+
+/// Runs `f`, and fails if a greenlet of this thread has kept it for longer than `limit` meanwhile; those that were
+/// spawned by `f` count as well.
+///
+/// It notices what takes longer than one and a half times the limit, and may miss what takes less. On a machine that
+/// is busy a short limit may be exceeded by no fault of the program.
+///
+/// ```
+/// use std::time::Duration;
+/// use greenlet::{monitor, sleep};
+///
+/// let limit = Duration::from_millis(100);
+/// monitor::assert_no_blocking(limit, || sleep(limit * 2)); // this one parks
+/// let blocks = || monitor::assert_no_blocking(limit, || std::thread::sleep(limit * 3));
+/// # if cfg!(target_os = "linux") && greenlet::BACKEND != "baton" {
+/// assert!(std::panic::catch_unwind(blocks).is_err());
+/// # }
+/// ```
+///
+/// # Parks
+/// If `f` does.
+///
+/// # Panics
+/// With a report that names the greenlet and what it was doing; with the panic of `f`; or if there is no thread to
+/// be had.
+#[track_caller]
+pub fn assert_no_blocking<R>(limit: Duration, f: impl FnOnce() -> R) -> R {
+    let hogs = Arc::new(Mutex::new(Vec::new()));
+    let me = Subject {
+        number: Some(roll::number_of_this_thread()),
+        interval: Duration::ZERO,
+    };
+    // It has a hub from here on, and a pulse that is new.
+    crate::spawn::yield_now();
+    let watch = start(limit, me, {
+        let hogs = Arc::clone(&hogs);
+        move |hog| lock(&hogs).push(hog.to_string())
+    });
+    let watch = watch.expect("a thread that watches");
+    let outcome = f();
+    watch.end();
+    let hogs = lock(&hogs);
+    if let Some(first) = hogs.first() {
+        panic!("the thread was kept for more than {limit:?}: {first}");
+    }
+    outcome
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Who is watched.
+struct Subject {
+    /// One thread, also if it has no greenlet but main; or all.
+    number: Option<i32>,
+    /// Between two reports.
+    interval: Duration,
+}
+
+fn start(
+    limit: Duration,
+    subject: Subject,
+    callback: impl Fn(&Hog) + Send + 'static,
+) -> io::Result<Watch> {
+    if limit.is_zero() {
+        let reason = "a limit of zero: every greenlet keeps its thread for longer";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    }
+    let shared = Arc::new(Shared::default());
+    let mut watcher = Watcher {
+        limit,
+        subject,
+        known: HashMap::new(),
+        next: Moment::now(),
+        callback,
+    };
+    let thread = thread::Builder::new().name("greenlet-watch".into());
+    let thread = thread.spawn({
+        let shared = Arc::clone(&shared);
+        move || watcher.run(&shared)
+    })?;
+    Ok(Watch { shared, thread })
+}
+
+/// What the thread of a watch has.
+struct Watcher<F> {
+    limit: Duration,
+    subject: Subject,
+    known: HashMap<i32, Known>,
+    /// When the next report may come.
+    next: Moment,
+    callback: F,
+}
+
+/// The last pulse of a hub.
+struct Known {
+    pulse: Pulse,
+    since: Moment,
+    reported: bool,
+}
+
+impl<F: Fn(&Hog)> Watcher<F> {
+    fn run(&mut self, shared: &Shared) {
+        let interval = (self.limit / GLANCES).clamp(INTERVALS[0], INTERVALS[1]);
+        while !shared.stop.load(Ordering::Acquire) {
+            self.glance();
+            thread::park_timeout(interval);
+        }
+    }
+
+    fn glance(&mut self) {
+        let now = Moment::now();
+        let faces = roll::faces();
+        self.known
+            .retain(|number, _| faces.iter().any(|face| face.number == *number));
+        for face in faces {
+            if self
+                .subject
+                .number
+                .is_none_or(|number| number == face.number)
+            {
+                self.look_at(&face, now);
+            }
+        }
+    }
+
+    fn look_at(&mut self, face: &Face, now: Moment) {
+        let fresh = Known {
+            pulse: face.pulse,
+            since: now,
+            reported: false,
+        };
+        let known = self.known.entry(face.number).or_insert(fresh);
+        if known.pulse != face.pulse || face.pulse.rests {
+            (known.pulse, known.since, known.reported) = (face.pulse, now, false);
+        }
+        let kept = known.since.until(now);
+        if known.reported || kept <= self.limit || now < self.next {
+            return;
+        }
+        known.reported = true;
+        if let Some(hog) = self.ask(face, kept) {
+            self.next = Moment::now().after(self.subject.interval);
+            let told = catch_unwind(AssertUnwindSafe(|| (self.callback)(&hog)));
+            if let Err(panic) = told {
+                report(format_args!("the callback of a watch panicked"), panic);
+            }
+        }
+    }
+
+    /// The system call comes first: the question interrupts it.
+    fn ask(&self, face: &Face, kept: Duration) -> Option<Hog> {
+        let call = SystemCall::of(face.number);
+        let alone = self.subject.number.is_some();
+        Some(Hog {
+            thread: face.name.clone(),
+            number: face.number,
+            seen: who_runs(face, alone)?,
+            kept,
+            call,
+        })
+    }
+}
+
+/// Begins to count how late timers go off, from nothing, or ends that.
+///
+/// # Parks
+/// No.
+pub fn record_lateness(on: bool) {
+    lateness::turn(on);
+}
+
+/// How late timers of this process went off since [`record_lateness`]: each wait with a deadline, each sleep.
+///
+/// # Parks
+/// No.
+pub fn lateness() -> Lateness {
+    Lateness {
+        counts: lateness::counts(),
+    }
+}
+
+/// A histogram of how late timers went off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lateness {
+    counts: [u64; lateness::BUCKETS],
+}
+
+impl Lateness {
+    /// How many went off.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// So much of them, from 0 to 1, was no later than this. Times are rounded up to a power of two.
+    pub fn quantile(&self, share: f64) -> Duration {
+        let wanted = (self.count() as f64 * share).ceil() as u64;
+        let mut seen = 0;
+        let bucket = self.counts.iter().position(|count| {
+            seen += count;
+            seen >= wanted
+        });
+        match bucket {
+            Some(bucket) if self.count() > 0 => Self::end(bucket),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Those that were late by less than this, and not by less than half of it, and how many.
+    pub fn iter(&self) -> impl Iterator<Item = (Duration, u64)> {
+        let all = self.counts.iter().enumerate();
+        all.filter(|(_, count)| **count > 0)
+            .map(|(bucket, count)| (Self::end(bucket), *count))
+    }
+
+    fn end(bucket: usize) -> Duration {
+        Duration::from_nanos(2 << bucket)
+    }
+}
+
+impl fmt::Display for Lateness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} timers", self.count())?;
+        for (end, count) in self.iter() {
+            write!(f, "\n  less than {end:>12?} late: {count}")?;
+        }
+        Ok(())
+    }
+}

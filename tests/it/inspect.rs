@@ -1,0 +1,521 @@
+//! What is seen of greenlets from outside, by the thread itself and by others.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use greenlet::inspect::{self, Dump, Options, Seen, State};
+use greenlet::sync::Mutex;
+use greenlet::{Greenlet, JoinHandle, current, sleep, spawn, thread, yield_now};
+
+use crate::support::run;
+
+const MS: Duration = Duration::from_millis(1);
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Whether stacks that do not run can be walked in this build.
+fn walks() -> bool {
+    greenlet::BACKEND == "direct" && cfg!(all(target_os = "linux", not(miri)))
+}
+
+/// Whether other threads can be asked in this build.
+fn asks() -> bool {
+    greenlet::BACKEND != "baton" && cfg!(all(target_os = "linux", not(miri)))
+}
+
+fn named(name: &str, f: impl FnOnce() + 'static) -> JoinHandle<()> {
+    thread::Builder::new().name(name.into()).spawn(f).unwrap()
+}
+
+fn seen<'a>(dump: &'a Dump, name: &str) -> &'a Seen {
+    let seen = dump
+        .greenlets()
+        .iter()
+        .find(|seen| seen.name() == Some(name));
+    seen.unwrap_or_else(|| panic!("no {name} in {dump}"))
+}
+
+#[inline(never)]
+fn sleeps_in_here() {
+    sleep(LONG);
+    std::hint::black_box(());
+}
+
+#[inline(never)]
+fn calls_what_sleeps() {
+    sleeps_in_here();
+    std::hint::black_box(());
+}
+
+#[test]
+fn a_dump_names_what_each_greenlet_does() {
+    run(|| {
+        let sleeper = named("sleeper", calls_what_sleeps);
+        let parked = named("parked", thread::park);
+        yield_now();
+        let ready = named("ready", || ());
+        let dump = inspect::dump();
+        assert_eq!(dump.greenlets().len(), 4);
+        assert_eq!(dump.missed(), 0);
+
+        let main = &dump.greenlets()[0];
+        assert!(main.is_main());
+        assert_eq!((main.state(), main.spawner()), (State::Running, None));
+
+        let asleep = seen(&dump, "sleeper");
+        assert_eq!(asleep.state(), State::Parked);
+        assert!(asleep.waits().is_some());
+        assert_eq!(asleep.spawner(), Some(main.id()));
+        assert!(asleep.site().file().ends_with("inspect.rs"));
+        let left = asleep.deadline().unwrap();
+        assert!(left > LONG / 2 && left <= LONG, "{left:?}");
+        assert_eq!(asleep.turns(), 1);
+
+        assert_eq!(seen(&dump, "parked").waits(), Some("is parked"));
+        assert_eq!(seen(&dump, "parked").deadline(), None);
+        assert_eq!(seen(&dump, "ready").state(), State::Ready);
+        assert_eq!(seen(&dump, "ready").turns(), 0);
+        [sleeper, parked, ready].iter().for_each(|g| _ = g.kill());
+    });
+}
+
+#[test]
+fn a_dump_shows_the_calls_of_greenlets_that_do_not_run() {
+    if !walks() {
+        return;
+    }
+    run(|| {
+        let sleeper = named("sleeper", calls_what_sleeps);
+        yield_now();
+        let dump = inspect::dump();
+        let calls = seen(&dump, "sleeper").calls();
+        let names: Vec<_> = calls.iter().map(|call| &*call.name).collect();
+        let position = |part: &str| {
+            let position = names.iter().position(|name| name.contains(part));
+            position.unwrap_or_else(|| panic!("no {part} in {names:#?}"))
+        };
+        assert!(
+            position("sleep") < 2 && position("sleeps_in_here") < 4,
+            "{names:#?}"
+        );
+        assert!(position("sleeps_in_here") < position("calls_what_sleeps"));
+        assert!(names.len() < 10, "{names:#?}");
+        let mut places = calls.iter().filter_map(|call| call.place.as_deref());
+        assert!(places.any(|place| place.contains("inspect.rs:")));
+        let text = dump.to_string();
+        assert!(text.contains("inspect::calls_what_sleeps"), "{text}");
+        assert!(
+            text.contains("a_dump_shows_the_calls_of_greenlets"),
+            "{text}"
+        );
+        sleeper.kill();
+    });
+}
+
+#[test]
+fn greenlets_with_the_same_stack_are_printed_once() {
+    if !walks() {
+        return;
+    }
+    run(|| {
+        let sleepers: Vec<_> = (0..5).map(|_| spawn(calls_what_sleeps)).collect();
+        yield_now();
+        let text = inspect::dump().to_string();
+        assert_eq!(
+            text.matches("inspect::calls_what_sleeps").count(),
+            1,
+            "{text}"
+        );
+        assert_eq!(text.matches("as greenlet #").count(), 4, "{text}");
+        sleepers.iter().for_each(|g| _ = g.kill());
+    });
+}
+
+#[test]
+fn explicit_greenlets_are_seen_as_well() {
+    run(|| {
+        let main = current::<()>();
+        let suspended = Greenlet::builder().name("suspended").build(move |()| {
+            waits_for_main(&main);
+        });
+        let pending = Greenlet::<()>::builder().name("pending").build(|()| ());
+        suspended.switch(());
+        let dump = inspect::dump();
+        assert_eq!(seen(&dump, "suspended").state(), State::Suspended);
+        assert_eq!(seen(&dump, "pending").state(), State::Pending);
+        assert!(seen(&dump, "pending").frames().is_empty());
+        if walks() {
+            let text = seen(&dump, "suspended").calls().to_string();
+            assert!(text.contains("waits_for_main"), "{text}");
+        }
+        suspended.switch(());
+        pending.kill();
+    });
+}
+
+#[inline(never)]
+fn waits_for_main(main: &Greenlet<()>) {
+    main.switch(());
+    std::hint::black_box(());
+}
+
+#[test]
+fn one_greenlet_sees_the_others_and_itself() {
+    run(|| {
+        let parked = named("parked", thread::park);
+        let dump = named_dump("looks");
+        assert_eq!(seen(&dump, "looks").state(), State::Running);
+        assert_eq!(dump.greenlets()[0].state(), State::Parked);
+        assert_eq!(
+            dump.greenlets()[0].holder(),
+            Some(seen(&dump, "looks").id())
+        );
+        if walks() {
+            let text = dump.greenlets()[0].calls().to_string();
+            assert!(text.contains("named_dump"), "{text}");
+        }
+        parked.kill();
+    });
+}
+
+#[inline(never)]
+fn named_dump(name: &str) -> Dump {
+    let looks = thread::Builder::new().name(name.into());
+    looks.spawn(inspect::dump).unwrap().join().unwrap()
+}
+
+/// Two greenlets that lock two mutexes in opposite orders.
+fn cross() -> [JoinHandle<()>; 2] {
+    let (a, b) = (Rc::new(Mutex::new(())), Rc::new(Mutex::new(())));
+    let locker = |name: &str, first: &Rc<Mutex<()>>, second: &Rc<Mutex<()>>| {
+        let (first, second) = (first.clone(), second.clone());
+        named(name, move || {
+            let _first = first.lock().unwrap();
+            yield_now();
+            // The other one may be killed while it has it.
+            drop(second.lock());
+        })
+    };
+    [locker("a", &a, &b), locker("b", &b, &a)]
+}
+
+#[test]
+fn a_cycle_is_found_while_others_run() {
+    run(|| {
+        let mut crossed = cross();
+        let joins = named("joins", {
+            let [a, _] = &mut crossed;
+            let a = std::mem::replace(a, spawn(|| ()));
+            move || a.join().unwrap()
+        });
+        (0..4).for_each(|_| yield_now());
+        let dump = inspect::dump();
+        let cycles = dump.cycles();
+        assert_eq!(cycles.len(), 1, "{dump}");
+        let mut names: Vec<_> = cycles[0].iter().filter_map(|seen| seen.name()).collect();
+        names.sort();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(seen(&dump, "a").holder(), Some(seen(&dump, "b").id()));
+        assert_eq!(seen(&dump, "joins").holder(), Some(seen(&dump, "a").id()));
+        let text = dump.to_string();
+        assert!(text.contains("in a circle:"), "{text}");
+        assert!(text.contains("waits for a mutex →"), "{text}");
+        drop(dump);
+        crossed[1].kill();
+        (0..4).for_each(|_| yield_now());
+        assert!(inspect::dump().cycles().is_empty());
+        joins.join().unwrap();
+        crossed.into_iter().for_each(|g| g.wait());
+    });
+}
+
+#[test]
+fn whoever_has_a_deadline_is_in_no_cycle() {
+    run(|| {
+        let place: Rc<RefCell<Option<JoinHandle<()>>>> = Rc::default();
+        let first = named("first", {
+            let place = place.clone();
+            move || {
+                let second = place.take().unwrap();
+                let _ = greenlet::time::timeout(LONG, || second.wait());
+                second.start_kill();
+            }
+        });
+        let first = Rc::new(first);
+        *place.borrow_mut() = Some(named("second", {
+            let first = first.clone();
+            move || first.wait()
+        }));
+        (0..3).for_each(|_| yield_now());
+        let dump = inspect::dump();
+        assert_eq!(seen(&dump, "second").holder(), Some(first.id()));
+        assert!(dump.cycles().is_empty(), "{dump}");
+        first.kill();
+        (0..3).for_each(|_| yield_now());
+    });
+}
+
+#[test]
+fn a_scope_waits_for_its_last_greenlet() {
+    run(|| {
+        let mut found = None;
+        greenlet::scope(|s| {
+            s.spawn(|| ());
+            s.spawn(|| {
+                sleep(MS);
+                let dump = inspect::dump();
+                let main = &dump.greenlets()[0];
+                found = Some((main.waits(), main.holder(), dump.greenlets()[1].id()));
+            });
+        });
+        let (waits, holder, last) = found.unwrap();
+        assert_eq!(waits, Some("waits for the greenlets of a scope"));
+        assert_eq!(holder, Some(last));
+    });
+}
+
+#[test]
+fn the_tree_shows_who_spawned_whom() {
+    run(|| {
+        let outer = named("outer", || {
+            let inner = named("inner", || sleep(LONG));
+            inner.wait();
+        });
+        (0..2).for_each(|_| yield_now());
+        let tree = inspect::dump().tree();
+        let lines: Vec<_> = tree.lines().collect();
+        assert!(lines[0].starts_with("the main greenlet"), "{tree}");
+        assert!(lines[1].starts_with("  greenlet 'outer'"), "{tree}");
+        assert!(lines[2].starts_with("    greenlet 'inner'"), "{tree}");
+        assert_eq!(lines.len(), 3);
+        outer.kill();
+        let tree = inspect::dump().tree();
+        assert!(
+            tree.lines().nth(1).unwrap().starts_with("greenlet 'inner'"),
+            "{tree}"
+        );
+        greenlet::shutdown();
+    });
+}
+
+#[test]
+fn waiting_time_goes_on_while_the_thread_has_nothing_to_do() {
+    run(|| {
+        let parked = named("parked", thread::park);
+        yield_now();
+        sleep(50 * MS);
+        let dump = inspect::dump();
+        let waiting = seen(&dump, "parked").waiting().unwrap();
+        assert!(waiting >= 40 * MS, "{waiting:?}");
+        assert!(dump.greenlets()[0].waiting().is_none());
+        parked.kill();
+    });
+}
+
+#[test]
+fn stacks_are_measured() {
+    if greenlet::BACKEND == "baton" || !cfg!(target_os = "linux") {
+        return;
+    }
+    run(|| {
+        #[inline(never)]
+        fn deep(bytes: usize) {
+            let room = [1_u8; 64 * 1024];
+            std::hint::black_box((&room, bytes));
+        }
+        let builder = thread::Builder::new()
+            .name("deep".into())
+            .stack_size(512 * 1024);
+        let deep = builder
+            .spawn(|| {
+                deep(1);
+                sleep(LONG);
+            })
+            .unwrap();
+        yield_now();
+        let dump = inspect::dump();
+        let stack = seen(&dump, "deep").stack();
+        assert_eq!(stack.size, 512 * 1024);
+        assert!((64 << 10..512 << 10).contains(&stack.deepest), "{stack:?}");
+        if walks() {
+            assert!((1..16 * 1024).contains(&stack.used), "{stack:?}");
+        }
+        let less = inspect::dump_with(Options::new().stacks(false).frames(false));
+        assert_eq!(seen(&less, "deep").stack().deepest, 0);
+        assert!(seen(&less, "deep").frames().is_empty());
+        deep.kill();
+    });
+}
+
+#[test]
+fn json_has_everything() {
+    run(|| {
+        let parked = named("with \"quotes\"", thread::park);
+        yield_now();
+        let json = inspect::dump().to_json();
+        for part in [
+            "\"cycles\":[]",
+            "\"name\":\"with \\\"quotes\\\"\"",
+            "\"state\":\"parked\"",
+            "\"waits\":\"is parked\"",
+            "\"deadline\":null",
+            "\"main\":true",
+        ] {
+            assert!(json.contains(part), "no {part} in {json}");
+        }
+        assert_eq!(json.lines().count(), 1);
+        assert_eq!(json.matches('{').count(), json.matches('}').count());
+        parked.kill();
+    });
+}
+
+/// Another thread, with a hub in the middle of `f`, which tells when it is there and is told when to stop.
+fn other_thread(
+    f: impl FnOnce(mpsc::Sender<()>, &AtomicBool) + Send + 'static,
+) -> (impl FnOnce(), i32) {
+    static NUMBERS: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one = NUMBERS.lock();
+    let stop: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
+    let (there, is_there) = mpsc::channel();
+    let (number, numbered) = mpsc::channel();
+    let other = std::thread::spawn(move || {
+        // SAFETY: asks who we are.
+        number.send(unsafe { libc::gettid() }).unwrap();
+        f(there, stop);
+    });
+    is_there.recv().unwrap();
+    let end = move || {
+        stop.store(true, Ordering::Relaxed);
+        other.join().unwrap();
+    };
+    (end, numbered.recv().unwrap())
+}
+
+fn dump_of(number: i32) -> Dump {
+    let all = inspect::dump_all();
+    let of = all.into_iter().find(|dump| dump.number() == number);
+    of.expect("that thread")
+}
+
+#[inline(never)]
+fn keeps_the_thread(there: &mpsc::Sender<()>, stop: &AtomicBool) {
+    there.send(()).unwrap();
+    while !stop.load(Ordering::Relaxed) {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+fn a_thread_that_is_stuck_in_a_loop_is_seen() {
+    if !asks() {
+        return;
+    }
+    run(|| {
+        let (end, number) = other_thread(|there, stop| {
+            let sleeper = named("sleeper", calls_what_sleeps);
+            yield_now();
+            keeps_the_thread(&there, stop);
+            sleeper.kill();
+        });
+        let dump = dump_of(number);
+        assert_eq!(dump.greenlets().len(), 2, "{dump}");
+        let text = dump.to_string();
+        assert_eq!(dump.greenlets()[0].state(), State::Running);
+        assert!(text.contains("keeps_the_thread"), "{text}");
+        assert_eq!(walks(), text.contains("calls_what_sleeps"), "{text}");
+        end();
+    });
+}
+
+#[test]
+fn a_thread_that_is_stuck_in_a_greenlet_is_seen() {
+    if !asks() {
+        return;
+    }
+    run(|| {
+        let (end, number) = other_thread(|there, stop| {
+            greenlet::scope(|s| {
+                let hog = thread::Builder::new().name("hog".into());
+                let hog = hog.spawn_scoped(s, || keeps_the_thread(&there, stop));
+                hog.unwrap().join().unwrap();
+            });
+        });
+        let dump = dump_of(number);
+        let hog = seen(&dump, "hog");
+        assert_eq!(hog.state(), State::Running, "{dump}");
+        assert!(
+            hog.calls().to_string().contains("keeps_the_thread"),
+            "{dump}"
+        );
+        assert_eq!(dump.greenlets()[0].holder(), Some(hog.id()));
+        assert_eq!(dump.greenlets()[0].calls().is_empty(), !walks());
+        end();
+    });
+}
+
+#[test]
+fn a_thread_that_waits_is_seen_and_goes_on_waiting() {
+    if !asks() {
+        return;
+    }
+    run(|| {
+        let (end, number) = other_thread(|there, stop| {
+            let sleeper = named("sleeper", calls_what_sleeps);
+            yield_now();
+            there.send(()).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                sleep(20 * MS);
+            }
+            sleeper.kill();
+        });
+        sleep(5 * MS);
+        for _ in 0..20 {
+            let dump = dump_of(number);
+            assert_eq!(dump.greenlets().len(), 2, "{dump}");
+            let asleep = seen(&dump, "sleeper");
+            assert_eq!(asleep.state(), State::Parked);
+            assert!(asleep.deadline().is_some());
+        }
+        end();
+    });
+}
+
+/// Signals come at any instruction of switching, spawning and ending. Nothing is read that is not there.
+#[test]
+fn storm_a_thread_that_works_can_be_looked_at_all_the_time() {
+    if !asks() {
+        return;
+    }
+    run(|| {
+        let (end, number) = other_thread(|there, stop| {
+            let yielders: Vec<_> = (0..3)
+                .map(|_| {
+                    spawn(|| {
+                        loop {
+                            yield_now();
+                        }
+                    })
+                })
+                .collect();
+            let main = current::<u32>();
+            let echo = Greenlet::new(move |mut n| {
+                loop {
+                    n = main.switch(n);
+                }
+            });
+            there.send(()).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                spawn(|| sleep(Duration::from_micros(10))).join().unwrap();
+                assert_eq!(echo.switch(7), 7);
+            }
+            yielders.iter().for_each(|g| _ = g.kill());
+        });
+        for _ in 0..1000 {
+            let dump = dump_of(number);
+            assert!(dump.greenlets().len() + dump.missed() >= 4, "{dump}");
+        }
+        end();
+    });
+}
