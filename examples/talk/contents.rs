@@ -120,6 +120,7 @@ pub(crate) const CHAPTERS: [Chapter; 9] = [
             shown("starvation"),
             shown("priority_inversion"),
             shown("thundering_herd"),
+            shown("cpu_bound_toast"),
         ],
     },
     Chapter {

@@ -478,6 +478,7 @@ fn consoles_answer_line_by_line() {
 fn programs_of_scheduling_and_channels_print_what_their_headers_say() {
     for name in [
         "coarse_lock",
+        "cpu_bound_toast",
         "csp",
         "futures_promises",
         "missed_event",
