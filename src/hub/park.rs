@@ -8,8 +8,9 @@
 //! ```
 //!
 //! The order is first in, first out. I/O and timers are looked at when nobody is ready, and at least every
-//! [`TURNS`] turns; where turns are long, so much more often that it comes to about [`PATIENCE`]. So nobody
-//! starves, and a crowd of short turns pays next to nothing for it.
+//! [`TURNS`] turns; where turns are long, so much more often that it comes to about [`PATIENCE`]. After a rest it is
+//! not known how long turns are: the clock is asked after the first few, and ever less often. So nobody starves, and a
+//! crowd of short turns pays next to nothing for it.
 //!
 //! A wake is a hint (law 4): whoever waits looks again at what it waits for.
 
@@ -29,6 +30,8 @@ use std::thread::panicking;
 
 /// The most turns between two looks at I/O and timers.
 const TURNS: u32 = 61;
+/// After so many turns after a rest the clock is asked: one more than one wait takes.
+const FIRST: u32 = 2;
 /// How many turns ahead a frame is fetched, and the control block that says where it is.
 const NEAR: usize = 0;
 const FAR: usize = 2;
@@ -37,13 +40,15 @@ const AT_A_TIME: usize = 16;
 /// How long ready greenlets may keep I/O and timers waiting, about.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// How many turns there are between two looks at I/O and timers.
+/// How many turns there are between two looks at I/O and timers, and between two at the clock.
 ///
 /// The thread of the hub alone writes to it. Others may look: what stands still while the hub does not rest is kept
 /// from working.
 pub(super) struct Pace {
     left: AtomicU32,
     stride: Cell<u32>,
+    /// Turns since I/O and timers were looked at, up to the beginning of this stride.
+    done: Cell<u32>,
     /// In nanoseconds.
     looked: AtomicU64,
     rests: AtomicBool,
@@ -61,8 +66,9 @@ pub(crate) struct Pulse {
 impl Default for Pace {
     fn default() -> Pace {
         Pace {
-            left: AtomicU32::new(TURNS),
-            stride: Cell::new(TURNS),
+            left: AtomicU32::new(FIRST),
+            stride: Cell::new(FIRST),
+            done: Cell::new(0),
             looked: AtomicU64::new(Moment::now().nanos()),
             rests: AtomicBool::new(false),
         }
@@ -70,7 +76,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// A turn more; true if it is time to look.
+    /// A turn more; true if it is time to look at the clock.
     #[inline(always)]
     fn step(&self) -> bool {
         let left = self.left.load(Relaxed);
@@ -92,22 +98,34 @@ impl Pace {
         Moment::from_nanos(self.looked.load(Relaxed))
     }
 
-    /// After a look in the middle of work: the next stride is as long as [`PATIENCE`] lets it be.
+    /// At the end of a stride: true if it is time to look at I/O and timers. Otherwise the next stride is longer.
+    fn is_over(&self, now: Moment) -> bool {
+        let (stride, done) = (self.stride.get(), self.done.get() + self.stride.get());
+        self.done.set(done);
+        let over = done >= TURNS || self.looked().until(now) >= PATIENCE;
+        if !over {
+            self.stride.set((2 * stride).min(TURNS - done));
+            self.left.store(self.stride.get(), Relaxed);
+        }
+        over
+    }
+
+    /// After a look in the middle of work: the next one comes when [`PATIENCE`] is over, if turns stay as they are.
     fn looked_in_between(&self, now: Moment) {
-        let took = self.looked().until(now);
-        let stride = self.stride.get();
-        self.stride.set(if took > PATIENCE {
-            let fits = PATIENCE.as_nanos() * u128::from(stride) / took.as_nanos();
-            (fits as u32).max(1)
-        } else {
-            (2 * stride).min(TURNS)
-        });
-        self.rested(now);
+        let took = self.looked().until(now).max(PATIENCE).as_nanos();
+        let fits = PATIENCE.as_nanos() * u128::from(self.done.get()) / took;
+        self.begin(now, (fits as u32).clamp(1, TURNS));
     }
 
     /// After a rest, when there was no work.
     fn rested(&self, now: Moment) {
-        self.left.store(self.stride.get(), Relaxed);
+        self.begin(now, FIRST);
+    }
+
+    fn begin(&self, now: Moment, stride: u32) {
+        self.stride.set(stride);
+        self.done.set(0);
+        self.left.store(stride, Relaxed);
         self.looked.store(now.nanos(), Relaxed);
     }
 }
@@ -237,7 +255,7 @@ impl Hub {
     pub(super) fn next(&self) -> &'static Control {
         loop {
             if self.pace.step() {
-                self.look();
+                self.glance();
             }
             match self.ready.pop() {
                 Some(control) if self.admit(control) => {
@@ -283,11 +301,17 @@ impl Hub {
         }
     }
 
-    /// A look at I/O and timers while there is work.
+    /// A look at the clock, and at I/O and timers if it is time.
     #[cold]
     #[inline(never)]
-    fn look(&self) {
+    fn glance(&self) {
         let now = Moment::now();
+        if self.pace.is_over(now) {
+            self.look(now);
+        }
+    }
+
+    fn look(&self, now: Moment) {
         self.pace.looked_in_between(now);
         self.come_in();
         self.ring_alarms(now);
