@@ -99,9 +99,7 @@ fn trim(calls: &mut Vec<Call>) {
         Some(module) => MACHINERY.contains(&module),
         None => call.is_padding(),
     };
-    let below = |call: &Call| {
-        above(call) || call.module() == Some(SPAWNING) || call.is_entry()
-    };
+    let below = |call: &Call| above(call) || call.module() == Some(SPAWNING) || call.is_entry();
     let Some(first) = calls.iter().position(|call| !above(call)) else {
         return;
     };

@@ -34,6 +34,7 @@
 //! printed, and then remembered.
 
 mod json;
+mod serve;
 mod signal;
 
 use crate::hub::Hub;
@@ -44,6 +45,7 @@ use crate::hub::seen::Wish;
 pub use crate::hub::calls::{Call, Calls};
 pub use crate::hub::dump::{Dump, Seen, StackUse};
 pub use crate::hub::seen::State;
+pub use serve::{Served, serve};
 pub use signal::on_signal;
 
 /// What a dump is to contain besides what is known of each greenlet anyway.
