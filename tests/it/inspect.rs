@@ -582,3 +582,83 @@ fn a_path_that_cannot_be_served_is_an_error_and_stays() {
         assert_eq!(spawn(|| 1).join().unwrap(), 1);
     });
 }
+
+#[inline(never)]
+fn uses(bytes: usize) {
+    let mut room = [0_u8; 1024];
+    std::hint::black_box(&mut room);
+    if bytes > 1024 {
+        uses(bytes - 1024);
+    }
+    std::hint::black_box(&mut room);
+}
+
+#[test]
+fn a_census_tells_how_deep_stacks_are_used_by_where_they_are_spawned() {
+    if greenlet::BACKEND == "baton" || !cfg!(all(target_os = "linux", not(miri))) {
+        return;
+    }
+    run(|| {
+        // Those that began before do not count, nor does what they used.
+        let before = named("before", || {
+            uses(150 * 1024);
+            yield_now();
+        });
+        yield_now();
+        inspect::census(true);
+        let shallow = |line: &mut u32| {
+            *line = line!() + 1;
+            spawn(|| uses(1024)).join().unwrap();
+        };
+        let deep = |line: &mut u32| {
+            *line = line!() + 1;
+            spawn(|| uses(100 * 1024)).join().unwrap();
+        };
+        let mut lines = [0; 2];
+        for _ in 0..3 {
+            deep(&mut lines[1]);
+            shallow(&mut lines[0]);
+        }
+        before.join().unwrap();
+        yield_now();
+        let stacks = inspect::stacks();
+        let used = |line: u32| {
+            let here =
+                |site: &&inspect::Site| site.site.file() == file!() && site.site.line() == line;
+            stacks
+                .iter()
+                .find(here)
+                .unwrap_or_else(|| panic!("no {line}: {stacks}"))
+        };
+        assert_eq!(used(lines[0]).ended, 3);
+        assert!(used(lines[0]).deepest < 50 * 1024, "{stacks}");
+        assert!(used(lines[1]).deepest >= 100 * 1024, "{stacks}");
+        assert!(used(lines[1]).deepest < 250 * 1024, "{stacks}");
+        assert!(
+            stacks
+                .to_string()
+                .contains(&format!("inspect.rs:{}:", lines[1]))
+        );
+
+        // A size is learned from those.
+        let size_of_next = |learn: bool| {
+            let builder = thread::Builder::new().name("learns".into());
+            let builder = if learn {
+                builder.stack_size_auto()
+            } else {
+                builder
+            };
+            let learns = builder.spawn(|| yield_now()).unwrap();
+            yield_now();
+            let size = seen(&inspect::dump(), "learns").stack().size;
+            learns.join().unwrap();
+            size
+        };
+        let first = size_of_next(true);
+        (0..20).for_each(|_| _ = size_of_next(false));
+        let learned = size_of_next(true);
+        assert_eq!(first, 256 * 1024);
+        assert!((16 << 10..=128 << 10).contains(&learned), "{learned}");
+        inspect::census(false);
+    });
+}
