@@ -420,3 +420,46 @@ fn datagrams_come_back_to_whom_they_came_from() {
     };
     assert_eq!((ask("one"), ask("two")), ("one".into(), "two".into()));
 }
+
+/// What runs here is looked at from another process.
+#[test]
+fn top_shows_the_greenlets_of_another_process() {
+    if greenlet::BACKEND == "baton" || !cfg!(target_os = "linux") {
+        return;
+    }
+    let path = std::env::temp_dir().join(format!("greenlet-top-{}", std::process::id()));
+    let served = greenlet::inspect::serve(&path).expect("a path");
+    let builder = greenlet::thread::Builder::new().name("looked-at".into());
+    let sleeper = builder.spawn(|| greenlet::sleep(3 * PATIENCE));
+    let sleeper = sleeper.expect("a greenlet");
+    greenlet::yield_now();
+    for order in ["turns", "waiting", "stack"] {
+        let top = runner::command(&built("top"))
+            .args(["--once", "--sort", order])
+            .arg(&path)
+            .output()
+            .expect("it runs");
+        let table = String::from_utf8_lossy(&top.stdout);
+        assert!(top.status.success(), "{top:?}");
+        let mut lines = table.lines();
+        assert!(
+            lines.next().is_some_and(|line| line.starts_with("THREAD")),
+            "{table}"
+        );
+        let line = lines.find(|line| line.contains("looked-at"));
+        let line = line.unwrap_or_else(|| panic!("{table}"));
+        assert!(line.contains("parked") && line.contains("sleeps"), "{line}");
+    }
+    drop(served);
+    sleeper.kill();
+    let gone = runner::command(&built("top"))
+        .arg("--once")
+        .arg(&path)
+        .output();
+    let gone = gone.expect("it runs");
+    assert!(!gone.status.success());
+    assert!(
+        String::from_utf8_lossy(&gone.stderr).contains("cannot ask"),
+        "{gone:?}"
+    );
+}

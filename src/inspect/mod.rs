@@ -33,7 +33,9 @@
 //! elsewhere they are empty, and all else is the same. A dump keeps addresses; names are looked up when it is
 //! printed, and then remembered.
 
+mod census;
 mod json;
+mod serve;
 mod signal;
 
 use crate::hub::Hub;
@@ -44,6 +46,8 @@ use crate::hub::seen::Wish;
 pub use crate::hub::calls::{Call, Calls};
 pub use crate::hub::dump::{Dump, Seen, StackUse};
 pub use crate::hub::seen::State;
+pub use census::{Site, Stacks, census, stacks};
+pub use serve::{Served, serve};
 pub use signal::on_signal;
 
 /// What a dump is to contain besides what is known of each greenlet anyway.

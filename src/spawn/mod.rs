@@ -19,6 +19,7 @@ use crate::hub::Hub;
 use crate::hub::interrupt::Kill;
 use crate::hub::launch::failure;
 use crate::hub::wait::WaitList;
+use crate::switch::census;
 use crate::switch::control::{Control, Payload};
 use crate::switch::exit::{self, GreenletExit};
 use crate::switch::greenlet::{Greenlet, GreenletId};
@@ -378,6 +379,7 @@ impl<R> fmt::Debug for JoinHandle<R> {
 pub struct Builder {
     name: Option<String>,
     stack_size: Option<usize>,
+    learns: bool,
 }
 
 impl Builder {
@@ -398,6 +400,18 @@ impl Builder {
         self
     }
 
+    /// The size of its stack is learned from those that were spawned at the same place before it: twice what any of
+    /// them has used, and some KiB. As long as not enough of them have ended, it is the size that was given, or the
+    /// default.
+    ///
+    /// What is learned comes from [`inspect::census`](crate::inspect::census), which must be on. One that suddenly
+    /// needs more than twice as much as all before it overflows: that ends the program, with a message. So this is for
+    /// greenlets that all do the same.
+    pub fn stack_size_auto(mut self) -> Builder {
+        self.learns = true;
+        self
+    }
+
     /// As [`spawn`].
     ///
     /// # Errors
@@ -414,10 +428,15 @@ impl Builder {
     #[track_caller]
     unsafe fn launch<R>(self, f: impl FnOnce() -> R) -> io::Result<JoinHandle<R>> {
         let hub = Hub::here();
-        let pages = match self.stack_size {
+        let asked = match self.stack_size {
             Some(bytes) => Pages::checked(bytes)?,
             None => hub.thread().default_pages(),
         };
+        let learned = match self.learns {
+            true => census::suggestion(Location::caller()),
+            false => None,
+        };
+        let pages = learned.unwrap_or(asked);
         // SAFETY: caller's promise.
         Ok(unsafe { launch(hub, self.name.map(String::into_boxed_str), pages, f) })
     }

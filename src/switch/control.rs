@@ -128,6 +128,8 @@ pub(crate) struct Control {
     pub(crate) pages: Pages,
     /// Nothing may be raised in it for now, whatever it is: others depend on the frame it waits in.
     pub(crate) shielded: Cell<bool>,
+    /// When it ends, it is looked up how deep its stack was used.
+    pub(crate) counted: Cell<bool>,
     /// What the hub knows of it: the innermost deadline that it is under.
     pub(crate) deadline: Cell<*const ()>,
     /// What it is parked for, in words.
@@ -203,6 +205,7 @@ impl Control {
             newer: Cell::new(None),
             pages: birth.pages,
             shielded: Cell::new(false),
+            counted: Cell::new(false),
             deadline: Cell::new(ptr::null()),
             purpose: Cell::new(&"nothing"),
             awaits: Cell::new(ptr::null()),

@@ -20,7 +20,7 @@ use std::thread::panicking;
 use super::control::{Control, ControlRef, Extra, Family, Payload, Phase, Wait, alert};
 use super::thread::{Thread, report, say};
 use super::trace::{self, Kind};
-use super::{family, transfer};
+use super::{census, family, transfer};
 
 /// What is raised in a greenlet to end it. It is no error: nobody is told that it passed through.
 ///
@@ -128,6 +128,7 @@ pub(crate) fn free_stack(thread: &Thread, control: ControlRef) {
     if let Some(stack) = control.stack.take() {
         // SAFETY: its entry has returned, and another greenlet runs now.
         unsafe { control.context.release() };
+        census::end(control, &stack);
         thread.stacks.put(stack);
     }
 }

@@ -11,11 +11,13 @@
 //! | [`family`] | parents: who gets a result or a panic |
 //! | [`exit`] | kill, drop, the end of the thread, reaping |
 //! | [`trace`] | observers of switches |
+//! | [`census`] | how deep stacks were used |
 //! | [`local`] | storage for each greenlet |
 //! | [`greenlet`], [`error`] | the public face |
 
 #[allow(unsafe_code)]
 pub(crate) mod body;
+pub(crate) mod census;
 #[allow(unsafe_code)]
 pub(crate) mod control;
 pub(crate) mod error;

@@ -27,7 +27,7 @@ use super::error::{Refusal, RefusalKind, SwitchError, Undeliverable};
 use super::exit::GreenletExit;
 use super::thread::{Thread, report, say};
 use super::trace::{self, Kind};
-use super::{exit, family};
+use super::{census, exit, family};
 use crate::sys::context::Context;
 
 /// Sends what `value` makes to whoever receives for `to`, and waits for a value of the same family, which
@@ -371,6 +371,7 @@ pub(crate) fn bind(thread: &Thread, target: &Control) -> Result<(), Refusal> {
         thread.stacks.put(stack);
         return Err(no_stack(error));
     }
+    census::begin(thread, target, &stack);
     target.stack.set(Some(stack));
     // A signal handler that finds it started finds all of the stack.
     compiler_fence(Ordering::Release);

@@ -1,6 +1,7 @@
 //! What is seen of greenlets from outside, by the thread itself and by others.
 
 use std::cell::RefCell;
+use std::io::{Read, Write};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -102,6 +103,9 @@ fn a_dump_shows_the_calls_of_greenlets_that_do_not_run() {
         );
         assert!(position("sleeps_in_here") < position("calls_what_sleeps"));
         assert!(names.len() < 10, "{names:#?}");
+        if !cfg!(debug_assertions) {
+            return drop(sleeper.kill());
+        }
         let mut places = calls.iter().filter_map(|call| call.place.as_deref());
         assert!(places.any(|place| place.contains("inspect.rs:")));
         let text = dump.to_string();
@@ -517,5 +521,144 @@ fn storm_a_thread_that_works_can_be_looked_at_all_the_time() {
             assert!(dump.greenlets().len() + dump.missed() >= 4, "{dump}");
         }
         end();
+    });
+}
+
+/// A path that nobody else has.
+fn path(name: &str) -> std::path::PathBuf {
+    let name = format!("greenlet-{name}-{}", std::process::id());
+    std::env::temp_dir().join(name)
+}
+
+fn ask(path: &std::path::Path, word: &str) -> String {
+    let mut stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+    stream.write_all(word.as_bytes()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn other_processes_are_answered() {
+    if !asks() {
+        return;
+    }
+    run(|| {
+        let path = path("serve");
+        let served = inspect::serve(&path).unwrap();
+        let sleeper = named("served", calls_what_sleeps);
+        yield_now();
+        for word in ["", "\n", "text\n"] {
+            assert!(ask(&path, word).contains("greenlet 'served' (#"));
+        }
+        let json = ask(&path, "json\n");
+        assert!(json.contains("\"name\":\"served\"") && json.starts_with("{\"thread\":"));
+        assert_eq!(json.contains("calls_what_sleeps"), walks());
+        let brief = ask(&path, "brief\n");
+        assert!(brief.contains("\"name\":\"served\"") && !brief.contains("calls_what_sleeps"));
+        assert!(ask(&path, "what?\n").contains("known are text, json and brief"));
+        // Somebody who connects and goes disturbs nobody.
+        drop(std::os::unix::net::UnixStream::connect(&path).unwrap());
+        assert!(ask(&path, "brief\n").contains("served"));
+        drop(served);
+        assert!(!path.exists());
+        sleeper.kill();
+    });
+}
+
+#[test]
+fn a_path_that_cannot_be_served_is_an_error_and_stays() {
+    run(|| {
+        let taken = path("taken");
+        std::fs::write(&taken, "precious").unwrap();
+        let error = inspect::serve(&taken).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+        assert_eq!(std::fs::read_to_string(&taken).unwrap(), "precious");
+        std::fs::remove_file(&taken).unwrap();
+        let nowhere = taken.join("in/no/folder");
+        let error = inspect::serve(nowhere).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        assert_eq!(spawn(|| 1).join().unwrap(), 1);
+    });
+}
+
+#[inline(never)]
+fn uses(bytes: usize) {
+    let mut room = [0_u8; 1024];
+    std::hint::black_box(&mut room);
+    if bytes > 1024 {
+        uses(bytes - 1024);
+    }
+    std::hint::black_box(&mut room);
+}
+
+#[test]
+fn a_census_tells_how_deep_stacks_are_used_by_where_they_are_spawned() {
+    if greenlet::BACKEND == "baton" || !cfg!(all(target_os = "linux", not(miri))) {
+        return;
+    }
+    run(|| {
+        // Those that began before do not count, nor does what they used.
+        let before = named("before", || {
+            uses(150 * 1024);
+            yield_now();
+        });
+        yield_now();
+        inspect::census(true);
+        let shallow = |line: &mut u32| {
+            *line = line!() + 1;
+            spawn(|| uses(1024)).join().unwrap();
+        };
+        let deep = |line: &mut u32| {
+            *line = line!() + 1;
+            spawn(|| uses(100 * 1024)).join().unwrap();
+        };
+        let mut lines = [0; 2];
+        for _ in 0..3 {
+            deep(&mut lines[1]);
+            shallow(&mut lines[0]);
+        }
+        before.join().unwrap();
+        yield_now();
+        let stacks = inspect::stacks();
+        let used = |line: u32| {
+            let here =
+                |site: &&inspect::Site| site.site.file() == file!() && site.site.line() == line;
+            stacks
+                .iter()
+                .find(here)
+                .unwrap_or_else(|| panic!("no {line}: {stacks}"))
+        };
+        assert_eq!(used(lines[0]).ended, 3);
+        assert!(used(lines[0]).deepest < 50 * 1024, "{stacks}");
+        assert!(used(lines[1]).deepest >= 100 * 1024, "{stacks}");
+        assert!(used(lines[1]).deepest < 250 * 1024, "{stacks}");
+        assert!(
+            stacks
+                .to_string()
+                .contains(&format!("inspect.rs:{}:", lines[1]))
+        );
+
+        // A size is learned from those.
+        let size_of_next = |learn: bool| {
+            let builder = thread::Builder::new().name("learns".into());
+            let builder = if learn {
+                builder.stack_size_auto()
+            } else {
+                builder
+            };
+            let learns = builder.spawn(|| yield_now()).unwrap();
+            yield_now();
+            let size = seen(&inspect::dump(), "learns").stack().size;
+            learns.join().unwrap();
+            size
+        };
+        let first = size_of_next(true);
+        (0..20).for_each(|_| _ = size_of_next(false));
+        let learned = size_of_next(true);
+        assert_eq!(first, 256 * 1024);
+        assert!((16 << 10..=128 << 10).contains(&learned), "{learned}");
+        inspect::census(false);
     });
 }

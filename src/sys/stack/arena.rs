@@ -176,6 +176,14 @@ impl Stacks {
         (!settled).then_some(PERIOD)
     }
 
+    /// Gives the memory of a stack back that nobody stands on yet, but for its first page.
+    pub(crate) fn freshen(&self, stack: &Stack) {
+        let kinds = self.kinds.borrow();
+        let kind = kinds.iter().find(|kind| kind.owns(stack));
+        kind.into_iter()
+            .for_each(|kind| kind.forget_pages(stack, page_size()));
+    }
+
     /// Gives up a stack for ever: something on it may still be referred to.
     pub(crate) fn leak(&self, stack: Stack) {
         let mut kinds = self.kinds.borrow_mut();

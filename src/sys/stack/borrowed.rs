@@ -47,6 +47,8 @@ impl Stacks {
         self.in_use.set(self.in_use.get() - 1);
     }
 
+    pub(crate) fn freshen(&self, _stack: &Stack) {}
+
     pub(crate) fn leak(&self, _stack: Stack) {}
 
     pub(crate) fn trim(&self) {}
