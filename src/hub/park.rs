@@ -140,7 +140,7 @@ impl Hub {
         self.before_waiting(me, purpose);
         me.purpose.set(purpose);
         me.since.set(self.pace.looked().nanos());
-        me.turns.set(me.turns.get() + 1);
+        me.turns.set(me.turns.get().wrapping_add(1));
         me.wait.set(Wait::Parked);
         self.run_others(me);
     }
@@ -150,7 +150,7 @@ impl Hub {
     pub(crate) fn yield_now(&self) {
         let me = self.thread().current();
         self.before_waiting(me, "yields");
-        me.turns.set(me.turns.get() + 1);
+        me.turns.set(me.turns.get().wrapping_add(1));
         me.wait.set(Wait::Ready);
         self.ready.push(me.into());
         self.run_others(me);

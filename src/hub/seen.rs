@@ -204,13 +204,13 @@ impl Sheet {
         };
         let sight = Sight {
             id: control.id,
-            spawner: control.spawner,
+            spawner: control.spawner(),
             is_main: control.is_main(),
             state: State::of(control, runs_itself),
             purpose: control.purpose.get(),
             holder: control.holder(),
             since: Moment::from_nanos(control.since.get()),
-            turns: control.turns.get(),
+            turns: control.turns.get().into(),
             site: control.site,
             may_unwind: control.may_unwind(),
             is_due: control.alert.get() & (alert::DEFERRED | alert::OVERDUE) != 0,

@@ -139,11 +139,14 @@ pub(crate) struct Control {
     /// When it was parked last, by the clock of its hub, in nanoseconds.
     pub(crate) since: Cell<u64>,
     /// How often it has let others run, in the hub.
-    pub(crate) turns: Cell<u64>,
-    /// The number of who made it; 0 for main.
-    pub(crate) spawner: u64,
+    pub(crate) turns: Cell<u32>,
+    /// How far its number is from that of who made it; 0 for main, and if that is too far.
+    from_spawner: u32,
     extra: UnsafeCell<Option<Box<Extra>>>,
 }
+
+/// Four cache lines: there may be a million of them.
+const _: () = assert!(size_of::<Control>() <= 256 || size_of::<Context>() > 32);
 
 /// What few greenlets have.
 #[derive(Default)]
@@ -211,8 +214,18 @@ impl Control {
             awaits: Cell::new(ptr::null()),
             since: Cell::new(0),
             turns: Cell::new(0),
-            spawner,
+            from_spawner: id
+                .checked_sub(spawner)
+                .map_or(0, |far| far.try_into().unwrap_or(0)),
             extra: UnsafeCell::new(extra),
+        }
+    }
+
+    /// The number of who made it; 0 if that is not known.
+    pub(crate) fn spawner(&self) -> u64 {
+        match self.from_spawner {
+            0 => 0,
+            far => self.id - u64::from(far),
         }
     }
 
