@@ -180,15 +180,14 @@ impl<T, S: Store<T>> Chan<T, S> {
     #[inline]
     pub(super) fn try_take(&self) -> Result<T, Nothing> {
         let mut items = self.items.borrow_mut();
-        let offer = match self.senders.is_empty() {
-            true => None,
-            false => self.senders.take(Hub::here()),
+        let item = match self.senders.is_empty() {
+            true => items.take(),
+            false => match self.senders.take(Hub::here()) {
+                Some(offer) => items.exchange(offer),
+                None => items.take(),
+            },
         };
-        let item = match offer {
-            Some(offer) => items.exchange(offer),
-            None => items.take(),
-        };
-        item.ok_or(self.why_nothing())
+        item.ok_or_else(|| self.why_nothing())
     }
 
     fn why_nothing(&self) -> Nothing {
@@ -227,7 +226,7 @@ impl<T, S: Store<T>> Chan<T, S> {
     }
 
     /// There is something for one of those who wait; true if somebody was called.
-    #[inline]
+    #[inline(always)]
     pub(super) fn call_a_receiver(&self) -> bool {
         !self.receivers.is_empty() && self.receivers.call_one(Hub::here()).is_some()
     }

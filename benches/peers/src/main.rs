@@ -18,6 +18,8 @@ mod rounds;
 mod spawn;
 mod table;
 mod timers;
+#[cfg(target_os = "linux")]
+mod urls;
 mod yielding;
 
 use anyhow::Result;
@@ -42,6 +44,9 @@ enum Question {
     Remote(rounds::Options),
     /// What does a sleeping task cost?
     Timers(rounds::Options),
+    /// What does a URL cost?
+    #[cfg(target_os = "linux")]
+    Urls(urls::Options),
     /// What does an echo request cost a server?
     #[cfg(target_os = "linux")]
     Echo(net::echo::Options),
@@ -67,6 +72,8 @@ fn main() -> Result<()> {
         Question::Spawn(options) => spawn::answer(&options),
         Question::Remote(options) => remote::answer(&options),
         Question::Timers(options) => timers::answer(&options),
+        #[cfg(target_os = "linux")]
+        Question::Urls(options) => urls::answer(&options),
         #[cfg(target_os = "linux")]
         Question::Events(options) => events::answer(&options),
         #[cfg(target_os = "linux")]

@@ -21,7 +21,7 @@ use super::server::Program;
 use super::syscalls::{self, Counts};
 use super::{Candidate, Inside, become_client};
 use crate::peers::raw::{self, Reading};
-use crate::peers::{examples, go, may, tokio};
+use crate::peers::{examples, go, may, python, tokio};
 use crate::rounds::{self, Contender, Question};
 
 #[derive(Args)]
@@ -126,6 +126,11 @@ fn candidates(options: &Options) -> Vec<Candidate> {
         "Go",
         "a goroutine for each connection, GOMAXPROCS=1",
         go::echo,
+    ));
+    candidates.push(Candidate::outside(
+        "gevent",
+        "a greenlet for each connection, `StreamServer`",
+        python::echo,
     ));
     candidates.push(Candidate::outside(
         "greenlet (ours)",

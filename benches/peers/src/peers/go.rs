@@ -19,6 +19,11 @@ pub fn tasks() -> Result<Child> {
     build("tasks")
 }
 
+/// The client of 35 URLs.
+pub fn urls() -> Result<Child> {
+    build("urls")
+}
+
 #[cfg(target_os = "linux")]
 pub fn echo() -> Result<Child> {
     build("echo")
