@@ -398,7 +398,7 @@ impl Shared {
     /// Waits until a member has ended, or for no reason at all.
     fn wait(&self, deadline: Option<Moment>) {
         self.waiters
-            .wait(Hub::here(), &"waits for a group of greenlets", deadline);
+            .wait_together(Hub::here(), &"waits for a group of greenlets", deadline);
     }
 
     /// A member unwinds with this.

@@ -35,6 +35,14 @@ pub use semaphore::{Permit, Semaphore};
 /// A crossing whose bells wake greenlets.
 pub(crate) type Crossing<S, const LINES: usize> = crossing::Crossing<S, Knocker, LINES>;
 
+/// A greenlet of this process: its hub, and its number.
+pub(crate) type Who = (usize, u64);
+
+pub(crate) fn myself() -> Who {
+    let hub = Hub::here();
+    (std::ptr::from_ref(hub).addr(), hub.thread().current().id)
+}
+
 impl Bell for Knocker {
     fn ring(&self) {
         self.wake();
