@@ -21,6 +21,7 @@ mod process;
 mod signal;
 mod stacks;
 mod switching;
+mod sync;
 mod thread;
 mod threads;
 mod throwing;
