@@ -505,6 +505,15 @@ impl<T> Iterator for Fed<T> {
     }
 }
 
+/// It may wait for a place, or within the items: nothing more begins.
+impl<T> Drop for Fed<T> {
+    fn drop(&mut self) {
+        self.feeder.iter().for_each(|feeder| {
+            feeder.start_kill();
+        });
+    }
+}
+
 /// Waits until one of several greenlets has ended, and returns which. If several have, the first of them.
 ///
 /// # Parks
