@@ -1,7 +1,7 @@
 //! Groups of greenlets: joined, killed and mapped over together; gevent's `Group` and `Pool`.
 //!
 //! A [`Group`] takes any number, a [`Pool`] so many at a time. A member belongs to it until it has ended, however it
-//! ends: it has a [`Seat`], which is dropped with its closure.
+//! ends: it has a seat, which is dropped with its closure.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

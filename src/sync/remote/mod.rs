@@ -13,7 +13,7 @@
 //! thread.join().unwrap().unwrap();
 //! ```
 //!
-//! Each is a state of [`states`] in a [`crossing`]; both are run by a model checker.
+//! Each is a state of `states` in a `crossing`; both are run by a model checker.
 
 pub mod channel;
 pub(crate) mod crossing;
