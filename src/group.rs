@@ -1,7 +1,7 @@
 //! Groups of greenlets: joined, killed and mapped over together; gevent's `Group` and `Pool`.
 //!
 //! A [`Group`] takes any number, a [`Pool`] so many at a time. A member belongs to it until it has ended, however it
-//! ends: it has a [`Seat`], which is dropped with its closure.
+//! ends: it has a seat, which is dropped with its closure.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -398,7 +398,7 @@ impl Shared {
     /// Waits until a member has ended, or for no reason at all.
     fn wait(&self, deadline: Option<Moment>) {
         self.waiters
-            .wait(Hub::here(), &"waits for a group of greenlets", deadline);
+            .wait_together(Hub::here(), &"waits for a group of greenlets", deadline);
     }
 
     /// A member unwinds with this.
@@ -502,6 +502,15 @@ impl<T> Iterator for Fed<T> {
         }
         self.feeder.take().map(outcome);
         None
+    }
+}
+
+/// It may wait for a place, or within the items: nothing more begins.
+impl<T> Drop for Fed<T> {
+    fn drop(&mut self) {
+        self.feeder.iter().for_each(|feeder| {
+            feeder.start_kill();
+        });
     }
 }
 

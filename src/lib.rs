@@ -57,7 +57,7 @@
 //! | [`Greenlet`] | explicit greenlets: states, switching, throwing, killing, parents, dropping |
 //! | [`Generator`], [`Coroutine`] | conversations with one other side, from any depth of calls |
 //! | [`greenlet_local!`], [`trace`] | storage for each greenlet; who switches to whom |
-//! | [`manual`] | the hub, porting from std, caveats, and greenlet's rules one by one |
+//! | [`manual`] | the hub, porting from std, cancellation, caveats, and greenlet's rules one by one |
 //!
 //! # Families
 //!
@@ -119,6 +119,8 @@ pub mod trace {
 
 /// What does not fit the description of one item.
 pub mod manual {
+    #[doc = include_str!("manual/cancellation.md")]
+    pub mod cancellation {}
     #[doc = include_str!("manual/caveats.md")]
     pub mod caveats {}
     #[doc = include_str!("manual/hub.md")]

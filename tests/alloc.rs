@@ -6,9 +6,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{Read, Write};
+use std::rc::Rc;
 use std::time::Duration;
 
 use greenlet::os::unix::net::UnixStream;
+use greenlet::sync::{Condvar, Event, Mutex, RwLock, Semaphore, channel, select};
 use greenlet::{
     Coroutine, Generator, Greenlet, current, io, scope, sleep, spawn, thread, time, yield_now,
 };
@@ -229,6 +231,138 @@ fn pipes_allocate_nothing_once_they_are_registered() {
     });
     assert_eq!(count, 0);
     echo.kill();
+}
+
+/// Somebody who does this for ever, while `round` is counted.
+fn against(does: impl FnMut() + 'static, round: impl FnMut()) {
+    let mut does = does;
+    let other = spawn(move || {
+        loop {
+            does();
+        }
+    });
+    assert_eq!(allocations(round), 0);
+    other.kill();
+}
+
+#[test]
+fn channels_allocate_nothing_once_they_have_room() {
+    if !only_on(&["direct", "corosensei"]) {
+        return;
+    }
+    for room in [0, 1, 8, usize::MAX] {
+        let (ping, pings) = channel::bounded(room);
+        let (pong, pongs) = channel::bounded(room);
+        let mut n = 0_u64;
+        against(
+            move || pong.send(pings.recv().unwrap()).unwrap(),
+            || {
+                n += 1;
+                ping.send(n).unwrap();
+                assert_eq!(pongs.recv(), Ok(n));
+            },
+        );
+    }
+    let (sender, receiver) = channel::bounded(0);
+    assert_eq!(
+        allocations(|| {
+            assert!(receiver.recv_timeout(Duration::from_nanos(1)).is_err());
+            assert!(sender.send_timeout(1, Duration::from_nanos(1)).is_err());
+        }),
+        0
+    );
+}
+
+#[test]
+fn a_mutex_and_a_lock_that_are_waited_for_allocate_nothing() {
+    if !only_on(&["direct", "corosensei"]) {
+        return;
+    }
+    let locks = Rc::new((Mutex::new(0), RwLock::new(0)));
+    let theirs = locks.clone();
+    let work = |locks: &(Mutex<u32>, RwLock<u32>)| {
+        let mut value = locks.0.lock().unwrap();
+        yield_now();
+        *value += 1;
+        drop(value);
+        let read = locks.1.read().unwrap();
+        yield_now();
+        drop(read);
+        *locks.1.write().unwrap() += 1;
+    };
+    against(move || work(&theirs), || work(&locks));
+}
+
+#[test]
+fn a_condition_allocates_nothing() {
+    if !only_on(&["direct", "corosensei"]) {
+        return;
+    }
+    let turn = Rc::new((Mutex::new(false), Condvar::new()));
+    let theirs = turn.clone();
+    let take = |(mutex, condvar): &(Mutex<bool>, Condvar), mine: bool| {
+        let turn = mutex.lock().unwrap();
+        let mut turn = condvar.wait_while(turn, |turn| *turn != mine).unwrap();
+        *turn = !mine;
+        condvar.notify_one();
+    };
+    against(move || take(&theirs, true), || take(&turn, false));
+}
+
+#[test]
+fn a_select_that_parks_allocates_nothing() {
+    if !only_on(&["direct", "corosensei"]) {
+        return;
+    }
+    let (ask, asked) = channel::bounded(0);
+    let (answer, answers) = channel::bounded::<u32>(0);
+    let (_never, nothing) = channel::bounded::<u32>(0);
+    against(
+        move || answer.send(asked.recv().unwrap()).unwrap(),
+        || {
+            let mut message = Some(7);
+            assert!(
+                select()
+                    .send(&ask, &mut message, |sent| sent.is_ok())
+                    .recv(&nothing, |_| false)
+                    .wait()
+            );
+            let got = select()
+                .recv(&nothing, |got| got.ok())
+                .recv(&answers, |got| got.ok())
+                .after(Duration::from_secs(5), || None)
+                .wait();
+            assert_eq!(got, Some(7));
+        },
+    );
+}
+
+#[test]
+fn permits_and_events_allocate_nothing() {
+    if !only_on(&["direct", "corosensei"]) {
+        return;
+    }
+    let seats = Rc::new(Semaphore::new(1));
+    let theirs = seats.clone();
+    let work = |seats: &Semaphore| {
+        let _seat = seats.acquire();
+        yield_now();
+    };
+    against(move || work(&theirs), || work(&seats));
+    let events = Rc::new((Event::new(), Event::new()));
+    let theirs = events.clone();
+    against(
+        move || {
+            theirs.0.wait();
+            theirs.0.clear();
+            theirs.1.set();
+        },
+        || {
+            events.0.set();
+            events.1.wait();
+            events.1.clear();
+        },
+    );
 }
 
 #[test]

@@ -231,6 +231,18 @@ impl WaitList {
         })
     }
 
+    /// As [`wait`](Self::wait), where all are called together: one that is called and raised in has nothing to
+    /// pass on, and whoever has come since must not be called for it.
+    #[inline]
+    pub(crate) fn wait_together(
+        &self,
+        hub: &Hub,
+        purpose: &'static &'static str,
+        deadline: Option<Moment>,
+    ) -> bool {
+        self.wait_at(Place::Last, hub, purpose, deadline, || ())
+    }
+
     /// As [`wait`](Self::wait), at a place, with what is to be done for one that is called and raised in.
     #[inline]
     pub(crate) fn wait_at(

@@ -166,7 +166,8 @@ impl<R> Slot<R> {
         }
         let hub = Hub::here();
         while !self.ended.get() && !control.is_given_up() {
-            self.joiners.wait(hub, &"joins another greenlet", None);
+            self.joiners
+                .wait_together(hub, &"joins another greenlet", None);
         }
     }
 

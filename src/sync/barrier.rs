@@ -60,7 +60,7 @@ impl Barrier {
             round: self.round.get(),
         };
         while self.round.get() == arrival.round {
-            self.waiters.wait(hub, &"waits at a barrier", None);
+            self.waiters.wait_together(hub, &"waits at a barrier", None);
         }
         BarrierWaitResult(false)
     }

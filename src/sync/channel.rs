@@ -14,6 +14,10 @@
 //! assert_eq!(receiver.iter().sum::<i32>(), 6);
 //! ```
 //!
+//! Without room, a sender that finds a waiting receiver leaves the message there and goes on. It is for whoever looks
+//! first: mostly the one that was called; but one that receives before that one has its turn gets it, and if that one
+//! is killed, the next who receives.
+//!
 //! Nothing in here is `Send`, and nothing is atomic. Between threads: [`remote::channel`](super::remote).
 
 use std::cell::Cell;

@@ -164,7 +164,27 @@ impl Condvar {
         let called = self
             .waiters
             .wait(Hub::here(), &"waits for a condition", deadline);
-        (mutex.lock(), called)
+        let told = Told {
+            condvar: self,
+            called,
+        };
+        let guard = mutex.lock();
+        std::mem::forget(told);
+        (guard, called)
+    }
+}
+
+/// One that has been called and does not have the mutex yet. If it is raised in, the notification is for the next.
+struct Told<'a> {
+    condvar: &'a Condvar,
+    called: bool,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if self.called {
+            self.condvar.notify_one();
+        }
     }
 }
 

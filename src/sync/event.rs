@@ -89,7 +89,7 @@ impl Event {
         while !self.is_set() {
             if self
                 .waiters
-                .wait(Hub::here(), &"waits for an event", deadline)
+                .wait_together(Hub::here(), &"waits for an event", deadline)
             {
                 return true;
             }

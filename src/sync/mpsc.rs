@@ -21,7 +21,7 @@ pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Receiver<T>) {
     (SyncSender(sender), Receiver(receiver))
 }
 
-/// The end of [`channel`] that messages go in.
+/// The end of [`channel()`] that messages go in.
 #[derive(Debug)]
 pub struct Sender<T>(channel::Sender<T>);
 

@@ -46,6 +46,15 @@ pub struct Mutex<T: ?Sized> {
 }
 
 /// The right to use the value of a [`Mutex`].
+///
+/// It unlocks when it is dropped, which is once:
+///
+/// ```compile_fail,E0382
+/// let mutex = greenlet::sync::Mutex::new(1);
+/// let guard = mutex.lock().unwrap();
+/// drop(guard);
+/// drop(guard);
+/// ```
 #[must_use = "dropped at once, it unlocks at once"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,

@@ -4,21 +4,11 @@
 use std::fmt;
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::remote::states::{Stage, Turn};
-use super::remote::{Crossing, Parker, crossing};
-use crate::hub::Hub;
+use super::remote::{Crossing, Parker, Who, crossing, myself};
 use crate::sys::lock::{Mutex, lock};
-
-/// A greenlet of this process: its hub, and its number.
-type Who = (usize, u64);
-
-fn myself() -> Who {
-    let hub = Hub::here();
-    (ptr::from_ref(hub).addr(), hub.thread().current().id)
-}
 
 /// Something that is done once: `std::sync::Once`.
 ///

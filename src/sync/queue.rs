@@ -332,7 +332,7 @@ impl<T, S: Order<T>> Queue<T, S> {
     fn join_until(&self, deadline: Option<Moment>) -> bool {
         while self.unfinished() > 0 {
             let purpose = &"joins a queue";
-            if self.joiners.wait(Hub::here(), purpose, deadline) {
+            if self.joiners.wait_together(Hub::here(), purpose, deadline) {
                 return true;
             }
             if has_passed(deadline) {

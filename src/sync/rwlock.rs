@@ -73,12 +73,14 @@ impl Gate {
     fn write(&self) {
         while !self.try_write() {
             let hub = Hub::here();
+            let gone = Gone(self);
             let give_back = || self.leave_write();
             let purpose = &"waits to write what is locked";
-            if self
+            let called = self
                 .to_write
-                .wait_at(Place::Last, hub, purpose, None, give_back)
-            {
+                .wait_at(Place::Last, hub, purpose, None, give_back);
+            std::mem::forget(gone);
+            if called {
                 return;
             }
         }
@@ -125,6 +127,17 @@ impl Gate {
             self.readers.set(self.readers.get() + 1);
         }
         self.readers.get() > before
+    }
+}
+
+/// A writer that waits. If it is raised in, the readers behind it wait for nobody, unless there is another one.
+struct Gone<'a>(&'a Gate);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        if !self.0.writing.get() && !self.0.to_write.has_parked() {
+            self.0.waiting_readers();
+        }
     }
 }
 

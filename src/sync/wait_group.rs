@@ -67,8 +67,8 @@ impl WaitGroup {
     /// # Cancellation
     /// Nothing changes.
     pub fn wait(&self) {
-        let waiters = &self.shared.waiters;
-        while self.pending() > 0 && !waiters.wait(Hub::here(), &"waits for a group", None) {}
+        let (waiters, purpose) = (&self.shared.waiters, &"waits for a group");
+        while self.pending() > 0 && !waiters.wait_together(Hub::here(), purpose, None) {}
     }
 }
 

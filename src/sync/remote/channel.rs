@@ -6,7 +6,7 @@ pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::crossing::{Lines, Shared};
+use super::crossing::{Lines, Shared, Sleeper};
 use super::states::{Messages, Parcel, RECEIVERS, Refused, SENDERS};
 use super::{Crossing, Parker};
 pub use crate::sync::channel::SendTimeoutError;
@@ -101,14 +101,10 @@ impl<T> Sender<T> {
         let attempt = |messages: &mut Messages<T>, lines: &mut _, _| {
             messages.put(&mut parcel.borrow_mut(), lines)
         };
-        let take_back = |messages: &mut Messages<T>, _: &mut _, _| {
-            messages.take_back(&mut parcel.borrow_mut());
+        let take_back = |messages: &mut Messages<T>, lines: &mut _, _| {
+            messages.take_back(&mut parcel.borrow_mut(), lines);
         };
         let outcome = self.chan.wait(SENDERS, parker, attempt, take_back);
-        if outcome.is_none() {
-            self.chan
-                .change(|messages, lines| take_back(messages, lines, false));
-        }
         match (outcome, parcel.into_inner()) {
             (Some(Err(_)), Parcel::Here(message)) => Err(SendTimeoutError::Disconnected(message)),
             (None, Parcel::Here(message)) => Err(SendTimeoutError::Timeout(message)),
@@ -315,7 +311,16 @@ impl<T> Ready for &Receiver<T> {
 
     fn stand(&self, rest: &mut dyn FnMut()) -> bool {
         let parker = Parker::new(&"waits for one of several things", None);
-        self.chan.stand_while(RECEIVERS, parker, rest, pass_on)
+        let myself = parker.bell();
+        // What came between the last look and now has called nobody.
+        let look_and_rest = || {
+            if self.chan.look(Messages::has_news) {
+                myself.knock();
+            }
+            rest();
+        };
+        self.chan
+            .stand_while(RECEIVERS, parker, look_and_rest, pass_on)
     }
 
     fn pass_on(&self) {

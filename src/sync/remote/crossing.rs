@@ -5,7 +5,7 @@
 //!   wait                                        change
 //!   lock: is it so? else stand in line          lock: change the state, take somebody out of the line
 //!   sleep  ◀───────────── ring ──────────────── unlock, then ring
-//!   lock: leave the line; was I called?
+//!   lock: was I called? is it so? then leave the line
 //! ```
 //!
 //! Looking and standing in line are one step under the lock, and so are changing and calling; so one of the two
@@ -126,7 +126,8 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
 
     /// Waits in `line` until `attempt` gives something; it is told whether it was called. None: it is too late.
     ///
-    /// If something is raised in it, `lost` is done in its place; it is told the same.
+    /// One that wakes for nothing keeps its place. If something is raised in it, or it is too late, `lost` is done
+    /// in its place; it is told the same.
     pub(crate) fn wait<R, Z: Sleeper<Bell = B>>(
         &self,
         line: usize,
@@ -139,19 +140,29 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
         }
         let sleeper = sleeper();
         let me = Standing::new(sleeper.bell());
-        let (mut called, mut late) = (false, false);
+        let (mut stands, mut late) = (false, false);
         loop {
             let outcome = self.change(|state, lines| {
+                let called = stands && me.called.load(Ordering::Relaxed);
                 let outcome = attempt(state, lines, called);
-                if outcome.is_none() && !late {
-                    Self::stand(lines, line, &me, called);
+                match outcome {
+                    None if !late && stands && !called => {}
+                    None if !late => Self::stand(lines, line, &me, called),
+                    None => {
+                        Self::leave(lines, line, &me);
+                        lost(state, lines, called);
+                    }
+                    Some(_) => {
+                        Self::leave(lines, line, &me);
+                    }
                 }
                 outcome
             });
             if outcome.is_some() || late {
                 return outcome;
             }
-            (called, late) = self.in_line(line, &me, || sleeper.sleep(), &lost);
+            stands = true;
+            late = self.in_line(line, &me, || sleeper.sleep(), &lost);
         }
     }
 
@@ -166,16 +177,18 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
     ) -> bool {
         let me = Standing::new(sleeper.bell());
         self.change(|_, lines| Self::stand(lines, line, &me, false));
-        self.in_line(line, &me, rest, &lost).0
+        self.in_line(line, &me, rest, &lost);
+        self.change(|_, lines| Self::leave(lines, line, &me))
     }
 
+    /// Sleeps; if that unwinds, leaves the line, and what it was called for.
     fn in_line<R>(
         &self,
         line: usize,
         me: &Arc<Standing<B>>,
         sleep: impl FnOnce() -> R,
         lost: &impl Fn(&mut S, &mut Lines<B, LINES>, bool),
-    ) -> (bool, R) {
+    ) -> R {
         let leave = Leave(|| {
             self.change(|state, lines| {
                 let called = Self::leave(lines, line, me);
@@ -184,7 +197,7 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
         });
         let slept = sleep();
         std::mem::forget(leave);
-        (self.change(|_, lines| Self::leave(lines, line, me)), slept)
+        slept
     }
 
     /// One that was called and found nothing stands first again.

@@ -13,7 +13,7 @@
 //! thread.join().unwrap().unwrap();
 //! ```
 //!
-//! Each is a state of [`states`] in a [`crossing`]; both are run by a model checker.
+//! Each is a state of `states` in a `crossing`; both are run by a model checker.
 
 pub mod channel;
 pub(crate) mod crossing;
@@ -34,6 +34,14 @@ pub use semaphore::{Permit, Semaphore};
 
 /// A crossing whose bells wake greenlets.
 pub(crate) type Crossing<S, const LINES: usize> = crossing::Crossing<S, Knocker, LINES>;
+
+/// A greenlet of this process: its hub, and its number.
+pub(crate) type Who = (usize, u64);
+
+pub(crate) fn myself() -> Who {
+    let hub = Hub::here();
+    (std::ptr::from_ref(hub).addr(), hub.thread().current().id)
+}
 
 impl Bell for Knocker {
     fn ring(&self) {

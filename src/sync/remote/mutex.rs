@@ -1,13 +1,15 @@
 //! `std::sync::Mutex` for greenlets of all threads.
 //!
 //! Whose turn it is says a semaphore with one permit. The value lies in a mutex of std, which whoever has the
-//! permit finds unlocked; it also keeps the poison.
+//! permit finds unlocked; it also keeps the poison. Who has it is written down, for one that would wait for itself.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
 
-use super::{Permit, Semaphore};
+use super::{Permit, Semaphore, Who, myself};
+use crate::hub::Hub;
+use crate::sys::lock::lock;
 
 /// A value that one greenlet at a time may use, of all threads, also across waits, in order of arrival.
 ///
@@ -22,6 +24,7 @@ use super::{Permit, Semaphore};
 /// ```
 pub struct Mutex<T: ?Sized> {
     turn: Semaphore,
+    holder: sync::Mutex<Option<Who>>,
     value: sync::Mutex<T>,
 }
 
@@ -30,6 +33,7 @@ pub struct Mutex<T: ?Sized> {
 pub struct MutexGuard<'a, T: ?Sized> {
     // The value is let go of before the turn ends.
     value: sync::MutexGuard<'a, T>,
+    holder: &'a sync::Mutex<Option<Who>>,
     _turn: Permit<'a>,
 }
 
@@ -38,6 +42,7 @@ impl<T> Mutex<T> {
     pub const fn new(value: T) -> Mutex<T> {
         Mutex {
             turn: Semaphore::new(1),
+            holder: sync::Mutex::new(None),
             value: sync::Mutex::new(value),
         }
     }
@@ -62,8 +67,19 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Errors
     /// The guard, if it is poisoned.
+    ///
+    /// # Panics
+    /// If this greenlet has locked it already.
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        self.guard(self.turn.acquire())
+        let turn = self.turn.try_acquire().unwrap_or_else(|| {
+            assert!(
+                *lock(&self.holder) != Some(myself()),
+                "{} locks a mutex that it has locked already: it would wait for ever; drop the guard first",
+                Hub::here().thread().current()
+            );
+            self.turn.acquire()
+        });
+        self.guard(turn)
     }
 
     /// The right to use the value, if nobody has it.
@@ -79,7 +95,12 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     fn guard<'a>(&'a self, turn: Permit<'a>) -> LockResult<MutexGuard<'a, T>> {
-        let with = |value| MutexGuard { value, _turn: turn };
+        *lock(&self.holder) = Some(myself());
+        let with = |value| MutexGuard {
+            value,
+            holder: &self.holder,
+            _turn: turn,
+        };
         match self.value.lock() {
             Ok(value) => Ok(with(value)),
             Err(poisoned) => Err(PoisonError::new(with(poisoned.into_inner()))),
@@ -102,6 +123,13 @@ impl<T: ?Sized> Mutex<T> {
     /// Says that the value is good again.
     pub fn clear_poison(&self) {
         self.value.clear_poison();
+    }
+}
+
+/// Unlocks.
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        *lock(self.holder) = None;
     }
 }
 

@@ -11,11 +11,11 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     (Sender(sender), Receiver(receiver))
 }
 
-/// The end that the message goes in; see [`channel`].
+/// The end that the message goes in; see [`channel()`].
 #[derive(Debug)]
 pub struct Sender<T>(channel::Sender<T>);
 
-/// The end that the message comes out of; see [`channel`].
+/// The end that the message comes out of; see [`channel()`].
 #[derive(Debug)]
 pub struct Receiver<T>(channel::Receiver<T>);
 

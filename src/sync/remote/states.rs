@@ -12,14 +12,23 @@ use std::collections::VecDeque;
 use super::crossing::Lines;
 
 /// A channel. Those who wait to send leave their messages at the end of the queue: one is accepted as soon as
-/// fewer than `capacity` are before it. In a rendezvous that is when it is taken.
+/// fewer than `capacity` are before it. In a rendezvous that is when it is taken. Then its sender is called, which
+/// is the first in line: they stand there in the order of their messages.
 pub(crate) struct Messages<T> {
-    /// Each with its number, in order.
-    queue: VecDeque<(u64, T)>,
+    queue: VecDeque<Letter<T>>,
     next: u64,
     capacity: usize,
     pub(crate) senders: usize,
     pub(crate) receivers: usize,
+}
+
+/// A message in a channel.
+pub(crate) struct Letter<T> {
+    /// They are numbered in order.
+    number: u64,
+    message: T,
+    /// It is not accepted, and its sender waits for that.
+    waits: bool,
 }
 
 pub(crate) const RECEIVERS: usize = 0;
@@ -71,14 +80,18 @@ impl<T> Messages<T> {
         if self.queue.len() >= self.capacity && lines.is_empty(RECEIVERS) {
             return Err((Refused::NotNow, message));
         }
-        self.push(message, lines);
+        self.push(message, false, lines);
         Ok(())
     }
 
-    fn push<B>(&mut self, message: T, lines: &mut Lines<B, 2>) -> u64 {
+    fn push<B>(&mut self, message: T, waits: bool, lines: &mut Lines<B, 2>) -> u64 {
         let number = self.next;
         self.next += 1;
-        self.queue.push_back((number, message));
+        self.queue.push_back(Letter {
+            number,
+            message,
+            waits,
+        });
         lines.call_one(RECEIVERS);
         number
     }
@@ -90,7 +103,7 @@ impl<T> Messages<T> {
         lines: &mut Lines<B, 2>,
     ) -> Option<Result<(), Refused>> {
         if self.receivers == 0 {
-            self.take_back(parcel);
+            self.take_back(parcel, lines);
             return Some(match parcel {
                 Parcel::Gone => Ok(()),
                 _ => Err(Refused::Disconnected),
@@ -99,45 +112,66 @@ impl<T> Messages<T> {
         match std::mem::replace(parcel, Parcel::Gone) {
             Parcel::Here(message) => match self.try_put(message, lines) {
                 Ok(()) => return Some(Ok(())),
-                Err((_, message)) => *parcel = Parcel::Left(self.push(message, lines)),
+                Err((_, message)) => *parcel = Parcel::Left(self.push(message, true, lines)),
             },
-            Parcel::Left(number)
-                if self
-                    .place_of(number)
-                    .is_some_and(|place| place >= self.capacity) =>
-            {
-                *parcel = Parcel::Left(number);
-            }
+            Parcel::Left(number) if self.waits(number) => *parcel = Parcel::Left(number),
             _ => return Some(Ok(())),
         }
         None
     }
 
-    /// Takes a parcel back that waits in the queue, unless it has been taken.
-    pub(crate) fn take_back(&mut self, parcel: &mut Parcel<T>) {
-        if let Parcel::Left(number) = *parcel {
-            let place = self.place_of(number);
-            let found = place.and_then(|place| self.queue.remove(place));
-            *parcel = found.map_or(Parcel::Gone, |(_, message)| Parcel::Here(message));
+    /// Takes a parcel back out of the queue, unless it has been received.
+    pub(crate) fn take_back<B>(&mut self, parcel: &mut Parcel<T>, lines: &mut Lines<B, 2>) {
+        let Parcel::Left(number) = *parcel else {
+            return;
+        };
+        let place = self.place_of(number);
+        let letter = place.and_then(|place| self.queue.remove(place));
+        if letter.as_ref().is_some_and(|letter| !letter.waits) {
+            self.accept_next(lines);
         }
+        *parcel = letter.map_or(Parcel::Gone, |letter| Parcel::Here(letter.message));
     }
 
     fn place_of(&self, number: u64) -> Option<usize> {
         self.queue
-            .binary_search_by_key(&number, |(number, _)| *number)
+            .binary_search_by_key(&number, |letter| letter.number)
             .ok()
+    }
+
+    fn waits(&self, number: u64) -> bool {
+        let place = self.place_of(number);
+        place.is_some_and(|place| self.queue[place].waits)
     }
 
     /// The next message. Its place is for the first of those who wait to send.
     pub(crate) fn take<B>(&mut self, lines: &mut Lines<B, 2>) -> Result<T, Refused> {
         match self.queue.pop_front() {
-            Some((_, message)) => {
-                lines.call_one(SENDERS);
-                Ok(message)
+            Some(letter) => {
+                if letter.waits {
+                    lines.call_one(SENDERS);
+                }
+                self.accept_next(lines);
+                Ok(letter.message)
             }
             None if self.senders == 0 => Err(Refused::Disconnected),
             None => Err(Refused::NotNow),
         }
+    }
+
+    /// One that was accepted has gone: so is the one that comes into the last place.
+    fn accept_next<B>(&mut self, lines: &mut Lines<B, 2>) {
+        let last = self.capacity.checked_sub(1);
+        if let Some(letter) = last.and_then(|last| self.queue.get_mut(last))
+            && std::mem::take(&mut letter.waits)
+        {
+            lines.call_one(SENDERS);
+        }
+    }
+
+    /// Whether a receiver would be told something.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.queue.is_empty() || self.senders == 0
     }
 
     /// A receiver was called and takes nothing.
@@ -155,14 +189,16 @@ impl<T> Messages<T> {
     }
 
     /// What nobody will receive, to be dropped outside the lock. What waits to be sent goes back.
-    pub(crate) fn receiver_goes<B>(&mut self, lines: &mut Lines<B, 2>) -> VecDeque<(u64, T)> {
+    pub(crate) fn receiver_goes<B>(&mut self, lines: &mut Lines<B, 2>) -> VecDeque<Letter<T>> {
         self.receivers -= 1;
         if self.receivers > 0 {
             return VecDeque::new();
         }
         lines.call_all(SENDERS);
-        let waiting = self.queue.split_off(self.len());
-        std::mem::replace(&mut self.queue, waiting)
+        let all = std::mem::take(&mut self.queue);
+        let (waiting, left) = all.into_iter().partition(|letter| letter.waits);
+        self.queue = waiting;
+        left
     }
 }
 

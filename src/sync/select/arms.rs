@@ -323,7 +323,6 @@ impl<R, T, F: FnOnce(usize, Result<T, RecvError>) -> R> Arms<R> for Any<'_, T, F
 
     fn choose(&mut self, from: u32, to: u32) -> bool {
         if from == 0 && to > 0 && !self.receivers.is_empty() {
-            self.called = None;
             let count = self.receivers.len();
             let first = Hub::here().rotate(count as u32) as usize;
             self.outcome = (first..count).chain(0..first).find_map(|number| {
@@ -331,6 +330,9 @@ impl<R, T, F: FnOnce(usize, Result<T, RecvError>) -> R> Arms<R> for Any<'_, T, F
                     .take(false)
                     .map(|outcome| (number, outcome))
             });
+            // Called for one, and another one was taken: that call is for somebody else.
+            let taken = self.outcome.as_ref().map(|(number, _)| *number);
+            self.called = self.called.filter(|number| Some(*number) != taken);
         }
         self.outcome.is_some()
     }

@@ -1,38 +1,5 @@
 //! Waiting for whatever happens first.
 //!
-//! ```
-//! use greenlet::sync::{channel, select};
-//! use std::time::Duration;
-//!
-//! let (jobs, next_job) = channel::unbounded();
-//! let (stop, stopped) = channel::unbounded::<()>();
-//! greenlet::spawn(move || jobs.send(7).map(|()| drop(stop)));
-//! let answer = select()
-//!     .recv(&next_job, |job| job.ok())
-//!     .recv(&stopped, |_| None)
-//!     .after(Duration::from_secs(5), || None)
-//!     .wait();
-//! assert_eq!(answer, Some(7));
-//! ```
-//!
-//! Each arm says what may happen and what is to be done then. One arm is chosen, among those that are ready by
-//! rotation, so that none starves; its closure runs after the others have been left. Where closures would need
-//! the same things, let the arms name the outcome, and match on it:
-//!
-//! ```
-//! # use greenlet::sync::{channel, select};
-//! # let (numbers, number) = channel::unbounded();
-//! # let (words, word) = channel::unbounded();
-//! # numbers.send(1).unwrap();
-//! # words.send("one").unwrap();
-//! enum Got { Number(u32), Word(&'static str) }
-//!
-//! match select().recv(&number, |n| Got::Number(n.unwrap())).recv(&word, |w| Got::Word(w.unwrap())).wait() {
-//!     Got::Number(n) => assert_eq!(n, 1),
-//!     Got::Word(w) => assert_eq!(w, "one"),
-//! }
-//! ```
-//!
 //! To wait for several things is to stand in several lists and to park once. Only one that is parked is called,
 //! so an arm that has been served is the only one. Each arm is a frame of its own, which leaves its list on every
 //! way out (law 5); nothing is allocated.
@@ -52,7 +19,40 @@ use crate::sys::clock::Moment;
 use arms::{After, Any, Arms, Nothing, On, Or, Send};
 pub(super) use ready::Ready;
 
-/// Begins to name the things to wait for; see the [module](self).
+/// Waits for whatever happens first: begins to name the things to wait for.
+///
+/// ```
+/// use greenlet::sync::{channel, select};
+/// use std::time::Duration;
+///
+/// let (jobs, next_job) = channel::unbounded();
+/// let (stop, stopped) = channel::unbounded::<()>();
+/// greenlet::spawn(move || jobs.send(7).map(|()| drop(stop)));
+/// let answer = select()
+///     .recv(&next_job, |job| job.ok())
+///     .recv(&stopped, |_| None)
+///     .after(Duration::from_secs(5), || None)
+///     .wait();
+/// assert_eq!(answer, Some(7));
+/// ```
+///
+/// Each arm says what may happen and what is to be done then. One arm is chosen, among those that are ready by
+/// rotation, so that none starves; its closure runs after the others have been left. Where closures would need
+/// the same things, let the arms name the outcome, and match on it:
+///
+/// ```
+/// # use greenlet::sync::{channel, select};
+/// # let (numbers, number) = channel::unbounded();
+/// # let (words, word) = channel::unbounded();
+/// # numbers.send(1).unwrap();
+/// # words.send("one").unwrap();
+/// enum Got { Number(u32), Word(&'static str) }
+///
+/// match select().recv(&number, |n| Got::Number(n.unwrap())).recv(&word, |w| Got::Word(w.unwrap())).wait() {
+///     Got::Number(n) => assert_eq!(n, 1),
+///     Got::Word(w) => assert_eq!(w, "one"),
+/// }
+/// ```
 pub fn select<R>() -> Select<Nothing, R> {
     Select {
         arms: Nothing,
@@ -60,7 +60,7 @@ pub fn select<R>() -> Select<Nothing, R> {
     }
 }
 
-/// Things to wait for; see the [module](self).
+/// Things to wait for; see [`select()`].
 #[must_use = "nothing happens before `wait`, or `default`"]
 pub struct Select<A, R> {
     arms: A,

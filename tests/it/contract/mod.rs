@@ -14,9 +14,11 @@
 mod greenlets;
 mod patience;
 mod processes;
+mod remote;
 mod rules;
 mod sockets;
 mod standard;
+mod sync;
 
 use std::io;
 use std::rc::Rc;

@@ -1,0 +1,237 @@
+//! What threads share. Each call is held to the rules twice where that is simple: with whoever brings in the same
+//! thread, and on another one.
+
+use std::cell::RefCell;
+use std::io::Error;
+
+use greenlet::sync::remote::channel::{Receiver, Sender, bounded, unbounded};
+use greenlet::sync::remote::{Event, Mutex, Semaphore, oneshot};
+use greenlet::sync::select;
+
+use super::{Brought, Call, LONG, contract};
+
+/// Both ends, of which the far one can go.
+struct Ends<N, F> {
+    near: N,
+    far: RefCell<Option<F>>,
+}
+
+impl<N, F: Sync> Ends<N, F> {
+    fn of(near: N, far: F) -> Ends<N, F> {
+        Ends {
+            near,
+            far: RefCell::new(Some(far)),
+        }
+    }
+
+    fn here<R>(&self, f: impl FnOnce(&F) -> R) -> R {
+        f(self.far.borrow().as_ref().expect("it is still there"))
+    }
+
+    /// As `here`, on another thread.
+    fn there<R: Send>(&self, f: impl FnOnce(&F) -> R + Send) -> R {
+        self.here(|far| elsewhere(|| f(far)))
+    }
+
+    fn leave(&self) {
+        drop(self.far.take());
+    }
+}
+
+/// Runs `f` on another thread, to its end.
+fn elsewhere<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    std::thread::scope(|s| s.spawn(f).join().expect("it does not panic"))
+}
+
+fn item<T, E: std::error::Error + Send + Sync + 'static>(got: Result<T, E>) -> Brought {
+    got.map(|_| 1).map_err(Error::other)
+}
+
+fn receiving() -> Ends<Receiver<u8>, Sender<u8>> {
+    let (sender, receiver) = unbounded();
+    Ends::of(receiver, sender)
+}
+
+fn sending() -> Ends<Sender<u8>, Receiver<u8>> {
+    let (sender, receiver) = bounded(1);
+    sender.send(0).expect("there is room");
+    Ends::of(sender, receiver)
+}
+
+contract!(
+    recv_here,
+    Call::new(
+        receiving,
+        |ends| item(ends.near.recv()),
+        |ends| ends
+            .here(|sender| sender.send(7))
+            .expect("somebody receives"),
+    )
+    .leaves(Ends::leave)
+    .at_once()
+);
+
+contract!(
+    recv_there,
+    Call::new(
+        receiving,
+        |ends| item(ends.near.recv_timeout(LONG)),
+        |ends| ends
+            .there(|sender| sender.send(7))
+            .expect("somebody receives"),
+    )
+    .leaves(|ends| {
+        let far = ends.far.take();
+        elsewhere(|| drop(far));
+    })
+    .at_once()
+);
+
+contract!(
+    send_here,
+    Call::new(
+        sending,
+        |ends| item(ends.near.send(7)),
+        |ends| assert!(ends.here(Receiver::try_recv).is_ok()),
+    )
+    .leaves(Ends::leave)
+    .lossy()
+    .at_once()
+);
+
+contract!(
+    send_there,
+    Call::new(
+        sending,
+        |ends| item(ends.near.send_timeout(7, LONG)),
+        |ends| assert!(ends.there(Receiver::try_recv).is_ok()),
+    )
+    .leaves(Ends::leave)
+    .lossy()
+    .at_once()
+);
+
+contract!(
+    select_there,
+    Call::new(
+        receiving,
+        |ends| {
+            let (_never, nothing) = greenlet::sync::channel::bounded::<u8>(0);
+            select().recv(&nothing, item).on(&ends.near, item).wait()
+        },
+        |ends| ends
+            .there(|sender| sender.send(7))
+            .expect("somebody receives"),
+    )
+    .leaves(Ends::leave)
+    .at_once()
+);
+
+contract!(
+    oneshot_there,
+    Call::new(
+        || {
+            let (sender, receiver) = oneshot::channel();
+            Ends::of(receiver, sender)
+        },
+        |ends| item(ends.near.recv_timeout(LONG)),
+        |ends| {
+            let sender = ends.far.take().expect("once");
+            elsewhere(|| sender.send(7)).expect("somebody receives");
+        },
+    )
+    .alone()
+    .at_once()
+);
+
+contract!(
+    semaphore_here,
+    Call::new(
+        || Semaphore::new(0),
+        |seats| {
+            seats.acquire().forget();
+            Ok(1)
+        },
+        Semaphore::release,
+    )
+    .at_once()
+);
+
+contract!(
+    semaphore_there,
+    Call::new(
+        || Semaphore::new(0),
+        |seats| {
+            seats.acquire_timeout(LONG).expect("in time").forget();
+            Ok(1)
+        },
+        |seats| elsewhere(|| seats.release()),
+    )
+    .at_once()
+);
+
+contract!(
+    event_there,
+    Call::new(
+        Event::new,
+        |event| {
+            event.wait();
+            Ok(1)
+        },
+        |event| elsewhere(|| event.set()),
+    )
+    .stays()
+    .at_once()
+);
+
+/// A mutex that another thread has until it is told to let go of it.
+struct Held {
+    mutex: std::sync::Arc<Mutex<()>>,
+    holder: RefCell<Option<(std::sync::mpsc::Sender<()>, std::thread::JoinHandle<()>)>>,
+}
+
+fn held() -> Held {
+    let mutex = std::sync::Arc::new(Mutex::new(()));
+    let (tell, told) = std::sync::mpsc::channel();
+    let (say, said) = std::sync::mpsc::channel();
+    let theirs = mutex.clone();
+    let holder = std::thread::spawn(move || {
+        let _guard = theirs.lock();
+        let _ = say.send(());
+        let _ = told.recv();
+    });
+    said.recv().expect("it has it");
+    Held {
+        mutex,
+        holder: RefCell::new(Some((tell, holder))),
+    }
+}
+
+impl Held {
+    fn let_go(&self) {
+        if let Some((tell, holder)) = self.holder.take() {
+            drop(tell);
+            holder.join().expect("it does not panic");
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+contract!(
+    mutex_there,
+    Call::new(
+        held,
+        |held| {
+            drop(held.mutex.lock());
+            Ok(1)
+        },
+        Held::let_go,
+    )
+    .stays()
+    .at_once()
+);

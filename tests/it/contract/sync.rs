@@ -1,0 +1,512 @@
+//! What greenlets of one thread wait on, groups and futures.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::Error;
+use std::task::{Poll, Waker};
+
+use greenlet::future::block_on;
+use greenlet::group::{Group, Pool, wait_any};
+use greenlet::sync::channel::{Receiver, Sender, bounded, unbounded};
+use greenlet::sync::queue::Queue;
+use greenlet::sync::{
+    AsyncResult, Barrier, Condvar, Event, Mutex, Once, OnceLock, Pending, RwLock, Semaphore,
+    WaitGroup, mpsc, oneshot, select,
+};
+use greenlet::{JoinHandle, spawn, thread};
+
+use super::{Brought, Call, LONG, contract};
+
+/// Both ends, of which the far one can go.
+struct Ends<N, F> {
+    near: N,
+    far: RefCell<Option<F>>,
+}
+
+impl<N, F> Ends<N, F> {
+    fn of(near: N, far: F) -> Ends<N, F> {
+        Ends {
+            near,
+            far: RefCell::new(Some(far)),
+        }
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&F) -> R) -> R {
+        f(self.far.borrow().as_ref().expect("it is still there"))
+    }
+
+    fn leave(&self) {
+        drop(self.far.take());
+    }
+}
+
+/// An item, or an error where there will be none.
+fn item<T, E: std::error::Error + Send + Sync + 'static>(got: Result<T, E>) -> Brought {
+    got.map(|_| 1).map_err(Error::other)
+}
+
+fn receiving() -> Ends<Receiver<u8>, Sender<u8>> {
+    let (sender, receiver) = unbounded();
+    Ends::of(receiver, sender)
+}
+
+fn send(ends: &Ends<Receiver<u8>, Sender<u8>>) {
+    ends.with(|sender| sender.send(7))
+        .expect("somebody receives");
+}
+
+/// A channel that is full: what is brought is a place. With a limit of its own, as one that raises gives the
+/// message up.
+fn sending() -> Ends<Sender<u8>, Receiver<u8>> {
+    let (sender, receiver) = bounded(1);
+    sender.send(0).expect("there is room");
+    Ends::of(sender, receiver)
+}
+
+fn take(ends: &Ends<Sender<u8>, Receiver<u8>>) {
+    ends.with(Receiver::try_recv).expect("it is full");
+}
+
+contract!(
+    channel_recv,
+    Call::new(receiving, |ends| item(ends.near.recv()), send)
+        .leaves(Ends::leave)
+        .at_once()
+);
+
+contract!(
+    channel_recv_timeout,
+    Call::new(receiving, |ends| item(ends.near.recv_timeout(LONG)), send)
+        .leaves(Ends::leave)
+        .at_once()
+);
+
+contract!(
+    channel_send,
+    Call::new(sending, |ends| item(ends.near.send(7)), take)
+        .leaves(Ends::leave)
+        .lossy()
+        .at_once()
+);
+
+contract!(
+    select_receives,
+    Call::new(
+        receiving,
+        |ends| {
+            let (_never, nothing) = bounded::<u8>(0);
+            select()
+                .recv(&nothing, item)
+                .recv(&ends.near, item)
+                .after(LONG, || Ok(9))
+                .wait()
+        },
+        send,
+    )
+    .leaves(Ends::leave)
+    .at_once()
+);
+
+contract!(
+    select_receives_any,
+    Call::new(
+        receiving,
+        |ends| {
+            let (_never, nothing) = bounded::<u8>(0);
+            let all = [&nothing, &ends.near];
+            select().recv_any(all, |_, got| item(got)).wait()
+        },
+        send,
+    )
+    .leaves(Ends::leave)
+    .at_once()
+);
+
+contract!(
+    mpsc_recv,
+    Call::new(
+        || {
+            let (sender, receiver) = mpsc::channel();
+            Ends::of(receiver, sender)
+        },
+        |ends| item(ends.near.recv()),
+        |ends| ends
+            .with(|sender| sender.send(7))
+            .expect("somebody receives"),
+    )
+    .leaves(Ends::leave)
+    .at_once()
+);
+
+contract!(
+    oneshot_recv,
+    Call::new(
+        || {
+            let (sender, receiver) = oneshot::channel();
+            Ends::of(receiver, sender)
+        },
+        |ends| item(ends.near.recv_timeout(LONG)),
+        |ends| {
+            let sender = ends.far.take().expect("once");
+            sender.send(7).expect("somebody receives");
+        },
+    )
+    .alone()
+    .at_once()
+);
+
+contract!(
+    queue_get,
+    Call::new(
+        Queue::unbounded,
+        |queue| Ok(queue.get().map_or(0, |_: u8| 1)),
+        |queue| queue.put(7).expect("it is open"),
+    )
+    .leaves(Queue::close)
+    .at_once()
+);
+
+contract!(
+    queue_join,
+    Call::new(
+        || {
+            let queue = Queue::unbounded();
+            queue.put(7).expect("it is open");
+            queue
+        },
+        |queue| {
+            queue.join();
+            Ok(1)
+        },
+        |queue: &Queue<u8>| if queue.unfinished() > 0 {
+            queue.task_done();
+        },
+    )
+    .stays()
+    .at_once()
+);
+
+// A permit is kept, so each is for one.
+contract!(
+    semaphore,
+    Call::new(
+        || Semaphore::new(0),
+        |seats| {
+            seats.acquire().forget();
+            Ok(1)
+        },
+        Semaphore::release,
+    )
+    .at_once()
+);
+
+contract!(
+    select_acquires,
+    Call::new(
+        || Semaphore::new(0),
+        |seats| {
+            select().acquire(seats, |seat| seat.forget()).wait();
+            Ok(1)
+        },
+        Semaphore::release,
+    )
+    .at_once()
+);
+
+contract!(
+    event,
+    Call::new(
+        Event::new,
+        |event| {
+            event.wait();
+            Ok(1)
+        },
+        Event::set,
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    async_result,
+    Call::new(
+        AsyncResult::new,
+        |answer| Ok(*answer.get()),
+        |answer| {
+            let _again = answer.set(1);
+        },
+    )
+    .stays()
+    .at_once()
+);
+
+/// A group with something that is not done.
+struct Group1 {
+    group: WaitGroup,
+    pending: RefCell<Option<Pending>>,
+}
+
+contract!(
+    wait_group,
+    Call::new(
+        || {
+            let group = WaitGroup::new();
+            let pending = RefCell::new(Some(group.begin()));
+            Group1 { group, pending }
+        },
+        |it| {
+            it.group.wait();
+            Ok(1)
+        },
+        |it| drop(it.pending.take()),
+    )
+    .stays()
+    .at_once()
+);
+
+/// Items behind a mutex, with a condition.
+#[derive(Default)]
+struct Store {
+    items: Mutex<u32>,
+    more: Condvar,
+}
+
+contract!(
+    condvar,
+    Call::new(
+        Store::default,
+        |store| {
+            let items = store.items.lock().expect("nobody unwinds with it");
+            let mut items = store
+                .more
+                .wait_while(items, |items| *items == 0)
+                .expect("as above");
+            *items -= 1;
+            Ok(1)
+        },
+        |store| {
+            *store.items.lock().expect("as above") += 1;
+            store.more.notify_one();
+        },
+    )
+    .at_once()
+);
+
+/// Somebody who has a lock until it is told to let go of it.
+struct Held<L> {
+    lock: std::rc::Rc<L>,
+    holder: JoinHandle<()>,
+}
+
+fn held<L: 'static>(lock: L, hold: fn(&L)) -> Held<L> {
+    let lock = std::rc::Rc::new(lock);
+    let theirs = lock.clone();
+    let holder = spawn(move || hold(&theirs));
+    greenlet::yield_now();
+    Held { lock, holder }
+}
+
+impl<L> Held<L> {
+    fn let_go(&self) {
+        self.holder.thread().unpark();
+        self.holder.wait();
+    }
+}
+
+impl<L> Drop for Held<L> {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+contract!(
+    mutex,
+    Call::new(
+        || held(Mutex::new(()), |lock| {
+            let _guard = lock.lock();
+            thread::park();
+        }),
+        |held| {
+            drop(held.lock.lock());
+            Ok(1)
+        },
+        Held::let_go,
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    read,
+    Call::new(
+        || held(RwLock::new(()), |lock| {
+            let _guard = lock.write();
+            thread::park();
+        }),
+        |held| {
+            drop(held.lock.read());
+            Ok(1)
+        },
+        Held::let_go,
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    write,
+    Call::new(
+        || held(RwLock::new(()), |lock| {
+            let _guard = lock.read();
+            thread::park();
+        }),
+        |held| {
+            drop(held.lock.write());
+            Ok(1)
+        },
+        Held::let_go,
+    )
+    .stays()
+    .at_once()
+);
+
+/// Whoever brings is the other one who comes. What is there at once is not kept by it: it is for two.
+#[test]
+fn a_barrier_keeps_what_fits_of_the_contract() {
+    crate::support::run(|| {
+        let barrier = std::rc::Rc::new(Barrier::new(2));
+        let theirs = barrier.clone();
+        let waits = spawn(move || theirs.wait().is_leader());
+        super::settle();
+        let _woken = waits.thread();
+        super::settle();
+        assert!(!waits.is_finished());
+        assert!(greenlet::time::timeout(LONG, || barrier.wait().is_leader()).unwrap());
+        assert!(!waits.join().unwrap());
+    });
+}
+
+contract!(
+    once_wait,
+    Call::new(
+        Once::new,
+        |once| {
+            once.wait();
+            Ok(1)
+        },
+        |once| once.call_once(|| ()),
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    once_lock_wait,
+    Call::new(
+        OnceLock::new,
+        |lock| Ok(*lock.wait()),
+        |lock| {
+            let _again = lock.set(1);
+        },
+    )
+    .stays()
+    .at_once()
+);
+
+/// A member that ends when it is told to.
+struct Member<G> {
+    group: G,
+    handle: Vec<JoinHandle<()>>,
+}
+
+fn group() -> Member<Group> {
+    let group = Group::new();
+    let handle = vec![group.spawn(thread::park)];
+    Member { group, handle }
+}
+
+fn pool() -> Member<Pool> {
+    let pool = Pool::new(1);
+    let handle = vec![pool.spawn(thread::park)];
+    Member {
+        group: pool,
+        handle,
+    }
+}
+
+impl<G> Member<G> {
+    fn tell(&self) {
+        self.handle[0].thread().unpark();
+        self.handle[0].wait();
+    }
+}
+
+impl<G> Drop for Member<G> {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+contract!(
+    group_join_all,
+    Call::new(
+        group,
+        |it| {
+            it.group.join_all().expect("nobody panics");
+            Ok(1)
+        },
+        Member::tell,
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    pool_spawn,
+    Call::new(
+        pool,
+        |it| {
+            it.group.spawn(|| ()).join().expect("it does not panic");
+            Ok(1)
+        },
+        Member::tell,
+    )
+    .stays()
+);
+
+contract!(
+    any_of_several,
+    Call::new(group, |it| Ok(wait_any(&it.handle) as u8 + 1), Member::tell,)
+        .stays()
+        .at_once()
+);
+
+/// A future of items, woken by whoever brings one.
+#[derive(Default)]
+struct Source {
+    items: RefCell<u32>,
+    wakers: RefCell<Vec<Waker>>,
+}
+
+contract!(
+    future,
+    Call::new(
+        Source::default,
+        |source| {
+            block_on(poll_fn(|context| {
+                let mut items = source.items.borrow_mut();
+                if *items == 0 {
+                    source.wakers.borrow_mut().push(context.waker().clone());
+                    return Poll::Pending;
+                }
+                *items -= 1;
+                Poll::Ready(Ok(1))
+            }))
+        },
+        |source| {
+            *source.items.borrow_mut() += 1;
+            source.wakers.take().into_iter().for_each(Waker::wake);
+        },
+    )
+    .at_once()
+);

@@ -1,0 +1,762 @@
+//! Waiting for whatever happens first: crossbeam's and Go's tests of `select`, in our words.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use greenlet::sync::channel::{Receiver, RecvError, SendError, bounded, unbounded};
+use greenlet::sync::queue::Queue;
+use greenlet::sync::{AsyncResult, Event, Semaphore, remote, select};
+use greenlet::time::{Elapsed, timeout};
+use greenlet::{JoinHandle, hub_stats, scope, sleep, spawn, yield_now};
+
+use crate::support::{complaint, own_stacks, run};
+use crate::sync::{LONG, MS, end, settle};
+
+#[test]
+fn what_is_ready_is_chosen_at_once() {
+    run(|| {
+        let (sender, receiver) = bounded(1);
+        let (_other, empty) = bounded::<u8>(1);
+        sender.send(7).unwrap();
+        let got = select()
+            .recv(&empty, |_| None)
+            .recv(&receiver, |got| got.ok())
+            .after(Duration::ZERO, || None)
+            .wait();
+        assert_eq!(got, Some(7));
+        let mut message = Some(8);
+        let sent = select()
+            .recv(&receiver, |_| false)
+            .send(&sender, &mut message, |sent| sent.is_ok())
+            .wait();
+        assert!(sent && message.is_none());
+        assert_eq!(receiver.recv(), Ok(8));
+    });
+}
+
+#[test]
+fn what_comes_first_is_chosen() {
+    run(|| {
+        let (a, from_a) = bounded(0);
+        let (b, from_b) = bounded(0);
+        for n in 0..20 {
+            let sender = if n % 3 == 0 { a.clone() } else { b.clone() };
+            let sends = spawn(move || sender.send(n));
+            let (which, got) = select()
+                .recv(&from_a, |got| ('a', got))
+                .recv(&from_b, |got| ('b', got))
+                .wait();
+            assert_eq!((which, got), (if n % 3 == 0 { 'a' } else { 'b' }, Ok(n)));
+            sends.join().unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn one_arm_happens_and_no_other() {
+    run(|| {
+        let (a, from_a) = bounded(1);
+        let (b, to_b) = bounded(1);
+        a.send(1).unwrap();
+        let mut message = Some(2);
+        let received = select()
+            .recv(&from_a, |got| got == Ok(1))
+            .send(&b, &mut message, |_| false)
+            .wait();
+        let (arrived, left) = (to_b.try_recv(), from_a.try_recv());
+        assert_eq!(received, message == Some(2));
+        assert_ne!(arrived.is_ok(), left.is_err());
+    });
+}
+
+#[test]
+fn ends_that_have_gone_are_ready() {
+    run(|| {
+        let (sender, receiver) = bounded::<u8>(1);
+        drop(sender);
+        let (to_nobody, nobody) = bounded(0);
+        drop(nobody);
+        let error = select().recv(&receiver, |got| got).wait();
+        assert_eq!(error, Err(RecvError));
+        let mut message = Some(7);
+        let error = select().send(&to_nobody, &mut message, |sent| sent).wait();
+        assert_eq!((error, message), (Err(SendError(7)), None));
+        // And if they go meanwhile.
+        let (sender, receiver) = bounded::<u8>(0);
+        let (to_nobody, nobody) = bounded(0);
+        let waits = spawn(move || select().recv(&receiver, |got| got.is_err()).wait());
+        let sends = spawn(move || {
+            let mut message = Some(8);
+            select().send(&to_nobody, &mut message, |sent| sent).wait()
+        });
+        settle();
+        assert!(!waits.is_finished() && !sends.is_finished());
+        drop(sender);
+        drop(nobody);
+        assert!(waits.join().unwrap());
+        assert_eq!(sends.join().unwrap(), Err(SendError(8)));
+    });
+}
+
+#[test]
+fn by_default_it_does_not_wait() {
+    run(|| {
+        let (sender, receiver) = bounded(0);
+        let nothing =
+            |receiver: &Receiver<u8>| select().recv(receiver, |got| got.ok()).default(|| Some(99));
+        assert_eq!(nothing(&receiver), Some(99));
+        let mut message = Some(1);
+        assert!(
+            !select()
+                .send(&sender, &mut message, |_| true)
+                .default(|| false)
+        );
+        assert_eq!(message, Some(1));
+        let waiting = {
+            let sender = sender.clone();
+            spawn(move || sender.send(5))
+        };
+        settle();
+        assert_eq!(nothing(&receiver), Some(5));
+        waiting.join().unwrap().unwrap();
+        let waiting = spawn(move || receiver.recv());
+        settle();
+        assert!(
+            select()
+                .send(&sender, &mut message, |sent| sent.is_ok())
+                .default(|| false)
+        );
+        assert_eq!(waiting.join().unwrap(), Ok(1));
+        // With nothing at all there is still a default.
+        assert_eq!(select().default(|| 3), 3);
+    });
+}
+
+#[test]
+fn time_is_an_arm() {
+    run(|| {
+        let (_sender, receiver) = bounded::<u8>(0);
+        let begin = Instant::now();
+        let late = select().recv(&receiver, |_| 0).after(2 * MS, || 1).wait();
+        assert_eq!(late, 1);
+        assert!(begin.elapsed() >= 2 * MS);
+        let at = Instant::now() + 2 * MS;
+        let first = select()
+            .after(LONG, || 0)
+            .at(at, || 1)
+            .recv(&receiver, |_| 2)
+            .wait();
+        assert_eq!(first, 1);
+        assert!(Instant::now() >= at);
+        assert_eq!(select().after(Duration::ZERO, || 7).wait(), 7);
+        // All the time there is can be cut short.
+        let cut = timeout(MS, || {
+            select()
+                .after(Duration::MAX, || ())
+                .recv(&receiver, |_| ())
+                .wait()
+        });
+        assert_eq!(cut, Err(Elapsed));
+    });
+}
+
+#[test]
+fn an_arm_that_is_none_is_never_chosen() {
+    run(|| {
+        let (sender, receiver) = bounded(1);
+        sender.send(1).unwrap();
+        let none: Option<&Receiver<u8>> = None;
+        for _ in 0..4 {
+            let chosen = select()
+                .recv(none, |_| 0)
+                .acquire(None, |_| 1)
+                .event(None, |()| 2)
+                .join(None::<&JoinHandle<()>>, |()| 3)
+                .send(&sender, &mut None, |_| 4)
+                .after(MS / 10, || 5)
+                .wait();
+            assert_eq!(chosen, 5);
+        }
+        assert_eq!(receiver.recv(), Ok(1));
+    });
+}
+
+#[test]
+fn over_nothing_it_panics() {
+    run(|| {
+        let words = complaint(|| select::<()>().wait());
+        assert!(words.contains("a select over nothing"), "{words}");
+        let (sender, receiver) = bounded::<u8>(0);
+        let words = complaint(|| {
+            let none: Option<&Receiver<u8>> = None;
+            select()
+                .recv(none, |_| ())
+                .send(&sender, &mut None, |_| ())
+                .recv_any([], |_, _: Result<u8, _>| ())
+                .wait();
+        });
+        assert!(words.contains("a select over nothing"), "{words}");
+        drop(receiver);
+    });
+}
+
+/// Go's `TestSelfSelect`: two select to send to and to receive from the same channel. (Unlike in Go, who sends to
+/// one that waits and then receives, before that one has run, gets the message back.)
+#[test]
+fn two_send_to_and_receive_from_one_channel() {
+    run(|| {
+        for room in [0, 1, 3] {
+            let (sender, receiver) = bounded(room);
+            let plays = |me: u32| {
+                let (sender, receiver) = (sender.clone(), receiver.clone());
+                spawn(move || {
+                    let mut sent = 0;
+                    let mut message = None;
+                    while sent < 100 {
+                        message.get_or_insert(me);
+                        let got = select()
+                            .send(&sender, &mut message, |_| None)
+                            .recv(&receiver, |got| got.ok())
+                            .wait();
+                        match got {
+                            None => sent += 1,
+                            Some(who) => assert!(who < 2),
+                        }
+                    }
+                })
+            };
+            let (a, b) = (plays(0), plays(1));
+            // Who is the last has nobody to send to.
+            while !a.is_finished() && !b.is_finished() {
+                yield_now();
+            }
+            let drains = spawn({
+                let receiver = receiver.clone();
+                move || receiver.iter().for_each(drop)
+            });
+            a.join().unwrap();
+            b.join().unwrap();
+            end(drains);
+        }
+        settle();
+    });
+}
+
+#[test]
+fn selects_meet_each_other() {
+    run(|| {
+        let (a, from_a) = bounded(0);
+        let (b, from_b) = bounded(0);
+        let sends = spawn(move || {
+            for n in 0..60 {
+                let (mut first, mut second) = (Some(n), Some(n));
+                select()
+                    .send(&a, &mut first, |sent| sent.unwrap())
+                    .send(&b, &mut second, |sent| sent.unwrap())
+                    .wait();
+                assert!(first.is_none() != second.is_none(), "sent once");
+            }
+        });
+        let got: Vec<_> = std::iter::from_fn(|| {
+            select()
+                .recv(&from_a, |got| got.ok())
+                .recv(&from_b, |got| got.ok())
+                .wait()
+        })
+        .collect();
+        assert_eq!(got, Vec::from_iter(0..60));
+        sends.join().unwrap();
+    });
+}
+
+/// Go's `TestSelectDuplicateChannel`.
+#[test]
+fn one_channel_in_two_arms() {
+    run(|| {
+        let (sender, receiver) = bounded(0);
+        let waits = |receiver: Receiver<u8>| {
+            spawn(move || {
+                let (_never, nothing) = bounded::<u8>(0);
+                select()
+                    .recv(&receiver, |got| got)
+                    .recv(&nothing, |got| got)
+                    .recv(&receiver, |got| got)
+                    .wait()
+            })
+        };
+        let [first, second] = [0, 1].map(|_| waits(receiver.clone()));
+        settle();
+        sender.send(1).unwrap();
+        sender.send(2).unwrap();
+        assert_eq!(
+            (first.join().unwrap(), second.join().unwrap()),
+            (Ok(1), Ok(2))
+        );
+    });
+}
+
+#[test]
+fn it_rotates() {
+    run(|| {
+        let ends = [0, 1, 2].map(|_| unbounded());
+        let [a, b, c] = [0, 1, 2].map(|n: usize| &ends[n].1);
+        for (sender, _) in &ends {
+            (0..600).for_each(|n| sender.send(n).unwrap());
+        }
+        let mut counts = [0; 3];
+        for _ in 0..600 {
+            counts[select().recv(a, |_| 0).recv(b, |_| 1).recv(c, |_| 2).wait()] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (180..=220).contains(count)),
+            "{counts:?}"
+        );
+        let mut counts = [0; 3];
+        for _ in 0..600 {
+            counts[select().recv_any([a, b, c], |which, _| which).wait()] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (180..=220).contains(count)),
+            "{counts:?}"
+        );
+    });
+}
+
+/// Crossbeam's fairness of send and receive.
+#[test]
+fn sending_and_receiving_rotate() {
+    run(|| {
+        let (sender, receiver) = bounded(4);
+        sender.send(0).unwrap();
+        let (mut sent, mut received) = (0, 0);
+        for _ in 0..400 {
+            let mut message = Some(0);
+            match select()
+                .send(&sender, &mut message, |_| true)
+                .recv(&receiver, |_| false)
+                .wait()
+            {
+                true => sent += 1,
+                false => received += 1,
+            }
+        }
+        assert!(sent >= 150 && received >= 150, "{sent} {received}");
+    });
+}
+
+#[test]
+fn permits_events_greenlets_and_queues_are_arms() {
+    run(|| {
+        let seats = Semaphore::new(1);
+        let event = Event::new();
+        let queue = Queue::bounded(1);
+        let answer = AsyncResult::new();
+        let ends = spawn(|| sleep(LONG));
+        let chosen = |limit| {
+            select()
+                .acquire(&seats, |seat| {
+                    seat.forget();
+                    "permit"
+                })
+                .event(&event, |()| "event")
+                .event(answer.ready(), |()| "answer")
+                .join(&ends, |()| "end")
+                .on(
+                    &queue,
+                    |item: Option<u8>| if item.is_some() { "item" } else { "closed" },
+                )
+                .after(limit, || "late")
+                .wait()
+        };
+        assert_eq!(chosen(LONG), "permit");
+        assert_eq!(chosen(MS), "late");
+        queue.put(7).unwrap();
+        assert_eq!(chosen(LONG), "item");
+        event.set();
+        assert_eq!(chosen(LONG), "event");
+        event.clear();
+        scope(|s| {
+            s.spawn(|| seats.release());
+            assert_eq!(chosen(LONG), "permit");
+            s.spawn(|| queue.put(8).unwrap());
+            assert_eq!(chosen(LONG), "item");
+            s.spawn(|| {
+                event.set();
+                event.clear();
+            });
+            assert_eq!(chosen(LONG), "event");
+            s.spawn(|| queue.close());
+            assert_eq!(chosen(LONG), "closed");
+        });
+        answer.set(1).unwrap();
+        assert!(["answer", "closed"].contains(&chosen(LONG)));
+        assert_eq!(seats.available(), 0);
+        end(ends);
+    });
+}
+
+#[test]
+fn a_greenlet_that_ends_is_chosen_and_joined_without_a_wait() {
+    run(|| {
+        let ends = spawn(|| {
+            yield_now();
+            7
+        });
+        let (_sender, receiver) = bounded::<u8>(0);
+        select().join(&ends, |()| ()).recv(&receiver, |_| ()).wait();
+        assert_eq!(ends.join().unwrap(), 7);
+    });
+}
+
+/// One that is called for a message and takes another one passes the call on.
+#[test]
+fn what_it_was_called_for_and_did_not_take_is_for_the_next() {
+    run(|| {
+        for any in [false, true] {
+            let mut chosen = [false; 2];
+            for turn in 0..4 {
+                let (a, from_a) = bounded(1);
+                // Rotation chooses one or the other.
+                (0..turn).for_each(|_| select().recv(&from_a, |_| ()).default(|| ()));
+                let (b, from_b) = bounded(1);
+                let chooses = spawn({
+                    let (from_a, from_b) = (from_a.clone(), from_b.clone());
+                    move || match any {
+                        true => select()
+                            .recv_any([&from_a, &from_b], |which, _| which)
+                            .wait(),
+                        false => select().recv(&from_a, |_| 0).recv(&from_b, |_| 1).wait(),
+                    }
+                });
+                settle();
+                let next = [from_a.clone(), from_b.clone()].map(|receiver| {
+                    let handle = spawn(move || receiver.recv());
+                    settle();
+                    handle
+                });
+                // It is called for this, and finds the other one too, which somebody else is called for.
+                a.send(1).unwrap();
+                b.send(2).unwrap();
+                let which = chooses.join().unwrap();
+                chosen[which] = true;
+                settle();
+                let [first, second] = next;
+                if which == 1 {
+                    assert!(first.is_finished(), "nobody has told it: {any}");
+                }
+                drop((a, b));
+                let got = [first.join().unwrap(), second.join().unwrap()];
+                let expected = if which == 0 {
+                    [Err(RecvError), Ok(2)]
+                } else {
+                    [Ok(1), Err(RecvError)]
+                };
+                assert_eq!(got, expected);
+            }
+            assert_eq!(chosen, [true; 2]);
+        }
+    });
+}
+
+#[test]
+fn a_permit_that_is_not_taken_is_given_back() {
+    run(|| {
+        for _ in 0..4 {
+            let seats = Rc::new(Semaphore::new(0));
+            let (sender, receiver) = bounded(1);
+            let chooses = spawn({
+                let seats = seats.clone();
+                move || {
+                    select()
+                        .recv(&receiver, |_| 1)
+                        .acquire(&*seats, |seat| {
+                            drop(seat);
+                            2
+                        })
+                        .wait()
+                }
+            });
+            settle();
+            seats.release();
+            sender.send(()).unwrap();
+            chooses.join().unwrap();
+            assert_eq!(seats.available(), 1);
+        }
+    });
+}
+
+#[test]
+fn killed_it_leaves_everything_as_it_is() {
+    run(|| {
+        let (full, _items) = bounded(1);
+        full.send(0).unwrap();
+        let (_sender, empty) = bounded::<u8>(0);
+        let (_others, also) = bounded::<u8>(0);
+        let seats = Rc::new(Semaphore::new(0));
+        let event = Rc::new(Event::new());
+        let message = Rc::new(RefCell::new(Some(7)));
+        let before = hub_stats();
+        for late in [false, true] {
+            let waits = spawn({
+                let (full, empty, also) = (full.clone(), empty.clone(), also.clone());
+                let (seats, event, message) = (seats.clone(), event.clone(), message.clone());
+                move || {
+                    let wait = || {
+                        select()
+                            .send(&full, &mut message.borrow_mut(), |_| ())
+                            .recv(&empty, |_| ())
+                            .recv_any([&empty, &also], |_, _| ())
+                            .acquire(&*seats, |_| ())
+                            .event(&*event, |()| ())
+                            .after(LONG, || ())
+                            .wait();
+                    };
+                    match late {
+                        true => assert_eq!(timeout(MS, wait), Err(Elapsed)),
+                        false => wait(),
+                    }
+                }
+            });
+            settle();
+            match late {
+                true => waits.join().unwrap(),
+                false => end(waits),
+            }
+            assert_eq!(*message.borrow(), Some(7));
+            assert_eq!(hub_stats(), before);
+        }
+    });
+}
+
+#[test]
+fn killed_when_it_was_called_it_passes_that_on() {
+    run(|| {
+        let message = Rc::new(RefCell::new(Some(7)));
+        let (sender, receiver) = bounded(0);
+        let (to, from) = bounded(0);
+        let seats = Rc::new(Semaphore::new(0));
+        let waiter = || {
+            let (receiver, to) = (receiver.clone(), to.clone());
+            let (seats, message) = (seats.clone(), message.clone());
+            let handle = spawn(move || {
+                let mut message = message.borrow_mut();
+                select()
+                    .recv_any([&receiver], |_, _| ())
+                    .send(&to, &mut message, |_| ())
+                    .acquire(&*seats, |_| ())
+                    .wait();
+            });
+            settle();
+            handle
+        };
+        let [first, next] = [waiter(), {
+            let receiver = receiver.clone();
+            spawn(move || {
+                receiver.recv().unwrap();
+            })
+        }];
+        settle();
+        sender.send(1).unwrap();
+        end(first);
+        next.join().unwrap();
+        assert_eq!(*message.borrow(), Some(7));
+        let second = waiter();
+        seats.release();
+        end(second);
+        assert!(seats.try_acquire().is_some_and(|seat| {
+            seat.forget();
+            true
+        }));
+        // The message is gone if and only if somebody has it.
+        let third = waiter();
+        assert_eq!(from.recv(), Ok(7));
+        end(third);
+        assert_eq!(*message.borrow(), None);
+    });
+}
+
+#[test]
+fn a_panic_of_the_closure_comes_after_the_choice() {
+    run(|| {
+        let (sender, receiver) = bounded(1);
+        sender.send(1).unwrap();
+        let words = complaint(|| select::<()>().recv(&receiver, |_| panic!("planted")).wait());
+        assert_eq!(words, "planted");
+        assert!(receiver.is_empty());
+        sender.send(2).unwrap();
+        assert_eq!(receiver.recv(), Ok(2));
+    });
+}
+
+#[test]
+fn the_closure_may_select_again() {
+    run(|| {
+        let (sender, receiver) = unbounded();
+        (0..3).for_each(|n| sender.send(n).unwrap());
+        let sum = select()
+            .recv(&receiver, |a| {
+                select()
+                    .recv(&receiver, |b| {
+                        a.unwrap() + 10 * b.unwrap() + 100 * receiver.recv().unwrap()
+                    })
+                    .wait()
+            })
+            .wait();
+        assert_eq!(sum, 210);
+    });
+}
+
+#[test]
+fn a_wake_for_nothing_chooses_nothing() {
+    run(|| {
+        let (sender, receiver) = bounded(0);
+        let (to, from) = bounded(0);
+        let waits = spawn(move || {
+            let mut message = Some(9);
+            select()
+                .recv(&receiver, |got| got.ok())
+                .send(&to, &mut message, |_| None)
+                .wait()
+        });
+        settle();
+        let _woken = waits.thread();
+        settle();
+        assert!(!waits.is_finished());
+        sender.send(3).unwrap();
+        assert_eq!(waits.join().unwrap(), Some(3));
+        assert!(from.try_recv().is_err());
+    });
+}
+
+/// Go's `TestSelectStress`.
+#[test]
+fn many_select_from_many_channels() {
+    run(|| {
+        let ends: [_; 4] = std::array::from_fn(|room| bounded(room % 3));
+        let got = RefCell::new(vec![0; 4 * 50]);
+        scope(|s| {
+            for (number, (sender, _)) in ends.iter().enumerate() {
+                let sender = sender.clone();
+                s.spawn(move || (0..50).for_each(|n| sender.send(50 * number + n).unwrap()));
+            }
+            for _ in 0..5 {
+                let (ends, got) = (&ends, &got);
+                s.spawn(move || {
+                    for _ in 0..40 {
+                        let n = select()
+                            .recv(&ends[0].1, |n| n.unwrap())
+                            .recv(&ends[1].1, |n| n.unwrap())
+                            .recv_any([&ends[2].1, &ends[3].1], |_, n| n.unwrap())
+                            .wait();
+                        got.borrow_mut()[n] += 1;
+                        if n % 7 == 0 {
+                            yield_now();
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(got.into_inner(), vec![1; 200]);
+    });
+}
+
+#[test]
+fn remote_channels_are_arms() {
+    run(|| {
+        let (sender, receiver) = remote::channel::bounded(2);
+        let (local, here) = bounded(1);
+        let thread = std::thread::spawn(move || (0..200).try_for_each(|n| sender.send(n)));
+        let feeds = spawn(move || {
+            for n in 0..50 {
+                local.send(n).unwrap();
+                sleep(MS / 20);
+            }
+        });
+        let (mut far, mut near) = (0, 0);
+        let (mut receiver, mut here) = (Some(receiver), Some(here));
+        while receiver.is_some() || here.is_some() {
+            enum Got {
+                Far(Result<i32, RecvError>),
+                Near(Result<i32, RecvError>),
+            }
+            match select()
+                .on::<&remote::channel::Receiver<i32>, _>(receiver.as_ref(), Got::Far)
+                .recv(here.as_ref(), Got::Near)
+                .wait()
+            {
+                Got::Far(Ok(n)) => {
+                    assert_eq!(n, far);
+                    far += 1;
+                }
+                Got::Near(Ok(n)) => {
+                    assert_eq!(n, near);
+                    near += 1;
+                }
+                Got::Far(Err(_)) => receiver = None,
+                Got::Near(Err(_)) => here = None,
+            }
+        }
+        assert_eq!((far, near), (200, 50));
+        thread.join().unwrap().unwrap();
+        feeds.join().unwrap();
+    });
+}
+
+/// Between the look and the place in line there is room for a message of another thread.
+#[test]
+fn a_remote_message_that_comes_at_that_moment_is_seen() {
+    run(|| {
+        let rounds = if own_stacks() && !cfg!(miri) {
+            20_000
+        } else {
+            500
+        };
+        let round = Arc::new(AtomicUsize::new(0));
+        let (sender, receiver) = remote::channel::unbounded();
+        let thread = std::thread::spawn({
+            let round = round.clone();
+            move || {
+                for n in 1..=rounds {
+                    while round.load(Ordering::Acquire) < n {
+                        std::thread::yield_now();
+                    }
+                    (0..n % 300).for_each(|_| std::hint::spin_loop());
+                    sender.send(n).unwrap();
+                }
+            }
+        });
+        for n in 1..=rounds {
+            round.store(n, Ordering::Release);
+            let got = select()
+                .on(&receiver, |got| got.ok())
+                .after(Duration::from_secs(3), || None)
+                .wait();
+            assert_eq!(got, Some(n), "it was not seen");
+        }
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_killed_select_passes_a_remote_message_on() {
+    run(|| {
+        let (sender, receiver) = remote::channel::unbounded();
+        let (_never, nothing) = bounded::<u8>(0);
+        let theirs = receiver.clone();
+        let killed = spawn(move || {
+            select()
+                .recv(&nothing, |_| ())
+                .on(&theirs, |_: Result<u8, _>| ())
+                .wait();
+        });
+        settle();
+        let next = spawn(move || receiver.recv());
+        settle();
+        sender.send(7).unwrap();
+        end(killed);
+        assert_eq!(next.join().unwrap(), Ok(7));
+    });
+}
