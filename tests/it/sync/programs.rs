@@ -75,8 +75,15 @@ struct Message {
 #[derive(Default)]
 struct Ledger {
     fates: RefCell<Vec<Vec<Fate>>>,
-    /// Who sent what, in the order in which it was received from each channel.
-    received: [RefCell<Vec<(usize, usize)>>; CHANNELS],
+    /// What was received from each channel, in order.
+    received: [RefCell<Vec<Receipt>>; CHANNELS],
+}
+
+#[derive(Clone, Copy)]
+struct Receipt {
+    from: usize,
+    number: usize,
+    by: usize,
 }
 
 impl Drop for Message {
@@ -97,9 +104,10 @@ impl Ledger {
         }
     }
 
-    fn received(&self, channel: usize, message: Message) {
-        let entry = (message.actor, message.number);
-        self.received[channel].borrow_mut().push(entry);
+    fn received(&self, by: usize, channel: usize, message: Message) {
+        let (from, number) = (message.actor, message.number);
+        let receipt = Receipt { from, number, by };
+        self.received[channel].borrow_mut().push(receipt);
         message.fate.set(Fate::Received);
     }
 }
@@ -124,7 +132,7 @@ impl Actor {
         let (to, from) = (|n: usize| &self.ends[n].0, |n: usize| &self.ends[n].1);
         let received = |n, got: Option<Message>| {
             got.into_iter()
-                .for_each(|message| self.ledger.received(n, message));
+                .for_each(|message| self.ledger.received(self.number, n, message));
         };
         match step {
             Step::Send(n) => to(n).send(message()).unwrap_or_else(|error| back(error.0)),
@@ -160,7 +168,8 @@ impl Actor {
             .recv(&self.ends[a].1, |got| got.ok())
             .send(&self.ends[b].0, &mut message, |_| None)
             .wait();
-        got.into_iter().for_each(|got| self.ledger.received(a, got));
+        got.into_iter()
+            .for_each(|got| self.ledger.received(self.number, a, got));
         message.into_iter().for_each(back);
     }
 
@@ -203,17 +212,20 @@ fn all_at_once(rooms: &[usize], programs: Vec<Vec<Step>>, kills: &[(usize, usize
     for (n, (_, receiver)) in ends.iter().enumerate() {
         receiver
             .try_iter()
-            .for_each(|message| ledger.received(n, message));
+            .for_each(|message| ledger.received(usize::MAX, n, message));
     }
     for (number, fates) in ledger.fates.borrow().iter().enumerate() {
         assert_eq!(fates.len(), 1, "message {number}: {fates:?}");
     }
-    for received in &ledger.received {
-        let received = received.borrow();
-        for actor in received.iter().map(|(actor, _)| actor) {
-            let theirs = received.iter().filter(|(who, _)| who == actor);
+    for (received, room) in ledger.received.iter().zip(rooms) {
+        for one in &*received.borrow() {
+            let received = received.borrow();
+            // Without room two receivers have theirs in the order in which they asked, and look when it is their turn.
+            let like =
+                |other: &&Receipt| other.from == one.from && (*room > 0 || other.by == one.by);
+            let theirs = received.iter().filter(like);
             assert!(
-                theirs.is_sorted_by_key(|(_, number)| number),
+                theirs.is_sorted_by_key(|other| other.number),
                 "out of order"
             );
         }
