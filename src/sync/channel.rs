@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Without room, a sender that finds a waiting receiver leaves the message to it and goes on. If that one is killed
-//! before its turn, the message is for the next who receives.
+//! before its turn, the message is for the next who receives, which may be after later ones.
 //!
 //! Nothing in here is `Send`, and nothing is atomic. Between threads: [`remote::channel`](super::remote).
 

@@ -1,5 +1,5 @@
 //! Random programs of senders, receivers and selects, of kills and limits, over a few channels. Whatever happens:
-//! nothing is lost, nothing is doubled, and what one sends to a channel arrives in order.
+//! nothing is lost, nothing is doubled, and what one sends to a channel with room arrives in order.
 //!
 //! Each message has a number. At the end it was received, or came back, or was dropped with one that was killed, or
 //! is still in its channel: one of these, once. And one actor alone is compared with a queue, step by step.
@@ -75,15 +75,8 @@ struct Message {
 #[derive(Default)]
 struct Ledger {
     fates: RefCell<Vec<Vec<Fate>>>,
-    /// What was received from each channel, in order.
-    received: [RefCell<Vec<Receipt>>; CHANNELS],
-}
-
-#[derive(Clone, Copy)]
-struct Receipt {
-    from: usize,
-    number: usize,
-    by: usize,
+    /// Who sent what, in the order in which it was received from each channel.
+    received: [RefCell<Vec<(usize, usize)>>; CHANNELS],
 }
 
 impl Drop for Message {
@@ -104,10 +97,9 @@ impl Ledger {
         }
     }
 
-    fn received(&self, by: usize, channel: usize, message: Message) {
-        let (from, number) = (message.actor, message.number);
-        let receipt = Receipt { from, number, by };
-        self.received[channel].borrow_mut().push(receipt);
+    fn received(&self, channel: usize, message: Message) {
+        let entry = (message.actor, message.number);
+        self.received[channel].borrow_mut().push(entry);
         message.fate.set(Fate::Received);
     }
 }
@@ -132,7 +124,7 @@ impl Actor {
         let (to, from) = (|n: usize| &self.ends[n].0, |n: usize| &self.ends[n].1);
         let received = |n, got: Option<Message>| {
             got.into_iter()
-                .for_each(|message| self.ledger.received(self.number, n, message));
+                .for_each(|message| self.ledger.received(n, message));
         };
         match step {
             Step::Send(n) => to(n).send(message()).unwrap_or_else(|error| back(error.0)),
@@ -168,8 +160,7 @@ impl Actor {
             .recv(&self.ends[a].1, |got| got.ok())
             .send(&self.ends[b].0, &mut message, |_| None)
             .wait();
-        got.into_iter()
-            .for_each(|got| self.ledger.received(self.number, a, got));
+        got.into_iter().for_each(|got| self.ledger.received(a, got));
         message.into_iter().for_each(back);
     }
 
@@ -212,20 +203,19 @@ fn all_at_once(rooms: &[usize], programs: Vec<Vec<Step>>, kills: &[(usize, usize
     for (n, (_, receiver)) in ends.iter().enumerate() {
         receiver
             .try_iter()
-            .for_each(|message| ledger.received(usize::MAX, n, message));
+            .for_each(|message| ledger.received(n, message));
     }
     for (number, fates) in ledger.fates.borrow().iter().enumerate() {
         assert_eq!(fates.len(), 1, "message {number}: {fates:?}");
     }
-    for (received, room) in ledger.received.iter().zip(rooms) {
-        for one in &*received.borrow() {
-            let received = received.borrow();
-            // Without room two receivers have theirs in the order in which they asked, and look when it is their turn.
-            let like =
-                |other: &&Receipt| other.from == one.from && (*room > 0 || other.by == one.by);
-            let theirs = received.iter().filter(like);
+    // Without room, what was left to one that is killed comes after what others have received meanwhile.
+    let rooms = rooms.iter().zip(&ledger.received);
+    for (_, received) in rooms.filter(|(room, _)| **room > 0) {
+        let received = received.borrow();
+        for (actor, _) in &*received {
+            let theirs = received.iter().filter(|(who, _)| who == actor);
             assert!(
-                theirs.is_sorted_by_key(|other| other.number),
+                theirs.is_sorted_by_key(|(_, number)| number),
                 "out of order"
             );
         }
