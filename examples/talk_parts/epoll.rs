@@ -14,9 +14,10 @@ impl Set {
             u64: 0,
         };
         let fd = thing.as_fd().as_raw_fd();
-        // SAFETY: makes a descriptor, which is owned at once if it is one.
+        // SAFETY: makes a descriptor.
         let set = match unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) } {
             -1 => return Err(io::Error::last_os_error()),
+            // SAFETY: it is new, so nobody else owns it.
             set => Set(unsafe { OwnedFd::from_raw_fd(set) }),
         };
         // SAFETY: both descriptors and the event are there.

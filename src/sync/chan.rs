@@ -7,7 +7,8 @@
 //!
 //! A sender that finds no room waits with its item in its own frame, and does nothing more: whoever takes an
 //! item out of a full store puts the first offer in its place. Without room at all (a rendezvous) the item goes
-//! from frame to frame, or into the store if a receiver is parked, which then has something to take.
+//! from frame to frame, or into the store if a receiver is parked: then it is promised to those who are called, and
+//! who comes meanwhile leaves it there.
 //!
 //! A receiver is only told that there is something (law 4). If it is raised in before it looks, the item stays
 //! where it is, and the call goes to the next in line. If somebody was faster, it stands first again.
@@ -27,6 +28,12 @@ pub trait Store<T> {
     fn take(&mut self) -> Option<T>;
     #[doc(hidden)]
     fn len(&self) -> usize;
+    /// An item comes and goes at once.
+    #[doc(hidden)]
+    #[inline]
+    fn pass(&mut self, item: T) -> T {
+        item
+    }
     /// An item comes and the next one goes: mostly the same.
     #[doc(hidden)]
     #[inline]
@@ -66,6 +73,8 @@ impl<T> Store<T> for VecDeque<T> {
 pub(super) struct Chan<T, S = VecDeque<T>> {
     items: RefCell<S>,
     capacity: usize,
+    /// How many items of a rendezvous are for those who were called.
+    promised: Cell<usize>,
     /// One side has gone, or somebody has said so.
     closed: Cell<bool>,
     receivers: WaitList,
@@ -94,6 +103,7 @@ impl<T, S: Store<T>> Chan<T, S> {
         Chan {
             items: RefCell::new(store),
             capacity,
+            promised: Cell::new(0),
             closed: Cell::new(false),
             receivers: WaitList::new(),
             senders: WaitList::new(),
@@ -148,6 +158,8 @@ impl<T, S: Store<T>> Chan<T, S> {
         self.items.borrow_mut().put(item);
         if has_room {
             self.call_a_receiver();
+        } else if self.capacity == 0 {
+            self.promised.set(self.promised.get() + 1);
         }
         Ok(())
     }
@@ -176,9 +188,12 @@ impl<T, S: Store<T>> Chan<T, S> {
         }
     }
 
-    /// Takes an item, if there is one.
+    /// Takes an item, if there is one. `called`: it was called for this.
     #[inline]
-    pub(super) fn try_take(&self) -> Result<T, Nothing> {
+    pub(super) fn try_take(&self, called: bool) -> Result<T, Nothing> {
+        if self.capacity == 0 {
+            return self.meet(called);
+        }
         let mut items = self.items.borrow_mut();
         let item = match self.senders.is_empty() {
             true => items.take(),
@@ -188,6 +203,28 @@ impl<T, S: Store<T>> Chan<T, S> {
             },
         };
         item.ok_or_else(|| self.why_nothing())
+    }
+
+    fn meet(&self, called: bool) -> Result<T, Nothing> {
+        let mut items = self.items.borrow_mut();
+        if called {
+            self.keep_promise();
+        }
+        if items.len() > self.promised.get() {
+            return items.take().ok_or(self.why_nothing());
+        }
+        let offer = match self.senders.is_empty() {
+            true => None,
+            false => self.senders.take(Hub::here()),
+        };
+        offer
+            .map(|offer| items.pass(offer))
+            .ok_or(self.why_nothing())
+    }
+
+    /// One that was called has come, or nobody will.
+    fn keep_promise(&self) {
+        self.promised.set(self.promised.get().saturating_sub(1));
     }
 
     fn why_nothing(&self) -> Nothing {
@@ -200,7 +237,7 @@ impl<T, S: Store<T>> Chan<T, S> {
     /// Takes an item when there is one; until `deadline`, if there is one.
     #[inline]
     pub(super) fn take(&self, deadline: Option<Moment>) -> Result<T, Nothing> {
-        match self.try_take() {
+        match self.try_take(false) {
             Err(Nothing::Yet) => self.take_later(deadline),
             outcome => outcome,
         }
@@ -211,13 +248,11 @@ impl<T, S: Store<T>> Chan<T, S> {
         let mut place = Place::Last;
         loop {
             let purpose = &"receives from a channel that is empty";
-            let pass_on = || {
-                self.call_a_receiver();
-            };
+            let pass_on = || self.pass_on();
             let called = self
                 .receivers
                 .wait_at(place, hub, purpose, deadline, pass_on);
-            match self.try_take() {
+            match self.try_take(called) {
                 Err(Nothing::Yet) if !has_passed(deadline) => {}
                 outcome => return outcome,
             }
@@ -225,9 +260,16 @@ impl<T, S: Store<T>> Chan<T, S> {
         }
     }
 
+    /// One that was called takes nothing.
+    pub(super) fn pass_on(&self) {
+        if !self.call_a_receiver() {
+            self.keep_promise();
+        }
+    }
+
     /// There is something for one of those who wait; true if somebody was called.
     #[inline(always)]
-    pub(super) fn call_a_receiver(&self) -> bool {
+    fn call_a_receiver(&self) -> bool {
         !self.receivers.is_empty() && self.receivers.call_one(Hub::here()).is_some()
     }
 

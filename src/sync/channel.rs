@@ -14,9 +14,8 @@
 //! assert_eq!(receiver.iter().sum::<i32>(), 6);
 //! ```
 //!
-//! Without room, a sender that finds a waiting receiver leaves the message there and goes on. It is for whoever looks
-//! first: mostly the one that was called; but one that receives before that one has its turn gets it, and if that one
-//! is killed, the next who receives.
+//! Without room, a sender that finds a waiting receiver leaves the message to it and goes on. If that one is killed
+//! before its turn, the message is for the next who receives, which may be after later ones.
 //!
 //! Nothing in here is `Send`, and nothing is atomic. Between threads: [`remote::channel`](super::remote).
 
@@ -182,10 +181,12 @@ impl<T> Receiver<T> {
     /// # Errors
     /// If the channel is empty; whether a sender is left.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.chan().try_take().map_err(|nothing| match nothing {
-            Nothing::Yet => TryRecvError::Empty,
-            Nothing::Closed => TryRecvError::Disconnected,
-        })
+        self.chan()
+            .try_take(false)
+            .map_err(|nothing| match nothing {
+                Nothing::Yet => TryRecvError::Empty,
+                Nothing::Closed => TryRecvError::Disconnected,
+            })
     }
 
     /// As [`recv`](Self::recv), for `timeout` at most.

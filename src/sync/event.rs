@@ -158,8 +158,13 @@ impl<T> AsyncResult<T> {
     ///
     /// # Cancellation
     /// Nothing changes.
+    ///
+    /// # Panics
+    /// If somebody has set [`ready`](Self::ready) without a value.
     pub fn get(&self) -> &T {
-        self.ready.wait();
+        if self.try_get().is_none() {
+            self.ready.wait();
+        }
         self.try_get().expect("it is set before the event")
     }
 
@@ -171,7 +176,9 @@ impl<T> AsyncResult<T> {
     /// # Cancellation
     /// Nothing changes.
     pub fn get_timeout(&self, timeout: Duration) -> Option<&T> {
-        self.ready.wait_timeout(timeout);
+        if self.try_get().is_none() {
+            self.ready.wait_timeout(timeout);
+        }
         self.try_get()
     }
 
@@ -182,7 +189,7 @@ impl<T> AsyncResult<T> {
 
     /// Whether there is a value.
     pub fn is_ready(&self) -> bool {
-        self.ready.is_set()
+        self.try_get().is_some()
     }
 
     /// The event that it is ready, for [`select`](super::select()).

@@ -115,6 +115,11 @@ impl<T, S: Store<T>> Store<T> for Counted<S> {
         self.store.take()
     }
 
+    fn pass(&mut self, item: T) -> T {
+        self.count += 1;
+        item
+    }
+
     fn len(&self) -> usize {
         self.store.len()
     }
@@ -245,7 +250,7 @@ impl<T, S: Order<T>> Queue<T, S> {
     /// # Errors
     /// If it is empty; whether it is closed.
     pub fn try_get(&self) -> Result<T, GetError> {
-        self.chan.try_take().map_err(GetError::from)
+        self.chan.try_take(false).map_err(GetError::from)
     }
 
     /// The items, until the queue is closed and empty.

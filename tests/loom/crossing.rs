@@ -80,11 +80,12 @@ fn send(chan: &On<Messages<u32>, 2>, message: u32) -> Result<(), Refused> {
 }
 
 fn receive(chan: &On<Messages<u32>, 2>, sleeper: impl FnOnce() -> Parked) -> Result<u32, Refused> {
-    let attempt =
-        |messages: &mut Messages<u32>, lines: &mut Lines<Chime, 2>, _| match messages.take(lines) {
-            Err(Refused::NotNow) => None,
-            outcome => Some(outcome),
-        };
+    let attempt = |messages: &mut Messages<u32>, lines: &mut Lines<Chime, 2>, called| match messages
+        .take(lines, called)
+    {
+        Err(Refused::NotNow) => None,
+        outcome => Some(outcome),
+    };
     chan.wait(RECEIVERS, sleeper, attempt, |_, _, _| ())
         .unwrap()
 }
@@ -164,6 +165,64 @@ fn who_waits_to_receive_learns_that_nobody_sends() {
         let receiver = thread::spawn(move || receive(&theirs, Parked::new));
         chan.change(Messages::sender_goes);
         assert_eq!(receiver.join().unwrap(), Err(Refused::Disconnected));
+    });
+}
+
+/// Sends, and gives it up as soon as it waits; whether it was sent.
+fn send_at_once(chan: &On<Messages<u32>, 2>, message: u32) -> bool {
+    let parcel = RefCell::new(Parcel::Here(message));
+    let attempt = |messages: &mut Messages<u32>, lines: &mut Lines<Chime, 2>, _| {
+        messages.put(&mut parcel.borrow_mut(), lines)
+    };
+    let take_back = |messages: &mut Messages<u32>, lines: &mut Lines<Chime, 2>, _| {
+        messages.take_back(&mut parcel.borrow_mut(), lines);
+    };
+    let sleeper = || Late(Parked::new());
+    chan.wait(SENDERS, sleeper, attempt, take_back).is_some()
+}
+
+/// It is for the next sender, who is told.
+#[test]
+fn a_place_is_not_lost_to_one_that_is_late() {
+    bounded(2, || {
+        let chan = over::<Messages<u32>, 2>(Messages::new(1));
+        send(&chan, 1).unwrap();
+        let (theirs, others) = (chan.clone(), chan.clone());
+        let late = thread::spawn(move || send_at_once(&theirs, 2));
+        let patient = thread::spawn(move || send(&others, 3).unwrap());
+        assert_eq!(receive(&chan, Parked::new), Ok(1));
+        if late.join().unwrap() {
+            receive(&chan, Parked::new).unwrap();
+        }
+        patient.join().unwrap();
+        receive(&chan, Parked::new).unwrap();
+        assert_eq!(chan.look(Messages::len), 0);
+    });
+}
+
+/// What a select does: it looks, stands in line, and looks again.
+#[test]
+fn who_looks_again_in_line_is_not_forgotten() {
+    bounded(3, || {
+        let chan = over::<Messages<u32>, 2>(Messages::new(1));
+        let theirs = chan.clone();
+        let sender = thread::spawn(move || send(&theirs, 7).unwrap());
+        let take = |called| chan.change(|messages, lines| messages.take(lines, called));
+        let mut taken = take(false);
+        while taken.is_err() {
+            let parked = Parked::new();
+            let bell = parked.bell();
+            let sleeper = Parked(parked.bell());
+            let rest = || {
+                if chan.look(Messages::has_news) {
+                    bell.ring();
+                }
+                parked.sleep();
+            };
+            taken = take(chan.stand_while(RECEIVERS, sleeper, rest, |_, _, _| ()));
+        }
+        assert_eq!(taken, Ok(7));
+        sender.join().unwrap();
     });
 }
 

@@ -168,7 +168,7 @@ impl<T> Receiver<T> {
     /// If the channel is empty; whether a sender is left.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         self.chan
-            .change(Messages::take)
+            .change(|messages, lines| messages.take(lines, false))
             .map_err(|refused| match refused {
                 Refused::NotNow => TryRecvError::Empty,
                 Refused::Disconnected => TryRecvError::Disconnected,
@@ -202,9 +202,8 @@ impl<T> Receiver<T> {
 
     fn take(&self, deadline: Option<Moment>) -> Result<T, RecvTimeoutError> {
         let parker = || Parker::new(&"receives from a channel between threads", deadline);
-        let attempt = |messages: &mut Messages<T>, lines: &mut _, _| match messages.take(lines) {
-            Err(Refused::NotNow) => None,
-            outcome => Some(outcome),
+        let attempt = |messages: &mut Messages<T>, lines: &mut _, called| {
+            Some(messages.take(lines, called)).filter(|taken| !is_not_yet(taken))
         };
         match self.chan.wait(RECEIVERS, parker, attempt, pass_on) {
             Some(Ok(message)) => Ok(message),
@@ -255,6 +254,10 @@ impl<T> Receiver<T> {
     }
 }
 
+fn is_not_yet<T>(taken: &Result<T, Refused>) -> bool {
+    matches!(taken, Err(Refused::NotNow))
+}
+
 fn pass_on<T, B>(messages: &mut Messages<T>, lines: &mut Lines<B, 2>, called: bool) {
     if called {
         messages.pass_on(lines);
@@ -301,8 +304,11 @@ impl<T> Drop for Receiver<T> {
 impl<T> Ready for &Receiver<T> {
     type Output = Result<T, RecvError>;
 
-    fn take(&self, _: bool) -> Option<Result<T, RecvError>> {
-        match self.chan.change(Messages::take) {
+    fn take(&self, called: bool) -> Option<Result<T, RecvError>> {
+        match self
+            .chan
+            .change(|messages, lines| messages.take(lines, called))
+        {
             Ok(message) => Some(Ok(message)),
             Err(Refused::Disconnected) => Some(Err(RecvError)),
             Err(Refused::NotNow) => None,

@@ -18,6 +18,8 @@ pub(crate) struct Messages<T> {
     queue: VecDeque<Letter<T>>,
     next: u64,
     capacity: usize,
+    /// How many messages of a rendezvous are for those who were called.
+    promised: usize,
     pub(crate) senders: usize,
     pub(crate) receivers: usize,
 }
@@ -55,6 +57,7 @@ impl<T> Messages<T> {
             queue: VecDeque::new(),
             next: 0,
             capacity,
+            promised: 0,
             senders: 1,
             receivers: 1,
         }
@@ -81,6 +84,7 @@ impl<T> Messages<T> {
             return Err((Refused::NotNow, message));
         }
         self.push(message, false, lines);
+        self.promised += usize::from(self.capacity == 0);
         Ok(())
     }
 
@@ -144,9 +148,12 @@ impl<T> Messages<T> {
         place.is_some_and(|place| self.queue[place].waits)
     }
 
-    /// The next message. Its place is for the first of those who wait to send.
-    pub(crate) fn take<B>(&mut self, lines: &mut Lines<B, 2>) -> Result<T, Refused> {
-        match self.queue.pop_front() {
+    /// The next message. Its place is for the first of those who wait to send. `called`: it was called for this.
+    pub(crate) fn take<B>(&mut self, lines: &mut Lines<B, 2>, called: bool) -> Result<T, Refused> {
+        if called {
+            self.keep_promise();
+        }
+        match self.next_letter() {
             Some(letter) => {
                 if letter.waits {
                     lines.call_one(SENDERS);
@@ -157,6 +164,22 @@ impl<T> Messages<T> {
             None if self.senders == 0 => Err(Refused::Disconnected),
             None => Err(Refused::NotNow),
         }
+    }
+
+    /// What is promised is left out. Only a rendezvous promises, and then it stands before what waits.
+    fn next_letter(&mut self) -> Option<Letter<T>> {
+        let accepted =
+            |queue: &VecDeque<Letter<T>>| queue.iter().take_while(|it| !it.waits).count();
+        if self.promised > 0 && accepted(&self.queue) <= self.promised {
+            let waits = self.queue.iter().position(|letter| letter.waits)?;
+            return self.queue.remove(waits);
+        }
+        self.queue.pop_front()
+    }
+
+    /// One that was called has come, or nobody will.
+    fn keep_promise(&mut self) {
+        self.promised = self.promised.saturating_sub(1);
     }
 
     /// One that was accepted has gone: so is the one that comes into the last place.
@@ -171,13 +194,13 @@ impl<T> Messages<T> {
 
     /// Whether a receiver would be told something.
     pub(crate) fn has_news(&self) -> bool {
-        !self.queue.is_empty() || self.senders == 0
+        self.queue.len() > self.promised || self.senders == 0
     }
 
     /// A receiver was called and takes nothing.
     pub(crate) fn pass_on<B>(&mut self, lines: &mut Lines<B, 2>) {
-        if !self.queue.is_empty() {
-            lines.call_one(RECEIVERS);
+        if self.queue.is_empty() || !lines.call_one(RECEIVERS) {
+            self.keep_promise();
         }
     }
 

@@ -327,7 +327,7 @@ impl<R, T, F: FnOnce(usize, Result<T, RecvError>) -> R> Arms<R> for Any<'_, T, F
             let first = Hub::here().rotate(count as u32) as usize;
             self.outcome = (first..count).chain(0..first).find_map(|number| {
                 self.receivers[number]
-                    .take(false)
+                    .take(self.called == Some(number))
                     .map(|outcome| (number, outcome))
             });
             // Called for one, and another one was taken: that call is for somebody else.

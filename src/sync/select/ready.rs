@@ -38,8 +38,8 @@ impl<T> Ready for &Receiver<T> {
     type Output = Result<T, RecvError>;
 
     #[inline]
-    fn take(&self, _: bool) -> Option<Result<T, RecvError>> {
-        match self.chan().try_take() {
+    fn take(&self, called: bool) -> Option<Result<T, RecvError>> {
+        match self.chan().try_take(called) {
             Ok(message) => Some(Ok(message)),
             Err(Nothing::Closed) => Some(Err(RecvError)),
             Err(Nothing::Yet) => None,
@@ -51,15 +51,15 @@ impl<T> Ready for &Receiver<T> {
     }
 
     fn pass_on(&self) {
-        self.chan().call_a_receiver();
+        self.chan().pass_on();
     }
 }
 
 impl<T, S: Order<T>> Ready for &Queue<T, S> {
     type Output = Option<T>;
 
-    fn take(&self, _: bool) -> Option<Option<T>> {
-        match self.chan().try_take() {
+    fn take(&self, called: bool) -> Option<Option<T>> {
+        match self.chan().try_take(called) {
             Ok(item) => Some(Some(item)),
             Err(Nothing::Closed) => Some(None),
             Err(Nothing::Yet) => None,
@@ -71,7 +71,7 @@ impl<T, S: Order<T>> Ready for &Queue<T, S> {
     }
 
     fn pass_on(&self) {
-        self.chan().call_a_receiver();
+        self.chan().pass_on();
     }
 }
 

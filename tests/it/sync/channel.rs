@@ -533,6 +533,44 @@ fn a_channel_goes_through_a_channel() {
     });
 }
 
+/// Without room, what was left to one that waits is not for whoever comes before it has its turn.
+#[test]
+fn a_question_and_its_answer_go_through_one_channel() {
+    run(|| {
+        let (sender, receiver) = bounded(0);
+        let answers = {
+            let (sender, receiver) = (sender.clone(), receiver.clone());
+            spawn(move || {
+                for _ in 0..20 {
+                    let n: u32 = receiver.recv().unwrap();
+                    sender.send(n + 100).unwrap();
+                }
+            })
+        };
+        for n in 0..20 {
+            settle();
+            sender.send(n).unwrap();
+            assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+            assert_eq!(receiver.recv(), Ok(n + 100));
+        }
+        answers.join().unwrap();
+        // Two are promised something, and one of them goes: its message is for whoever comes.
+        let [first, second] = [0, 1].map(|_| receives(&receiver));
+        sender.try_send(1).unwrap();
+        sender.try_send(2).unwrap();
+        first.start_kill();
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+        settle();
+        let mut got = vec![second.join().unwrap().unwrap()];
+        got.push(receiver.try_recv().unwrap());
+        got.sort_unstable();
+        assert_eq!(got, [1, 2]);
+        let third = sends(&sender, 3);
+        assert_eq!(receiver.recv(), Ok(3));
+        third.join().unwrap().unwrap();
+    });
+}
+
 /// The sieve of Go's tests: a chain of channels without room.
 #[test]
 fn primes_from_a_chain_of_filters() {

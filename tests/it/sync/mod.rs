@@ -3,6 +3,7 @@
 //! over [`here`] and [`across`]. Then what only one of them has.
 
 mod across;
+mod async_result;
 mod cancelled;
 mod here;
 mod misuse;

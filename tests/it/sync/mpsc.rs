@@ -119,7 +119,7 @@ fn iterators_borrow_try_or_own() {
         (0..9).for_each(|n| sender.send(n).unwrap());
         assert_eq!(receiver.try_iter().take(3).sum::<i32>(), 3);
         assert_eq!(receiver.iter().take(3).sum::<i32>(), 12);
-        assert_eq!((&receiver).into_iter().next(), Some(6));
+        assert_eq!(receiver.iter().next(), Some(6));
         drop(sender);
         assert_eq!(receiver.into_iter().collect::<Vec<_>>(), [7, 8]);
     });
