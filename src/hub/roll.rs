@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use super::Hub;
 use super::park::Pulse;
+use crate::switch::control::Control;
 use crate::switch::thread::Thread;
 use crate::sys::context::SHARES_THREAD;
 use crate::sys::fork::Own;
@@ -76,8 +77,38 @@ fn entries() -> &'static Mutex<Vec<Entry>> {
     ENTRIES.or_make(|_| Mutex::default())
 }
 
+/// So many hubs are shown to debuggers.
+const SHOWN: usize = 256;
+
+/// What a debugger reads, also of a program that has crashed: where the threads of hubs lie, and how they look
+/// inside. It needs no debug information for that.
+#[repr(C)]
+struct Shown {
+    thread: [usize; 3],
+    control: [usize; 12],
+    threads: [AtomicPtr<Thread>; SHOWN],
+}
+
+#[unsafe(export_name = concat!("greenlet_roll_", env!("CARGO_PKG_VERSION")))]
+static SHOWN_TO_DEBUGGERS: Shown = Shown {
+    thread: Thread::LAYOUT,
+    control: Control::LAYOUT,
+    threads: [const { AtomicPtr::new(ptr::null_mut()) }; SHOWN],
+};
+
+/// Puts `new` where `old` is; in a crowd some are not shown.
+fn show(old: *mut Thread, new: *mut Thread) {
+    let exchange = |place: &AtomicPtr<Thread>| {
+        place
+            .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    };
+    SHOWN_TO_DEBUGGERS.threads.iter().any(exchange);
+}
+
 /// Puts the hub of this thread on the roll.
 pub(super) fn enter(hub: &Hub) {
+    show(ptr::null_mut(), ptr::from_ref(hub.thread()).cast_mut());
     let entry = Entry {
         hub: NonNull::from(hub),
         // SAFETY: asks who we are.
@@ -90,6 +121,7 @@ pub(super) fn enter(hub: &Hub) {
 
 /// Takes it off, before it goes.
 pub(super) fn leave(hub: &Hub) {
+    show(ptr::from_ref(hub.thread()).cast_mut(), ptr::null_mut());
     lock(entries()).retain(|entry| entry.hub != NonNull::from(hub));
 }
 
