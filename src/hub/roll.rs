@@ -33,6 +33,8 @@ use crate::sys::context::SHARES_THREAD;
 use crate::sys::fork::Own;
 use crate::sys::frames::{Elsewhere, Registers};
 use crate::sys::lock::lock;
+use crate::sys::tasks::Errno;
+pub(crate) use crate::sys::tasks::number_of_this_thread;
 
 const SIGNAL: c_int = libc::SIGURG;
 /// A thread that has not even begun to answer by then blocks the signal, or gets no processor.
@@ -134,15 +136,6 @@ pub(crate) fn faces() -> Vec<Face> {
         pulse: unsafe { entry.hub.as_ref() }.pulse(),
     };
     lock(entries()).iter().map(face).collect()
-}
-
-/// The number that the system gives this thread; 0 where it has none.
-pub(crate) fn number_of_this_thread() -> i32 {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    // SAFETY: asks who we are.
-    return unsafe { libc::gettid() };
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    0
 }
 
 const IDLE: u8 = 0;
@@ -303,24 +296,5 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
             let handler: unsafe extern "C" fn(c_int) = mem::transmute(handler);
             handler(signal);
         },
-    }
-}
-
-/// The error number of the code that was interrupted, put back when this goes.
-struct Errno(c_int);
-
-impl Errno {
-    fn keep() -> Errno {
-        Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
-    }
-}
-
-impl Drop for Errno {
-    fn drop(&mut self) {
-        #[cfg(target_os = "linux")]
-        // SAFETY: the error number of this thread.
-        unsafe {
-            *libc::__errno_location() = self.0;
-        }
     }
 }

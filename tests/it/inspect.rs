@@ -104,7 +104,8 @@ fn a_dump_shows_the_calls_of_greenlets_that_do_not_run() {
         assert!(position("sleeps_in_here") < position("calls_what_sleeps"));
         assert!(names.len() < 10, "{names:#?}");
         if !cfg!(debug_assertions) {
-            return drop(sleeper.kill());
+            sleeper.kill();
+            return;
         }
         let mut places = calls.iter().filter_map(|call| call.place.as_deref());
         assert!(places.any(|place| place.contains("inspect.rs:")));
@@ -648,7 +649,7 @@ fn a_census_tells_how_deep_stacks_are_used_by_where_they_are_spawned() {
             } else {
                 builder
             };
-            let learns = builder.spawn(|| yield_now()).unwrap();
+            let learns = builder.spawn(yield_now).unwrap();
             yield_now();
             let size = seen(&inspect::dump(), "learns").stack().size;
             learns.join().unwrap();
