@@ -11,7 +11,7 @@
 //!
 //! A thread of its own looks at the pulse of all hubs, a few times within the limit. Where a hub has neither let
 //! anybody run nor waited for longer than the limit, it is asked who runs: in the handler of a signal, so the
-//! backtrace is that of the moment (see [`inspect`](crate::inspect)). Watching costs the hubs nothing: they leave
+//! backtrace is that of the moment; where that is to be had, see [`inspect`](crate::inspect#backtraces). Watching costs the hubs nothing: they leave
 //! their pulse in memory anyway. A thread that has no greenlet but its main one keeps nobody waiting, and is left
 //! alone.
 //!
@@ -43,7 +43,7 @@ use crate::sys::tasks::SystemCall;
 const GLANCES: u32 = 4;
 /// How often is looked at most, and at least.
 const INTERVALS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
-/// Between two reports of a watch.
+/// Between two reports of a watch about one thread.
 const BREAK: Duration = Duration::from_secs(1);
 
 /// A greenlet that keeps its thread.
@@ -140,8 +140,8 @@ impl Drop for Watch {
 
 /// Prints on standard error which greenlet keeps its thread for longer than `limit`, and what it was doing.
 ///
-/// One that goes on keeping it is reported once, and there is one report a second at most. Several watches do not
-/// know of each other.
+/// One that goes on keeping it is reported once, and of each thread there is one report a second at most. Several
+/// watches do not know of each other.
 ///
 /// # Parks
 /// No.
@@ -242,7 +242,6 @@ fn start(
         limit,
         subject,
         known: HashMap::new(),
-        next: Moment::now(),
         callback,
     };
     let thread = thread::Builder::new().name("greenlet-watch".into());
@@ -258,8 +257,6 @@ struct Watcher<F> {
     limit: Duration,
     subject: Subject,
     known: HashMap<i32, Known>,
-    /// When the next report may come.
-    next: Moment,
     callback: F,
 }
 
@@ -268,6 +265,8 @@ struct Known {
     pulse: Pulse,
     since: Moment,
     reported: bool,
+    /// When the next report may come.
+    next: Moment,
 }
 
 impl<F: Fn(&Hog)> Watcher<F> {
@@ -300,18 +299,19 @@ impl<F: Fn(&Hog)> Watcher<F> {
             pulse: face.pulse,
             since: now,
             reported: false,
+            next: now,
         };
         let known = self.known.entry(face.number).or_insert(fresh);
         if known.pulse != face.pulse || face.pulse.rests {
             (known.pulse, known.since, known.reported) = (face.pulse, now, false);
         }
         let kept = known.since.until(now);
-        if known.reported || kept <= self.limit || now < self.next {
+        if known.reported || kept <= self.limit || now < known.next {
             return;
         }
         known.reported = true;
+        known.next = now.after(self.subject.interval);
         if let Some(hog) = self.ask(face, kept) {
-            self.next = Moment::now().after(self.subject.interval);
             let told = catch_unwind(AssertUnwindSafe(|| (self.callback)(&hog)));
             if let Err(panic) = told {
                 report(format_args!("the callback of a watch panicked"), panic);
