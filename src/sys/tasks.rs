@@ -26,13 +26,23 @@ impl Errno {
 
 impl Drop for Errno {
     fn drop(&mut self) {
-        #[cfg(target_os = "linux")]
         // SAFETY: the error number of this thread.
-        unsafe {
-            *libc::__errno_location() = self.0;
-        }
+        unsafe { *place_of_errno() = self.0 };
     }
 }
+
+#[cfg(target_os = "linux")]
+use libc::__errno_location as place_of_errno;
+
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly"
+))]
+use libc::__error as place_of_errno;
+
+#[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
+use libc::__errno as place_of_errno;
 
 /// A system call that a thread is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
