@@ -88,6 +88,8 @@ mod offload;
 pub mod os;
 pub mod process;
 pub mod signal;
+#[cfg(feature = "tracing")]
+mod spans;
 #[allow(unsafe_code)]
 mod spawn;
 mod switch;
@@ -114,6 +116,8 @@ pub const BACKEND: &str = sys::context::NAME;
 
 /// Observers of switches: greenlet's `settrace`.
 pub mod trace {
+    #[cfg(feature = "tracing")]
+    pub use crate::spans::follow_spans;
     pub use crate::switch::trace::{Event, Tracer, get, set};
 }
 

@@ -11,7 +11,7 @@
 //!
 //! A thread of its own looks at the pulse of all hubs, a few times within the limit. Where a hub has neither let
 //! anybody run nor waited for longer than the limit, it is asked who runs: in the handler of a signal, so the
-//! backtrace is that of the moment (see [`inspect`](crate::inspect)). Watching costs the hubs nothing: they leave
+//! backtrace is that of the moment; where that is to be had, see [`inspect`](crate::inspect#backtraces). Watching costs the hubs nothing: they leave
 //! their pulse in memory anyway. A thread that has no greenlet but its main one keeps nobody waiting, and is left
 //! alone.
 //!
@@ -22,6 +22,7 @@
 //! | [`record_lateness`], [`lateness`] | how much everybody suffers |
 
 use std::collections::HashMap;
+use std::ffi::c_long;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,12 +37,13 @@ use crate::hub::park::Pulse;
 use crate::hub::roll::{self, Face};
 use crate::switch::thread::{report, say};
 use crate::sys::clock::Moment;
+use crate::sys::tasks::SystemCall;
 
 /// So often is looked within the limit.
 const GLANCES: u32 = 4;
 /// How often is looked at most, and at least.
 const INTERVALS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
-/// Between two reports of a watch.
+/// Between two reports of a watch about one thread.
 const BREAK: Duration = Duration::from_secs(1);
 
 /// A greenlet that keeps its thread.
@@ -53,10 +55,6 @@ pub struct Hog {
     kept: Duration,
     call: Option<SystemCall>,
 }
-
-/// A system call that a thread is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct SystemCall(i64);
 
 impl Hog {
     /// The name of the thread.
@@ -80,7 +78,7 @@ impl Hog {
     }
 
     /// The number of the system call that it was in, if it was in one, and if the system tells.
-    pub fn system_call(&self) -> Option<i64> {
+    pub fn system_call(&self) -> Option<c_long> {
         self.call.map(|call| call.0)
     }
 }
@@ -97,77 +95,6 @@ impl fmt::Display for Hog {
             write!(f, " (spawned at {})", self.seen.site())?;
         }
         self.seen.calls().write(f, 2)
-    }
-}
-
-impl fmt::Display for SystemCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = NAMES
-            .iter()
-            .find(|(number, _)| i64::from(*number) == self.0);
-        match named {
-            Some((_, name)) => f.write_str(name),
-            None => write!(f, "{}", self.0),
-        }
-    }
-}
-
-/// System calls that threads block in.
-#[cfg(target_os = "linux")]
-#[allow(
-    clippy::useless_conversion,
-    reason = "numbers have other types elsewhere"
-)]
-const NAMES: &[(libc::c_long, &str)] = &[
-    (libc::SYS_read, "read"),
-    (libc::SYS_write, "write"),
-    (libc::SYS_readv, "readv"),
-    (libc::SYS_writev, "writev"),
-    (libc::SYS_pread64, "pread"),
-    (libc::SYS_pwrite64, "pwrite"),
-    (libc::SYS_openat, "openat"),
-    (libc::SYS_fsync, "fsync"),
-    (libc::SYS_fdatasync, "fdatasync"),
-    (libc::SYS_flock, "flock"),
-    (libc::SYS_fcntl, "fcntl"),
-    (libc::SYS_ppoll, "ppoll"),
-    (libc::SYS_pselect6, "pselect"),
-    (libc::SYS_epoll_pwait, "epoll_pwait"),
-    (libc::SYS_nanosleep, "nanosleep"),
-    (libc::SYS_clock_nanosleep, "clock_nanosleep"),
-    (libc::SYS_futex, "futex"),
-    (libc::SYS_connect, "connect"),
-    (libc::SYS_accept, "accept"),
-    (libc::SYS_accept4, "accept"),
-    (libc::SYS_recvfrom, "recvfrom"),
-    (libc::SYS_recvmsg, "recvmsg"),
-    (libc::SYS_sendto, "sendto"),
-    (libc::SYS_sendmsg, "sendmsg"),
-    (libc::SYS_wait4, "wait4"),
-    (libc::SYS_waitid, "waitid"),
-    (libc::SYS_rt_sigtimedwait, "sigtimedwait"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_poll, "poll"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_select, "select"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_epoll_wait, "epoll_wait"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_open, "open"),
-    #[cfg(target_arch = "x86_64")]
-    (libc::SYS_pause, "pause"),
-];
-#[cfg(not(target_os = "linux"))]
-const NAMES: &[(libc::c_long, &str)] = &[];
-
-impl SystemCall {
-    /// The one that a thread of this process is in.
-    fn of(number: i32) -> Option<SystemCall> {
-        let path = format!("/proc/self/task/{number}/syscall");
-        let text = std::fs::read_to_string(path).ok()?;
-        // A thread that runs has no number there, and -1 is none.
-        let number = text.split_whitespace().next()?.parse().ok()?;
-        (number >= 0).then_some(SystemCall(number))
     }
 }
 
@@ -213,8 +140,8 @@ impl Drop for Watch {
 
 /// Prints on standard error which greenlet keeps its thread for longer than `limit`, and what it was doing.
 ///
-/// One that goes on keeping it is reported once, and there is one report a second at most. Several watches do not
-/// know of each other.
+/// One that goes on keeping it is reported once, and of each thread there is one report a second at most. Several
+/// watches do not know of each other.
 ///
 /// # Parks
 /// No.
@@ -315,7 +242,6 @@ fn start(
         limit,
         subject,
         known: HashMap::new(),
-        next: Moment::now(),
         callback,
     };
     let thread = thread::Builder::new().name("greenlet-watch".into());
@@ -331,8 +257,6 @@ struct Watcher<F> {
     limit: Duration,
     subject: Subject,
     known: HashMap<i32, Known>,
-    /// When the next report may come.
-    next: Moment,
     callback: F,
 }
 
@@ -341,6 +265,8 @@ struct Known {
     pulse: Pulse,
     since: Moment,
     reported: bool,
+    /// When the next report may come.
+    next: Moment,
 }
 
 impl<F: Fn(&Hog)> Watcher<F> {
@@ -373,18 +299,19 @@ impl<F: Fn(&Hog)> Watcher<F> {
             pulse: face.pulse,
             since: now,
             reported: false,
+            next: now,
         };
         let known = self.known.entry(face.number).or_insert(fresh);
         if known.pulse != face.pulse || face.pulse.rests {
             (known.pulse, known.since, known.reported) = (face.pulse, now, false);
         }
         let kept = known.since.until(now);
-        if known.reported || kept <= self.limit || now < self.next {
+        if known.reported || kept <= self.limit || now < known.next {
             return;
         }
         known.reported = true;
+        known.next = now.after(self.subject.interval);
         if let Some(hog) = self.ask(face, kept) {
-            self.next = Moment::now().after(self.subject.interval);
             let told = catch_unwind(AssertUnwindSafe(|| (self.callback)(&hog)));
             if let Err(panic) = told {
                 report(format_args!("the callback of a watch panicked"), panic);

@@ -100,9 +100,14 @@ fn trim(calls: &mut Vec<Call>) {
         None => call.is_padding(),
     };
     let below = |call: &Call| above(call) || call.module() == Some(SPAWNING) || call.is_entry();
-    let Some(first) = calls.iter().position(|call| !above(call)) else {
+    let parked = calls
+        .iter()
+        .rposition(Call::parks)
+        .map_or(0, |last| last + 1);
+    let Some(first) = calls[parked..].iter().position(|call| !above(call)) else {
         return;
     };
+    let first = parked + first;
     if let Some(last) = calls.iter().rposition(|call| !below(call)) {
         calls.truncate(last.max(first) + 1);
     }
@@ -110,10 +115,10 @@ fn trim(calls: &mut Vec<Call>) {
 }
 
 impl Call {
-    /// The module of this crate that it is in, if it is in one. Calls that were inlined may have a name without a
+    /// Where in this crate it is, if it is there: `hub::park::…` or `hub/park.rs…`. Calls that were inlined may have a name without a
     /// path; then their place tells.
-    fn module(&self) -> Option<&str> {
-        let path = bare(&self.name).strip_prefix("greenlet::").or_else(|| {
+    fn path(&self) -> Option<&str> {
+        bare(&self.name).strip_prefix("greenlet::").or_else(|| {
             let place = self.place.as_deref()?;
             let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
             // std prints places below the current directory as `./…`.
@@ -125,8 +130,18 @@ impl Call {
                 }
                 None => place.strip_prefix(sources),
             }
-        })?;
-        path.split([':', '/', '.']).next()
+        })
+    }
+
+    /// The module of this crate that it is in.
+    fn module(&self) -> Option<&str> {
+        self.path()?.split([':', '/', '.']).next()
+    }
+
+    /// Whether it waits in the hub. What is above that looks for who runs next.
+    fn parks(&self) -> bool {
+        let parks = |path: &str| path.starts_with("hub::park") || path.starts_with("hub/park.");
+        self.path().is_some_and(parks)
     }
 
     /// The `main` of a program has a place; the one that calls it has none.
@@ -197,6 +212,17 @@ mod tests {
             "_start",
         ];
         assert_eq!(trimmed(&names), ["main_loop", "program::main"]);
+    }
+
+    #[test]
+    fn the_one_that_polls_shows_what_it_waits_for() {
+        let names = [
+            "epoll_wait",
+            "greenlet::hub::park::<impl greenlet::hub::Hub>::rest",
+            "greenlet::time::sleep",
+            "program::work",
+        ];
+        assert_eq!(trimmed(&names), names[2..]);
     }
 
     #[test]

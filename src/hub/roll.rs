@@ -27,11 +27,14 @@ use std::time::Duration;
 
 use super::Hub;
 use super::park::Pulse;
+use crate::switch::control::Control;
 use crate::switch::thread::Thread;
 use crate::sys::context::SHARES_THREAD;
 use crate::sys::fork::Own;
 use crate::sys::frames::{Elsewhere, Registers};
 use crate::sys::lock::lock;
+use crate::sys::tasks::Errno;
+pub(crate) use crate::sys::tasks::number_of_this_thread;
 
 const SIGNAL: c_int = libc::SIGURG;
 /// A thread that has not even begun to answer by then blocks the signal, or gets no processor.
@@ -76,8 +79,38 @@ fn entries() -> &'static Mutex<Vec<Entry>> {
     ENTRIES.or_make(|_| Mutex::default())
 }
 
+/// So many hubs are shown to debuggers.
+const SHOWN: usize = 256;
+
+/// What a debugger reads, also of a program that has crashed: where the threads of hubs lie, and how they look
+/// inside. It needs no debug information for that.
+#[repr(C)]
+struct Shown {
+    thread: [usize; 3],
+    control: [usize; 12],
+    threads: [AtomicPtr<Thread>; SHOWN],
+}
+
+#[unsafe(export_name = concat!("greenlet_roll_", env!("CARGO_PKG_VERSION")))]
+static SHOWN_TO_DEBUGGERS: Shown = Shown {
+    thread: Thread::LAYOUT,
+    control: Control::LAYOUT,
+    threads: [const { AtomicPtr::new(ptr::null_mut()) }; SHOWN],
+};
+
+/// Puts `new` where `old` is; in a crowd some are not shown.
+fn show(old: *mut Thread, new: *mut Thread) {
+    let exchange = |place: &AtomicPtr<Thread>| {
+        place
+            .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    };
+    SHOWN_TO_DEBUGGERS.threads.iter().any(exchange);
+}
+
 /// Puts the hub of this thread on the roll.
 pub(super) fn enter(hub: &Hub) {
+    show(ptr::null_mut(), ptr::from_ref(hub.thread()).cast_mut());
     let entry = Entry {
         hub: NonNull::from(hub),
         // SAFETY: asks who we are.
@@ -90,6 +123,7 @@ pub(super) fn enter(hub: &Hub) {
 
 /// Takes it off, before it goes.
 pub(super) fn leave(hub: &Hub) {
+    show(ptr::from_ref(hub.thread()).cast_mut(), ptr::null_mut());
     lock(entries()).retain(|entry| entry.hub != NonNull::from(hub));
 }
 
@@ -102,15 +136,6 @@ pub(crate) fn faces() -> Vec<Face> {
         pulse: unsafe { entry.hub.as_ref() }.pulse(),
     };
     lock(entries()).iter().map(face).collect()
-}
-
-/// The number that the system gives this thread; 0 where it has none.
-pub(crate) fn number_of_this_thread() -> i32 {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    // SAFETY: asks who we are.
-    return unsafe { libc::gettid() };
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    0
 }
 
 const IDLE: u8 = 0;
@@ -271,24 +296,5 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
             let handler: unsafe extern "C" fn(c_int) = mem::transmute(handler);
             handler(signal);
         },
-    }
-}
-
-/// The error number of the code that was interrupted, put back when this goes.
-struct Errno(c_int);
-
-impl Errno {
-    fn keep() -> Errno {
-        Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
-    }
-}
-
-impl Drop for Errno {
-    fn drop(&mut self) {
-        #[cfg(target_os = "linux")]
-        // SAFETY: the error number of this thread.
-        unsafe {
-            *libc::__errno_location() = self.0;
-        }
     }
 }

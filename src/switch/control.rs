@@ -167,6 +167,22 @@ impl Extra {
 }
 
 impl Control {
+    /// Where debuggers find what they show, in bytes: see `src/inspect/greenlets.py`, which has the same order.
+    pub(crate) const LAYOUT: [usize; 12] = [
+        offset_of!(Control, context),
+        offset_of!(Control, phase),
+        offset_of!(Control, wait),
+        offset_of!(Control, older),
+        offset_of!(Control, id),
+        offset_of!(Control, from_spawner),
+        offset_of!(Control, site),
+        offset_of!(Control, purpose),
+        offset_of!(Control, awaits),
+        offset_of!(Control, turns),
+        offset_of!(Control, extra),
+        offset_of!(Extra, name),
+    ];
+
     #[inline(always)]
     pub(crate) fn new(
         thread: NonNull<Thread>,

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::Write;
+use std::mem::offset_of;
 use std::panic::Location;
 use std::ptr::{NonNull, with_exposed_provenance_mut};
 use std::rc::Rc;
@@ -79,6 +80,13 @@ pub(crate) trait Upstairs {
 }
 
 impl Thread {
+    /// Where debuggers find what they show: as [`Control::LAYOUT`].
+    pub(crate) const LAYOUT: [usize; 3] = [
+        offset_of!(Thread, newest),
+        offset_of!(Thread, main),
+        offset_of!(Thread, current),
+    ];
+
     /// The thread that runs this, if it has greenlets (or could have them).
     #[inline(always)]
     pub(crate) fn here_if_any() -> Option<&'static Thread> {

@@ -35,3 +35,5 @@ pub(crate) mod poller;
 #[allow(unsafe_code)]
 pub(crate) mod stack;
 pub(crate) mod sync;
+#[allow(unsafe_code)]
+pub(crate) mod tasks;

@@ -274,7 +274,7 @@ fn a_signal_prints_what_a_stuck_program_does() {
     let outcome = outcome.says("greenlet 'hog' (#").says("runs (spawned at ");
     let outcome = outcome
         .says("greenlet 'sleeper' (#")
-        .says("the main greenlet (#1) joins");
+        .says("joins another greenlet\n");
     if walks() {
         outcome.says("keeps_the_thread");
     }
@@ -290,4 +290,44 @@ fn a_watch_prints_who_keeps_the_thread() {
     if walks() {
         outcome.says("keeps_the_thread");
     }
+}
+
+/// What a debugger that stops at `place` prints when it is told to do `commands`. None: there is no debugger, or it
+/// may not look at other processes.
+fn debug(scenario: &str, place: &str, commands: &[&str]) -> Option<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/inspect/greenlets.py");
+    let mut gdb = std::process::Command::new("gdb");
+    gdb.args(["-batch", "-nx", "-ex", "set debuginfod enabled off", "-ex"]);
+    gdb.arg(format!("rbreak {place}"))
+        .args(["-ex", "run", "-ex"]);
+    gdb.arg(format!("source {script}"));
+    commands
+        .iter()
+        .for_each(|command| _ = gdb.args(["-ex", command]));
+    let output = gdb
+        .arg("--args")
+        .arg(super::program())
+        .arg(scenario)
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.contains("hit Breakpoint").then_some(text)
+}
+
+#[test]
+fn a_debugger_lists_greenlets_and_shows_their_stacks() {
+    if !walks() {
+        return;
+    }
+    let commands = ["greenlets", "greenlet 2", "greenlet 1", "greenlet 99"];
+    let Some(text) = debug("hub_watch_prints", "keeps_the_thread", &commands) else {
+        return eprintln!("not run: there is no gdb that may look at another process");
+    };
+    let has = |part: &str| assert!(text.contains(part), "no {part:?} in\n{text}");
+    has("greenlet 'parked' #2: is parked; turns 1; spawned by #1 at ");
+    has("main greenlet #1: runs");
+    has("greenlet_first_frame");
+    has("it has no stack at rest");
+    let below = text.split("#0 ").last().unwrap();
+    assert!(below.contains("park"), "{text}");
 }

@@ -27,8 +27,13 @@ struct Outcome {
 }
 
 fn run(scenario: &str) -> Outcome {
+    run_by(program(), scenario)
+}
+
+/// The program, built as usual.
+fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    run_by(PROGRAM.get_or_init(|| build("unwind")), scenario)
+    PROGRAM.get_or_init(|| build("unwind"))
 }
 
 fn run_without_unwinding(scenario: &str) -> Outcome {

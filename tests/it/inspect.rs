@@ -450,7 +450,8 @@ fn a_thread_that_is_stuck_in_a_greenlet_is_seen() {
         let dump = dump_of(number);
         let hog = seen(&dump, "hog");
         assert_eq!(hog.state(), State::Running, "{dump}");
-        assert!(
+        assert_eq!(
+            walks(),
             hog.calls().to_string().contains("keeps_the_thread"),
             "{dump}"
         );
@@ -649,7 +650,7 @@ fn a_census_tells_how_deep_stacks_are_used_by_where_they_are_spawned() {
             } else {
                 builder
             };
-            let learns = builder.spawn(|| yield_now()).unwrap();
+            let learns = builder.spawn(yield_now).unwrap();
             yield_now();
             let size = seen(&inspect::dump(), "learns").stack().size;
             learns.join().unwrap();

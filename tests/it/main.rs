@@ -23,6 +23,8 @@ mod net;
 mod parents;
 mod process;
 mod signal;
+#[cfg(feature = "tracing")]
+mod spans;
 mod stacks;
 mod switching;
 mod sync;

@@ -5,9 +5,14 @@ use std::time::{Duration, Instant};
 
 use greenlet::{monitor, sleep, spawn, thread, yield_now};
 
-use crate::support::{complaint, run};
+use crate::support::{complaint, emulated, run};
 
 const MS: Duration = Duration::from_millis(1);
+
+/// Whether the calls of who runs are known in this build.
+fn walks() -> bool {
+    asks() && greenlet::BACKEND == "direct"
+}
 
 fn asks() -> bool {
     greenlet::BACKEND != "baton" && cfg!(all(target_os = "linux", not(miri)))
@@ -44,18 +49,18 @@ fn who_computes_for_too_long_is_named() {
     }
     run(|| {
         let (_watch, reports) = watch(20 * MS);
-        let hog = thread::Builder::new().name("hog".into());
+        let hog = thread::Builder::new().name("keeps it".into());
         let hog = hog.spawn(|| computes_for(2000 * MS)).unwrap();
         let reported = greenlet::offload(move || {
-            let report = reports.iter().find(|(_, text)| text.contains("'hog'"));
+            let report = reports.iter().find(|(_, text)| text.contains("'keeps it'"));
             report.unwrap().1
         });
-        assert!(reported.contains("greenlet 'hog' (#"), "{reported}");
+        assert!(reported.contains("greenlet 'keeps it' (#"), "{reported}");
         assert!(
             reported.contains("has kept thread 'monitor::who"),
             "{reported}"
         );
-        assert!(reported.contains("computes_for"), "{reported}");
+        assert_eq!(walks(), reported.contains("computes_for"), "{reported}");
         assert!(
             reported.contains("(spawned at tests/it/monitor.rs:"),
             "{reported}"
@@ -76,14 +81,16 @@ fn who_blocks_in_a_system_call_is_named_with_the_call() {
         std::thread::sleep(1500 * MS);
         let report = first_of(&reports);
         assert!(report.contains("the main greenlet (#"), "{report}");
-        // Not every system tells.
-        if report.contains("in the system call") {
+        // Not every system tells, and an emulator has the numbers of another machine.
+        if report.contains("in the system call") && !emulated() {
             assert!(
                 report.contains("in the system call clock_nanosleep"),
                 "{report}"
             );
         }
-        assert!(report.contains("who_blocks_in_a_system_call"), "{report}");
+        let calls = report.lines().skip(1).collect::<String>();
+        let named = calls.contains("who_blocks_in_a_system_call");
+        assert_eq!(walks(), named, "{report}");
         parked.kill();
     });
 }
@@ -160,7 +167,7 @@ fn code_that_must_not_block_is_caught_when_it_does() {
                 words.contains("the thread was kept for more than 20ms"),
                 "{words}"
             );
-            assert!(words.contains("computes_for"), "{words}");
+            assert_eq!(walks(), words.contains("computes_for"), "{words}");
             let by_others = complaint(|| {
                 monitor::assert_no_blocking(20 * MS, || {
                     spawn(|| computes_for(400 * MS)).join().unwrap();
@@ -187,6 +194,6 @@ fn lateness_is_counted_while_it_is_asked_for() {
         let before = monitor::lateness();
         sleep(MS);
         assert_eq!(monitor::lateness(), before);
-        assert_eq!(before.quantile(0.0) <= before.quantile(0.5), true);
+        assert!(before.quantile(0.0) <= before.quantile(0.5));
     });
 }

@@ -25,6 +25,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("src/thread/", STD_AGAIN),
     ("src/future.rs", EDGES),
     ("src/inspect/", EDGES),
+    ("src/spans.rs", EDGES),
     ("src/monitor.rs", EDGES),
 ];
 
@@ -52,6 +53,7 @@ const EXTERNAL: &[(&str, &[&str])] = &[
     ("loom", &["src/sys/sync.rs"]),
     ("polling", &["src/sys/poller/"]),
     ("signal_hook", &["src/signal/", "src/inspect/signal.rs"]),
+    ("tracing", &["src/spans.rs"]),
     ("socket2", &["src/sys/fd.rs"]),
 ];
 
@@ -79,6 +81,7 @@ const UNSAFE: &[&str] = &[
     "src/sys/mod.rs: overflow",
     "src/sys/mod.rs: poller",
     "src/sys/mod.rs: stack",
+    "src/sys/mod.rs: tasks",
 ];
 
 /// The only file that may ask for the time: seam 3.

@@ -22,6 +22,7 @@ mod machine {
     pub(super) const SP: usize = 7;
     pub(super) const SECOND: usize = 4;
     /// What a context keeps: rbx, rbp.
+    #[allow(dead_code, reason = "only the direct backend knows them")]
     pub(super) const KEPT: [usize; 2] = [3, 6];
 
     pub(super) fn interrupted(context: &libc::ucontext_t) -> [usize; WORDS] {
@@ -40,6 +41,7 @@ mod machine {
     pub(super) const SP: usize = 31;
     pub(super) const SECOND: usize = 1;
     /// What a context keeps: x19, x29.
+    #[allow(dead_code, reason = "only the direct backend knows them")]
     pub(super) const KEPT: [usize; 2] = [19, 29];
 
     pub(super) fn interrupted(context: &libc::ucontext_t) -> [usize; WORDS] {
@@ -60,6 +62,7 @@ const PC: usize = WORDS - 1;
 
 impl Registers {
     /// Those of a context at rest; the others are not known, and nobody needs them: a switch keeps no more.
+    #[allow(dead_code, reason = "only the direct backend knows them")]
     pub(crate) fn at_rest(sp: usize, pc: usize, kept: [usize; 2]) -> Registers {
         let mut words = [0; WORDS];
         (words[SP], words[PC]) = (sp, pc);
