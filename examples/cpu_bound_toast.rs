@@ -65,7 +65,7 @@ fn show(how: &str, late: Duration) {
 fn toast() {
     let begin = Instant::now();
     while begin.elapsed() < TOAST {
-        black_box((0..1000_u64).fold(0, |sum, n| sum ^ n * n));
+        black_box((0..1000_u64).fold(0, |sum, n| sum ^ (n * n)));
     }
 }
 
@@ -75,7 +75,7 @@ fn toast_in_slices() {
     while !left.is_zero() {
         let begin = Instant::now();
         while begin.elapsed() < slice {
-            black_box((0..1000_u64).fold(0, |sum, n| sum ^ n * n));
+            black_box((0..1000_u64).fold(0, |sum, n| sum ^ (n * n)));
         }
         left -= slice;
         yield_now();
