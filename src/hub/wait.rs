@@ -389,8 +389,9 @@ struct Lost<'a, 'list, V, L: FnOnce(bool, Option<V>)> {
 impl<V, L: FnOnce(bool, Option<V>)> Lost<'_, '_, V, L> {
     /// The greenlet goes on, and looks for itself.
     #[inline(always)]
-    fn quietly(mut self) {
-        self.then = None;
+    fn quietly(self) {
+        const { assert!(!std::mem::needs_drop::<L>(), "it borrows") };
+        std::mem::forget(self);
     }
 }
 
