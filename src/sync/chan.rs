@@ -118,6 +118,12 @@ impl<T, S: Store<T>> Chan<T, S> {
         self.items.borrow().len()
     }
 
+    /// False if there is nothing to take, not even the news that it is closed.
+    #[inline]
+    pub(super) fn may_have_something(&self) -> bool {
+        self.len() > 0 || !self.senders.is_empty() || self.closed.get()
+    }
+
     /// What the store knows.
     pub(super) fn ask<R>(&self, question: impl FnOnce(&S) -> R) -> R {
         question(&self.items.borrow())

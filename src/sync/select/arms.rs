@@ -165,11 +165,13 @@ impl<R, T: Ready, F: FnOnce(T::Output) -> R> Arms<R> for On<T, F> {
         if let Some(thing) = &self.thing
             && from == 0
             && to > 0
+            && (self.called || thing.is_worth_a_try())
         {
             let called = std::mem::take(&mut self.called);
             self.outcome = thing.take(called);
+            return self.outcome.is_some();
         }
-        self.outcome.is_some()
+        false
     }
 
     fn choose_served(&mut self) -> bool {

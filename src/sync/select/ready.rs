@@ -16,6 +16,12 @@ pub trait Ready {
     /// Takes what is there. `called`: it was called for this, so it may be there for it alone.
     #[doc(hidden)]
     fn take(&self, called: bool) -> Option<Self::Output>;
+    /// Whether it is worth a try: a cheap look, for one that was not called.
+    #[doc(hidden)]
+    #[inline]
+    fn is_worth_a_try(&self) -> bool {
+        true
+    }
     /// Stands in line while `rest` runs, which parks; whether it was called.
     #[doc(hidden)]
     fn stand(&self, rest: &mut dyn FnMut()) -> bool;
@@ -44,6 +50,11 @@ impl<T> Ready for &Receiver<T> {
             Err(Nothing::Closed) => Some(Err(RecvError)),
             Err(Nothing::Yet) => None,
         }
+    }
+
+    #[inline]
+    fn is_worth_a_try(&self) -> bool {
+        self.chan().may_have_something()
     }
 
     fn stand(&self, rest: &mut dyn FnMut()) -> bool {
