@@ -376,11 +376,20 @@ fn backtrace_at(frame: usize) -> String {
     let Some(desert) = desert() else {
         return text;
     };
-    let mut words = [desert; WORDS];
+    let mut words = [oasis(desert); WORDS];
+    words[SP] = desert;
     words[PC] = frame;
-    // SAFETY: `capture` does not unwind, and comes back. The walk stays in the desert.
+    // SAFETY: `capture` does not unwind, and comes back. The walk stays in the desert and in the oasis, and ends there:
+    // in the desert there is nobody to go back to.
     unsafe { greenlet_within(&Registers(words), capture, (&raw mut text).cast()) };
     text
+}
+
+/// The middle of a few words that all lead into the desert. Where one stack is hooked to another, in assembly, the way
+/// on is read through a register.
+fn oasis(desert: usize) -> usize {
+    static MIDDLE: OnceLock<usize> = OnceLock::new();
+    *MIDDLE.get_or_init(|| Box::leak(Box::new([desert; 128]))[64..].as_ptr().addr())
 }
 
 /// Half the size of the desert, in bytes: more than a frame has.
