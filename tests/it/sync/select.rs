@@ -530,6 +530,28 @@ fn killed_it_leaves_everything_as_it_is() {
     });
 }
 
+/// Called for a message of one, and told of the end of the other: it takes one of the two, and whoever waits for
+/// messages of the first gets the call if it is the other.
+#[test]
+fn an_end_does_not_hide_a_call_for_a_message() {
+    run(|| {
+        for capacity in [0, 1] {
+            let ((ends, ended), (sender, receiver)) = (bounded::<u8>(1), bounded(capacity));
+            let both = receiver.clone();
+            let selects = spawn(move || select().recv_any([&ended, &both], |which, _| which).wait());
+            settle();
+            let waits = spawn(move || receiver.recv());
+            settle();
+            sender.send(7).unwrap();
+            drop(ends);
+            match selects.join().unwrap() {
+                0 => assert_eq!(waits.join().unwrap(), Ok(7)),
+                _ => end(waits),
+            }
+        }
+    });
+}
+
 #[test]
 fn killed_when_it_was_called_it_passes_that_on() {
     run(|| {
