@@ -3,6 +3,7 @@
 use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::lock::{Calm, Lock};
@@ -211,3 +212,7 @@ impl<T> From<T> for Mutex<T> {
         Mutex::new(value)
     }
 }
+
+// What a panic may have left half-done is told by poison.
+impl<T: ?Sized> UnwindSafe for Mutex<T> {}
+impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
