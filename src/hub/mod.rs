@@ -75,7 +75,7 @@ pub(crate) struct Hub {
     /// The thread ends: nobody is scheduled any more.
     closed: Cell<bool>,
     stretches: Cell<u64>,
-    rotation: Cell<u32>,
+    lot: Cell<u64>,
     forks: Cell<u32>,
 }
 
@@ -120,7 +120,7 @@ impl Hub {
             late: Cell::new(false),
             closed: Cell::new(false),
             stretches: Cell::new(0),
-            rotation: Cell::new(0),
+            lot: Cell::new(0),
             forks: Cell::new(fork::count()),
         }));
         let hub = Hub::here();
@@ -195,12 +195,15 @@ impl Hub {
         outcome
     }
 
-    /// Where to begin among `count` things, so that each is the first in its turn.
+    /// One of `count`, drawn by lot; 0 if there is none. By turns would not do: whoever asks every second time would
+    /// see every second number only.
     #[inline]
-    pub(crate) fn rotate(&self, count: u32) -> u32 {
-        let next = self.rotation.get().wrapping_add(1);
-        self.rotation.set(next);
-        next.checked_rem(count).unwrap_or(0)
+    pub(crate) fn draw(&self, count: u32) -> u32 {
+        // Knuth's linear congruential generator; its high half is good enough.
+        let next = self.lot.get().wrapping_mul(6_364_136_223_846_793_005);
+        let next = next.wrapping_add(1_442_695_040_888_963_407);
+        self.lot.set(next);
+        (((next >> 32) * u64::from(count)) >> 32) as u32
     }
 
     fn next_stretch(&self) -> u64 {

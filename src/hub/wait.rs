@@ -268,7 +268,7 @@ impl WaitList {
 
 impl WaitList {
     /// Stands in several lists while `f` runs, which parks once. In which it was called: in one at most, since
-    /// only the parked are called, unless it is one of those that call everybody.
+    /// only the parked are called. With lists that call everybody it may be several, and the first is told.
     ///
     /// If `f` unwinds, `lost` is told.
     pub(crate) fn stand_in_all<'a, F: FnOnce()>(

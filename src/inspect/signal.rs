@@ -1,7 +1,9 @@
 //! Dumps on standard error, when a signal comes: for programs that hang.
 
 use std::ffi::c_int;
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
 
@@ -42,11 +44,14 @@ pub fn on_signal(signal: c_int) -> io::Result<()> {
     })
 }
 
-/// All in one write, so that others do not write in between. Whoever has closed standard error does not want it.
+/// All in one write, so that others do not write in between, and past the lock of std: the thread that hangs may have
+/// it. Whoever has closed standard error does not want it.
 fn print(dumps: &[Dump]) {
     let mut text = format!("greenlet: {} threads with greenlets\n", dumps.len());
     for dump in dumps {
         text.push_str(&format!("{dump}\n"));
     }
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    if let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() {
+        let _ = File::from(stderr).write_all(text.as_bytes());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
@@ -87,3 +88,6 @@ impl fmt::Debug for Barrier {
             .finish_non_exhaustive()
     }
 }
+
+impl UnwindSafe for Barrier {}
+impl RefUnwindSafe for Barrier {}

@@ -146,9 +146,11 @@ impl<T, S: Store<T>> Chan<T, S> {
         if self.closed.replace(true) || self.receivers.is_empty() && self.senders.is_empty() {
             return;
         }
+        // Whoever is ready already looks for itself. One that stands in several lists, and was called in another one
+        // for an item, is not called here as well: it could pass on one call of two.
         let hub = Hub::here();
-        self.receivers.call_all(hub);
-        self.senders.call_all(hub);
+        while self.receivers.call_one(hub).is_some() {}
+        while self.senders.call_one(hub).is_some() {}
     }
 
     /// Puts an item if there is room, or somebody who takes it.

@@ -89,7 +89,8 @@ impl Lock {
 /// Whether somebody unwound while it changed a value.
 ///
 /// `thread::panicking()` is of the thread, so a guard that is dropped while another greenlet is parked in the
-/// middle of its unwinding poisons as well: too much rather than too little.
+/// middle of its unwinding poisons as well. And a guard that is made meanwhile poisons nothing, as in std: what it is
+/// dropped by cannot be told.
 pub(super) struct Poison(Cell<bool>);
 
 /// What a guard remembers of the moment at which it was made.

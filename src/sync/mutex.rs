@@ -3,6 +3,7 @@
 use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::lock::{Calm, Lock};
@@ -39,7 +40,8 @@ use super::lock::{Calm, Lock};
 /// # Differences from std
 /// Neither `Send` nor `Sync`. Fair. Locking it twice panics at once. It is poisoned when a greenlet unwinds that has it, also
 /// by a kill or a deadline; and, too much rather than too little, when it is unlocked while another greenlet
-/// waits in the middle of its unwinding.
+/// waits in the middle of its unwinding. If it is locked while another one does, a panic does not poison it: std
+/// knows only that somebody of this thread unwinds.
 pub struct Mutex<T: ?Sized> {
     lock: Lock,
     value: RefCell<T>,
@@ -211,3 +213,7 @@ impl<T> From<T> for Mutex<T> {
         Mutex::new(value)
     }
 }
+
+// What a panic may have left half-done is told by poison.
+impl<T: ?Sized> UnwindSafe for Mutex<T> {}
+impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}

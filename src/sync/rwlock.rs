@@ -6,6 +6,7 @@
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::lock::{Calm, Poison};
@@ -352,3 +353,7 @@ impl<T> From<T> for RwLock<T> {
         RwLock::new(value)
     }
 }
+
+// What a panic may have left half-done is told by poison.
+impl<T: ?Sized> UnwindSafe for RwLock<T> {}
+impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}

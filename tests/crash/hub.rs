@@ -159,6 +159,8 @@ fn dump_on_signal() {
         sleeper.kill();
     });
     let hog = thread_named("hog", || {
+        // One that hangs may hang with this in its hands.
+        let _locked = std::io::stderr().lock();
         for _ in 0..3 {
             // SAFETY: sends a signal to ourselves.
             unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };

@@ -12,7 +12,7 @@ use crate::sys::clock::Moment;
 
 /// What there is to do with one arm, or several.
 pub trait Arms<R> {
-    /// How many take part in the rotation.
+    /// How many take part when it is drawn where to begin.
     #[doc(hidden)]
     fn count(&self) -> u32;
     /// Whether one can ever be chosen.
@@ -21,7 +21,8 @@ pub trait Arms<R> {
     /// Chooses the first that is ready, of those with these numbers.
     #[doc(hidden)]
     fn choose(&mut self, from: u32, to: u32) -> bool;
-    /// Chooses the one whose offer somebody has taken.
+    /// Chooses the one whose offer somebody has taken, or one that was called for what is there: that came first, and
+    /// whoever brought it may have gone on.
     #[doc(hidden)]
     fn choose_served(&mut self) -> bool;
     /// Chooses one whose time has come.
@@ -175,7 +176,7 @@ impl<R, T: Ready, F: FnOnce(T::Output) -> R> Arms<R> for On<T, F> {
     }
 
     fn choose_served(&mut self) -> bool {
-        false
+        self.called && self.choose(0, 1)
     }
 
     fn choose_late(&mut self, _: Moment) -> bool {
@@ -326,7 +327,7 @@ impl<R, T, F: FnOnce(usize, Result<T, RecvError>) -> R> Arms<R> for Any<'_, T, F
     fn choose(&mut self, from: u32, to: u32) -> bool {
         if from == 0 && to > 0 && !self.receivers.is_empty() {
             let count = self.receivers.len();
-            let first = Hub::here().rotate(count as u32) as usize;
+            let first = Hub::here().draw(count as u32) as usize;
             self.outcome = (first..count).chain(0..first).find_map(|number| {
                 self.receivers[number]
                     .take(self.called == Some(number))
@@ -340,7 +341,11 @@ impl<R, T, F: FnOnce(usize, Result<T, RecvError>) -> R> Arms<R> for Any<'_, T, F
     }
 
     fn choose_served(&mut self) -> bool {
-        false
+        if let Some(number) = self.called.take() {
+            let outcome = self.receivers[number].take(true);
+            self.outcome = outcome.map(|outcome| (number, outcome));
+        }
+        self.outcome.is_some()
     }
 
     fn choose_late(&mut self, _: Moment) -> bool {

@@ -36,8 +36,8 @@ pub(super) use ready::Ready;
 /// assert_eq!(answer, Some(7));
 /// ```
 ///
-/// Each arm says what may happen and what is to be done then. One arm is chosen, among those that are ready by
-/// rotation, so that none starves; its closure runs after the others have been left. Where closures would need
+/// Each arm says what may happen and what is to be done then. One arm is chosen, the first that is ready from a place
+/// drawn by lot, so that none starves; if it had to wait, what came first. Its closure runs after the others have been left. Where closures would need
 /// the same things, let the arms name the outcome, and match on it:
 ///
 /// ```
@@ -208,7 +208,7 @@ impl<A: Arms<R>, R> Select<A, R> {
     #[inline]
     fn choose(&mut self, hub: &Hub) -> bool {
         let count = self.arms.count();
-        let first = hub.rotate(count);
+        let first = hub.draw(count);
         self.arms.choose(first, count) || self.arms.choose(0, first)
     }
 

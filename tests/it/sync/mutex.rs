@@ -1,6 +1,7 @@
 //! std's tests of `Mutex`, over whatever the module around this one has.
 
-use super::{Mutex, Shared, TryLockError, mpsc, spawn, yield_now};
+use super::{Barrier, Condvar, LazyLock, Mutex, Once, OnceLock, RwLock, Shared};
+use super::{TryLockError, mpsc, spawn, yield_now};
 use crate::support::{complaint, run};
 
 /// A mutex that somebody unwound with.
@@ -13,6 +14,23 @@ fn poisoned(value: u32) -> Shared<Mutex<u32>> {
     });
     assert!(died.join().is_err());
     mutex
+}
+
+/// What is waited on may be used where a panic is caught, whatever it holds.
+#[test]
+fn a_panic_is_caught_around_them() {
+    fn may_cross<T: std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
+    type Any = std::cell::Cell<u32>;
+    may_cross::<Mutex<Any>>();
+    may_cross::<RwLock<Any>>();
+    may_cross::<Condvar>();
+    may_cross::<Barrier>();
+    may_cross::<Once>();
+    may_cross::<OnceLock<u32>>();
+    may_cross::<LazyLock<u32>>();
+    may_cross::<mpsc::Sender<Any>>();
+    may_cross::<mpsc::SyncSender<Any>>();
+    may_cross::<mpsc::Receiver<Any>>();
 }
 
 #[test]
