@@ -62,6 +62,7 @@ fn raise_limit(count: u64) -> io::Result<()> {
     };
     // SAFETY: the call writes one limit.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    let count = count as libc::rlim_t;
     if limit.rlim_max < count {
         let most = limit.rlim_max;
         return Err(io::Error::other(format!(
