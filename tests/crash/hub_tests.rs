@@ -230,7 +230,8 @@ fn a_deadlock_of_two_locks_is_told_as_a_circle() {
     let line = |line: &str| outcome.stderr.lines().any(|it| it.contains(line));
     assert!(line("until greenlet 'second' (#"), "{outcome}");
     assert!(line("until greenlet 'first' (#"), "{outcome}");
-    assert_eq!(walks(), line("locks_both"), "{outcome}");
+    // Elsewhere those of the one that ran last may be told.
+    assert!(!walks() || line("locks_both"), "{outcome}");
 }
 
 #[test]
