@@ -62,7 +62,7 @@ fn who_computes_for_too_long_is_named() {
             reported.contains("has kept thread 'monitor::who"),
             "{reported}"
         );
-        let named = reported.contains("monitor::computes_for");
+        let named = reported.lines().any(|line| line.ends_with("computes_for"));
         assert_eq!(walks(), named, "{reported}");
         assert!(
             reported.contains("(spawned at tests/it/monitor.rs:"),
@@ -93,7 +93,9 @@ fn who_blocks_in_a_system_call_is_named_with_the_call() {
         }
         let calls = report.lines().skip(1).collect::<String>();
         let named = calls.contains("who_blocks_in_a_system_call");
-        assert_eq!(walks(), named, "{report}");
+        // musl does not say how its system calls return.
+        let told = walks() && !cfg!(target_env = "musl");
+        assert_eq!(told, named, "{report}");
         parked.kill();
     });
 }
