@@ -413,7 +413,7 @@ fn dropping_the_iterator_begins_nothing_more() {
             let work = {
                 let ran = ran.clone();
                 move |n: u32| {
-                    sleep(MS);
+                    sleep(50 * MS);
                     ran.borrow_mut().push(n);
                 }
             };
