@@ -345,6 +345,7 @@ fn a_joined_future_that_is_dropped_leaves_it_running() {
         while !done.get() {
             sleep(MS);
         }
+        sleep(MS); // for the small greenlet that has joined it
     });
 }
 
