@@ -27,8 +27,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use greenlet::offload;
+use greenlet::sync::Semaphore;
 use talk_parts::cache::{self, Map};
-use talk_parts::gate::Gate;
 use talk_parts::search::{self, Job};
 use talk_parts::weblog::Found;
 
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
 fn search_apart(job: &Job, greenlets: usize, search: bool) -> io::Result<Found> {
     let log = Arc::new(Map::new(job)?);
     let parts = RefCell::new(job.parts(PART));
-    let gate = Gate::new(search::workers() + IN_LINE);
+    let gate = Semaphore::new(search::workers() + IN_LINE);
     let all = Cell::new(Found::default());
     let work = || -> io::Result<()> {
         let next = || parts.borrow_mut().next();
@@ -61,7 +61,7 @@ fn search_apart(job: &Job, greenlets: usize, search: bool) -> io::Result<Found> 
                 offload(move || cache::read_part(&file, part))?;
             }
             if search {
-                let _turn = gate.pass();
+                let _turn = gate.acquire();
                 let (log, user) = (log.clone(), job.arguments.user.clone());
                 let found = offload(move || log.search(part, user.as_bytes()));
                 all.set(all.get() + found);

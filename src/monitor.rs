@@ -27,7 +27,7 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ use crate::hub::park::Pulse;
 use crate::hub::roll::{self, Face};
 use crate::switch::thread::{report, say};
 use crate::sys::clock::Moment;
+use crate::sys::lock::lock;
 use crate::sys::tasks::SystemCall;
 
 /// So often is looked within the limit.
@@ -214,10 +215,6 @@ pub fn assert_no_blocking<R>(limit: Duration, f: impl FnOnce() -> R) -> R {
         panic!("the thread was kept for more than {limit:?}: {first}");
     }
     outcome
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Who is watched.

@@ -6,7 +6,6 @@ pub(crate) mod chart;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
 pub(crate) mod fetch;
-pub(crate) mod gate;
 pub(crate) mod lines;
 pub(crate) mod programs;
 pub(crate) mod report;

@@ -7,9 +7,10 @@ use std::fs::{self, FileType, Metadata};
 use std::io;
 use std::os::unix::fs::DirEntryExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
 
 use crate::offload::blocking;
+use crate::sys::lock::lock;
 
 /// So many entries are read at once.
 const AHEAD: usize = 64;
@@ -79,7 +80,7 @@ impl Iterator for ReadDir {
             }
             let state = Arc::clone(&self.state);
             let read = blocking(move || {
-                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut state = lock(&state);
                 state.read_ahead();
                 Ok(())
             });

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Lines, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::turn::{Taken, Turn};
 use crate::hub::Hub;
@@ -10,6 +10,7 @@ use crate::hub::desk::Knocker;
 use crate::hub::io::{Direction, is_ready_now, wait_for_foreign};
 use crate::offload;
 use crate::sys::fd;
+use crate::sys::lock::lock;
 
 /// So much is read at once, as by std.
 const CHUNK: usize = 8192;
@@ -23,7 +24,7 @@ static WAITING: Mutex<Option<Knocker>> = Mutex::new(None);
 static UNREAD: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 fn unread() -> MutexGuard<'static, Vec<u8>> {
-    UNREAD.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&UNREAD)
 }
 
 /// The standard input of the process: `std::io::stdin`.
@@ -147,7 +148,7 @@ fn fetch(from: BorrowedFd<'_>) -> io::Result<bool> {
     wait_for_some(from)?;
     let number = from.as_raw_fd();
     offload::blocking(move || {
-        let _reading = READING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _reading = lock(&READING);
         if !unread().is_empty() {
             // It came for somebody who is not there any more.
             return Ok(true);
@@ -194,7 +195,7 @@ impl Drop for Waits {
 }
 
 fn waiting() -> MutexGuard<'static, Option<Knocker>> {
-    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&WAITING)
 }
 
 fn knock() {

@@ -4,10 +4,11 @@
 //! (law 4); somebody who comes in between may have it first.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::hub::Hub;
 use crate::hub::desk::Knocker;
+use crate::sys::lock::lock;
 
 /// Whose turn it is.
 pub(super) struct Turn(Mutex<State>);
@@ -35,7 +36,7 @@ impl Turn {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Waits for one's turn.

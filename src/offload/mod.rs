@@ -13,11 +13,12 @@ mod pool;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::hub::Hub;
 use crate::switch::exit;
+use crate::sys::lock::lock;
 
 use pool::Work;
 pub use pool::{PoolStats, pool_stats};
@@ -140,18 +141,18 @@ enum State<R> {
 
 impl<R> Place<R> {
     fn swap(&self, state: State<R>) -> State<R> {
-        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = lock(&self.0);
         std::mem::replace(&mut place, state)
     }
 
     fn is_abandoned(&self) -> bool {
-        let place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = lock(&self.0);
         matches!(*place, State::Abandoned)
     }
 
     /// On the worker. If nobody waits any more, the outcome is dropped here.
     fn put(&self, outcome: thread::Result<R>) {
-        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = lock(&self.0);
         let unwanted = match &*place {
             State::Abandoned => Some(outcome),
             _ => {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::switch::thread::report;
 use crate::sys::fork::{self, Own};
+use crate::sys::lock::lock;
 
 /// How long a worker waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(5);
@@ -95,7 +96,7 @@ pub(super) fn submit(work: Work) -> io::Result<()> {
 
 impl Pool {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// What a worker does.

@@ -14,7 +14,7 @@
 use std::cell::OnceCell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::hub::Hub;
@@ -23,6 +23,7 @@ use crate::switch::control::Control;
 use crate::switch::greenlet::GreenletId;
 use crate::switch::local::LocalKey;
 use crate::sys::clock::Moment;
+use crate::sys::lock::lock;
 
 /// What a greenlet and its handles share.
 struct Shared {
@@ -61,7 +62,7 @@ impl Shared {
     }
 
     fn knocker(&self) -> MutexGuard<'_, Option<Knocker>> {
-        self.knocker.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.knocker)
     }
 
     fn take_permit(&self) -> bool {
