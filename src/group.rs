@@ -20,7 +20,7 @@ use crate::switch::error::describe;
 use crate::switch::exit::GreenletExit;
 use crate::switch::greenlet::Greenlet;
 use crate::sync::Semaphore;
-use crate::sync::channel::{Receiver, bounded, unbounded};
+use crate::sync::channel::{Receiver, Sender, bounded, unbounded};
 use crate::sys::clock::{Moment, has_passed};
 
 /// Greenlets that belong together.
@@ -317,22 +317,12 @@ impl Group {
         I: IntoIterator<Item = T> + 'static,
         F: Fn(T) -> R + 'static,
     {
-        let (sender, receiver) = bounded(self.ahead());
-        let group = self.for_the_feeder();
         let f = Rc::new(f);
-        let feeder = spawn(move || {
-            for item in items {
-                let f = Rc::clone(&f);
-                if sender.send(group.spawn(move || f(item))).is_err() {
-                    return;
-                }
-            }
-        });
-        Fed {
-            receiver,
-            feeder: Some(feeder),
-        }
-        .map(outcome)
+        let begin = move |group: &Group, sender: &Sender<JoinHandle<R>>, item| {
+            let f = Rc::clone(&f);
+            sender.send(group.spawn(move || f(item))).is_ok()
+        };
+        self.feed(items, begin).map(outcome)
     }
 
     /// As [`imap`](Self::imap), in the order in which they are done. A member whose result nobody has asked for
@@ -350,27 +340,41 @@ impl Group {
         I: IntoIterator<Item = T> + 'static,
         F: Fn(T) -> R + 'static,
     {
+        let f = Rc::new(f);
+        let begin = move |group: &Group, sender: &Sender<thread::Result<R>>, item| {
+            if sender.is_disconnected() {
+                return false;
+            }
+            let (f, sender) = (Rc::clone(&f), sender.clone());
+            group.spawn(move || {
+                let done = catch_unwind(AssertUnwindSafe(|| f(item)));
+                // Nobody may want it any more.
+                let _ = sender.send(done);
+            });
+            true
+        };
+        self.feed(items, begin).map(or_unwind)
+    }
+
+    /// Begins with each item, in a greenlet of its own, until `begin` says that nobody asks for more.
+    #[track_caller]
+    fn feed<I, X: 'static>(
+        &self,
+        items: I,
+        begin: impl Fn(&Group, &Sender<X>, I::Item) -> bool + 'static,
+    ) -> Fed<X>
+    where
+        I: IntoIterator + 'static,
+    {
         let (sender, receiver) = bounded(self.ahead());
         let group = self.for_the_feeder();
-        let f = Rc::new(f);
         let feeder = spawn(move || {
-            for item in items {
-                if sender.is_disconnected() {
-                    return;
-                }
-                let (f, sender) = (Rc::clone(&f), sender.clone());
-                group.spawn(move || {
-                    let done = catch_unwind(AssertUnwindSafe(|| f(item)));
-                    // Nobody may want it any more.
-                    let _ = sender.send(done);
-                });
-            }
+            items.into_iter().all(|item| begin(&group, &sender, item));
         });
         Fed {
             receiver,
             feeder: Some(feeder),
         }
-        .map(|done| done.unwrap_or_else(|payload| resume_unwind(payload)))
     }
 
     /// How far results may run ahead of whoever asks for them.
@@ -482,9 +486,11 @@ impl<R> Drop for Team<R> {
 }
 
 fn outcome<R>(handle: JoinHandle<R>) -> R {
-    handle
-        .join()
-        .unwrap_or_else(|payload| resume_unwind(payload))
+    or_unwind(handle.join())
+}
+
+fn or_unwind<R>(outcome: thread::Result<R>) -> R {
+    outcome.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
 /// What a feeder sends. Its own panic, of the items, comes last.

@@ -131,3 +131,56 @@ impl Poison {
         }
     }
 }
+
+/// What guards look like: they show their value. Trait impls only.
+macro_rules! shows_its_value {
+    ($guard:ident) => {
+        impl<T: ?Sized + std::fmt::Debug> std::fmt::Debug for $guard<'_, T> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(&**self, f)
+            }
+        }
+
+        impl<T: ?Sized + std::fmt::Display> std::fmt::Display for $guard<'_, T> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&**self, f)
+            }
+        }
+    };
+}
+
+/// What a lock with a `value` in a cell has as std's has it. Trait impls only.
+macro_rules! as_std_locks {
+    ($lock:ident) => {
+        impl<T: ?Sized + std::fmt::Debug> std::fmt::Debug for $lock<T> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let mut words = f.debug_struct(stringify!($lock));
+                match self.value.try_borrow() {
+                    Ok(value) => words.field("data", &&*value),
+                    Err(_) => words.field("data", &format_args!("<locked>")),
+                };
+                words
+                    .field("poisoned", &self.is_poisoned())
+                    .finish_non_exhaustive()
+            }
+        }
+
+        impl<T: Default> Default for $lock<T> {
+            fn default() -> $lock<T> {
+                $lock::new(T::default())
+            }
+        }
+
+        impl<T> From<T> for $lock<T> {
+            fn from(value: T) -> $lock<T> {
+                $lock::new(value)
+            }
+        }
+
+        // What a panic may have left half-done is told by poison.
+        impl<T: ?Sized> std::panic::UnwindSafe for $lock<T> {}
+        impl<T: ?Sized> std::panic::RefUnwindSafe for $lock<T> {}
+    };
+}
+
+pub(super) use {as_std_locks, shows_its_value};

@@ -15,6 +15,7 @@ mod barrier;
 mod chan;
 pub mod channel;
 mod condvar;
+mod ends;
 mod event;
 mod lock;
 pub mod mpsc;
