@@ -1,17 +1,65 @@
 //! Closures at rest: a body waits in a pooled block until its greenlet first runs.
 //!
-//! A closure of up to 128 bytes costs no allocation; a larger one is boxed, and the box is what waits. The
-//! block goes back to the pool at the start, so that a suspended greenlet holds none.
+//! A closure of up to 128 bytes costs no allocation; a larger one is boxed, and the box is what waits. Most are
+//! small, and a million may wait, so there are blocks of two sizes. The block goes back to the pool at the start, so
+//! that a suspended greenlet holds none.
 
 use std::mem;
 use std::ptr::NonNull;
 
 use super::thread::Thread;
-use crate::data::slab::BLOCK_ALIGN;
+use crate::data::slab::{BLOCK_ALIGN, Slab};
 use crate::sys::context::Entry;
 
-/// The size of a pooled block, in bytes.
-pub(crate) const BLOCK: usize = 128;
+/// The sizes of pooled blocks, in bytes.
+const SMALL: usize = 64;
+const LARGE: usize = 128;
+
+/// Where the bodies of a thread wait.
+pub(crate) struct Blocks {
+    small: Slab<SMALL>,
+    large: Slab<LARGE>,
+}
+
+impl Blocks {
+    pub(crate) const fn new() -> Blocks {
+        Blocks {
+            small: Slab::new(),
+            large: Slab::new(),
+        }
+    }
+
+    /// How many blocks are out.
+    pub(crate) fn taken(&self) -> usize {
+        self.small.taken() + self.large.taken()
+    }
+
+    #[inline]
+    fn put_in<V>(&self, value: V) -> NonNull<u8> {
+        let block = match const { size_of::<V>() <= SMALL } {
+            true => self.small.take(),
+            false => self.large.take(),
+        };
+        // SAFETY: the block is fresh, large enough and aligned (`fits`, or a box).
+        unsafe { block.cast::<V>().write(value) };
+        block
+    }
+
+    /// # Safety
+    /// The block is one of these and holds a `V`, which is not used again.
+    #[inline]
+    unsafe fn take_out<V>(&self, block: NonNull<u8>) -> V {
+        // SAFETY: caller's promise. The block is free before the value is used, whatever that does.
+        unsafe {
+            let value = block.cast::<V>().read();
+            match const { size_of::<V>() <= SMALL } {
+                true => self.small.put(block),
+                false => self.large.put(block),
+            }
+            value
+        }
+    }
+}
 
 /// A closure that has not run, and how to run or drop it.
 pub(crate) struct Body {
@@ -38,7 +86,7 @@ impl Body {
     pub(crate) unsafe fn new_unchecked<F, E: Enter<F>>(thread: &Thread, closure: F) -> Body {
         if const { fits::<F>() } {
             Body {
-                block: store(thread, closure),
+                block: thread.bodies.put_in(closure),
                 kind: const {
                     &Kind {
                         entry: E::enter,
@@ -48,7 +96,7 @@ impl Body {
             }
         } else {
             Body {
-                block: store(thread, Box::new(closure)),
+                block: thread.bodies.put_in(Box::new(closure)),
                 kind: const {
                     &Kind {
                         entry: E::enter,
@@ -75,14 +123,9 @@ impl Body {
         // SAFETY: `new` stored an `F`, or a box of one, in a block of this thread (caller's promise), and
         // this is the one time that it is read.
         unsafe {
-            if const { fits::<F>() } {
-                let closure = block.cast::<F>().read();
-                thread.bodies.put(block);
-                closure
-            } else {
-                let closure = block.cast::<Box<F>>().read();
-                thread.bodies.put(block);
-                *closure
+            match const { fits::<F>() } {
+                true => thread.bodies.take_out::<F>(block),
+                false => *thread.bodies.take_out::<Box<F>>(block),
             }
         }
     }
@@ -110,22 +153,12 @@ pub(crate) trait Enter<F> {
 }
 
 const fn fits<F>() -> bool {
-    mem::size_of::<F>() <= BLOCK && mem::align_of::<F>() <= BLOCK_ALIGN
-}
-
-fn store<V>(thread: &Thread, value: V) -> NonNull<u8> {
-    let block = thread.bodies.take();
-    // SAFETY: the block is fresh, large enough and aligned (`fits`, or a box).
-    unsafe { block.cast::<V>().write(value) };
-    block
+    mem::size_of::<F>() <= LARGE && mem::align_of::<F>() <= BLOCK_ALIGN
 }
 
 /// # Safety
 /// The block holds a `V` that nobody uses again, and belongs to this thread.
 unsafe fn drop_stored<V>(block: NonNull<u8>, thread: &Thread) {
-    // SAFETY: caller's promise. The value moves out first, so that the block is free even if it panics.
-    let value = unsafe { block.cast::<V>().read() };
-    // SAFETY: as above.
-    unsafe { thread.bodies.put(block) };
-    drop(value);
+    // SAFETY: caller's promise.
+    drop(unsafe { thread.bodies.take_out::<V>(block) });
 }

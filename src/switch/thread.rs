@@ -12,9 +12,10 @@ use std::ptr::{NonNull, with_exposed_provenance_mut};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
+use super::body::Blocks;
 use super::control::{Birth, Control, ControlRef, Family, Payload, Phase};
 use super::trace::{Event, Tracer};
-use super::{body, exit, transfer};
+use super::{exit, transfer};
 use crate::data::slab::Slab;
 use crate::sys::context::Context;
 use crate::sys::local;
@@ -50,7 +51,7 @@ pub(crate) struct Thread {
     alive: Cell<usize>,
     newest: Cell<Option<ControlRef>>,
     controls: Slab<CONTROL_SIZE>,
-    pub(crate) bodies: Slab<{ body::BLOCK }>,
+    pub(crate) bodies: Blocks,
     pub(crate) stacks: Stacks,
     ids: Cell<(u64, u64)>,
     default_pages: Pages,
@@ -159,7 +160,7 @@ impl Thread {
             alive: Cell::new(0),
             newest: Cell::new(None),
             controls: Slab::new(),
-            bodies: Slab::new(),
+            bodies: Blocks::new(),
             stacks: Stacks::default(),
             default_pages: Pages::default_size(),
             signal_stack: Cell::new(None),

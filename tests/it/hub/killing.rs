@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
+use greenlet::thread::park;
 use greenlet::time::timeout;
 use greenlet::{Greenlet, GreenletExit, JoinHandle, current, sleep, spawn, yield_now};
 
@@ -124,17 +125,19 @@ fn a_joiner_of_the_killed_one_is_told() {
 fn a_destructor_may_wait() {
     run(|| {
         let log = Log::new();
+        let other = spawn(own!(log => move || {
+            park();
+            log.push("another");
+        }));
+        let others = other.thread().clone();
         let handle = spawn(own!(log => move || {
             let _bye = act(own!(log => move || {
                 log.push("begins to roll back");
+                others.unpark();
                 sleep(2 * MS);
                 log.push("rolled back");
             }));
             sleep(LONG);
-        }));
-        let other = spawn(own!(log => move || {
-            sleep(MS);
-            log.push("another");
         }));
         yield_now();
         assert!(handle.kill());
@@ -218,7 +221,7 @@ fn in_a_switch_it_is_raised_there() {
         let inner = Place::<Greenlet<()>>::new();
         let handle = spawn(own!(log, inner => move || {
             let parks = Greenlet::new(own!(log => move |()| {
-                sleep(2 * MS);
+                sleep(LONG);
                 log.push("the inner one went on");
             }));
             inner.put(parks.clone());

@@ -171,7 +171,7 @@ fn readers_behind_a_writer_that_is_killed_go_in() {
             "they wait for nobody"
         );
         let late = scene.does(3, |lock| {
-            assert_eq!(timeout(MS, || writes(lock)), Err(Elapsed))
+            assert_eq!(timeout(500 * MS, || writes(lock)), Err(Elapsed))
         });
         let behind = scene.does(4, reads);
         assert!(!behind.is_finished());
