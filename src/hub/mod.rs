@@ -76,6 +76,8 @@ pub(crate) struct Hub {
     closed: Cell<bool>,
     stretches: Cell<u64>,
     lot: Cell<u64>,
+    /// For so many turns what they touch has been fetched.
+    fetched: Cell<u32>,
     forks: Cell<u32>,
 }
 
@@ -121,6 +123,7 @@ impl Hub {
             closed: Cell::new(false),
             stretches: Cell::new(0),
             lot: Cell::new(0),
+            fetched: Cell::new(0),
             forks: Cell::new(fork::count()),
         }));
         let hub = Hub::here();

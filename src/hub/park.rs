@@ -15,6 +15,7 @@
 //! A wake is a hint (law 4): whoever waits looks again at what it waits for.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
@@ -32,9 +33,9 @@ use std::thread::panicking;
 const TURNS: u32 = 61;
 /// After so many turns after a rest the clock is asked: one more than one wait takes.
 const FIRST: u32 = 2;
-/// How many turns ahead a frame is fetched, and the control block that says where it is.
-const NEAR: usize = 0;
-const FAR: usize = 2;
+/// For so many turns at once their frames are fetched, and for as many after them the control blocks that say where
+/// those are.
+const BATCH: u32 = 16;
 /// How many alarms are taken out of the timers before they go off.
 const AT_A_TIME: usize = 16;
 /// How long ready greenlets may keep I/O and timers waiting, about.
@@ -253,18 +254,36 @@ impl Hub {
     /// Whose turn it is. Polls until there is somebody.
     #[inline(always)]
     pub(super) fn next(&self) -> &'static Control {
+        match self.first_ready() {
+            Ok(control) => control,
+            Err(nobody) => self.next_later(nobody),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn next_later(&self, mut nobody: bool) -> &'static Control {
         loop {
-            if self.pace.step() {
-                self.glance();
+            if nobody {
+                self.rest();
             }
-            match self.ready.pop() {
-                Some(control) if self.admit(control) => {
-                    // SAFETY: as in `admit`; it is not dead, and stays until it has run.
-                    return unsafe { &*control.as_ptr() };
-                }
-                Some(_) => {}
-                None => self.rest(),
+            match self.first_ready() {
+                Ok(control) => return control,
+                Err(still) => nobody = still,
             }
+        }
+    }
+
+    /// Takes a turn. If there is none to be taken: whether nobody is ready, or one that could not run.
+    #[inline(always)]
+    fn first_ready(&self) -> Result<&'static Control, bool> {
+        if self.pace.step() {
+            self.glance();
+        }
+        match self.ready.pop() {
+            // SAFETY: as in `admit`; it is not dead, and stays until it has run.
+            Some(control) if self.admit(control) => Ok(unsafe { &*control.as_ptr() }),
+            found => Err(found.is_none()),
         }
     }
 
@@ -287,17 +306,31 @@ impl Hub {
         next
     }
 
-    /// In a crowd each switch misses the cache twice. Here it is known who comes next.
+    /// In a crowd each switch misses the caches, that of addresses as well, and here it is known who comes next. The
+    /// processor waits for several addresses at a time, but only if they are asked for together.
     #[inline(always)]
     fn look_ahead(&self) {
-        if self.thread().is_crowded()
-            && let Some(near) = self.ready.peek(NEAR)
-            && let Some(far) = self.ready.peek(FAR)
-        {
-            // SAFETY: control blocks of this thread, which live while they are in the queue.
-            unsafe {
-                Context::look_ahead_to(near.as_ptr().cast(), far.as_ptr().cast_const().cast())
-            };
+        if self.thread().is_crowded() {
+            match self.fetched.get() {
+                0 => self.fetch_next(),
+                left => self.fetched.set(left - 1),
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn fetch_next(&self) {
+        self.fetched.set(BATCH - 1);
+        let next = |places: Range<u32>| places.map_while(|place| self.ready.peek(place as usize));
+        for control in next(0..BATCH) {
+            // SAFETY: a control block of this thread, which lives while it is in the queue.
+            let control = unsafe { control.as_ref() };
+            // SAFETY: as above.
+            unsafe { Context::look_ahead_to(&control.context) };
+            Context::fetch(control.owes.get());
+        }
+        for control in next(BATCH..2 * BATCH) {
+            Context::fetch_lines(control.as_ptr().cast_const());
         }
     }
 

@@ -1,6 +1,6 @@
 //! Wait lists: who waits for one thing, in order of arrival.
 //!
-//! An entry lies in the frame of the greenlet that waits, so waiting allocates nothing, and leaving from the
+//! A node lies in the frame of the greenlet that waits, so waiting allocates nothing, and leaving from the
 //! middle is two stores. The frame that enters leaves, by a guard, on every way out (law 5). To wait for several
 //! things is to stand in several lists and to park once.
 //!
@@ -18,7 +18,7 @@
 
 use std::cell::Cell;
 use std::marker::PhantomPinned;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::ptr;
 
 use super::Hub;
@@ -37,18 +37,12 @@ pub(crate) type Holder = Cell<u64>;
 
 /// One who waits. It does not move while it is linked.
 struct Node<V> {
-    who: Cell<Option<ControlRef>>,
+    who: ControlRef,
     offer: Cell<Option<V>>,
     linked: Cell<bool>,
     before: Cell<*const Node<V>>,
     after: Cell<*const Node<V>>,
     _pinned: PhantomPinned,
-}
-
-/// A place in a list, in the frame of the one who waits. It leaves when it is dropped.
-struct Entry<'a, V> {
-    list: &'a WaitList<V>,
-    node: Node<V>,
 }
 
 /// Where in the line one stands.
@@ -90,10 +84,9 @@ impl<V> WaitList<V> {
     pub(crate) fn call_one(&self, hub: &Hub) -> Option<u64> {
         let node = self.first_parked()?;
         self.unlink(node);
-        let who = node.who.get()?;
-        hub.wake(who);
+        hub.wake(node.who);
         // SAFETY: as in `first_parked`.
-        Some(unsafe { who.as_ref() }.id)
+        Some(unsafe { node.who.as_ref() }.id)
     }
 
     /// Calls all who wait now.
@@ -102,7 +95,7 @@ impl<V> WaitList<V> {
         // SAFETY: as in `first_parked`.
         while let Some(node) = unsafe { self.first.get().as_ref() } {
             self.unlink(node);
-            node.who.get().into_iter().for_each(|who| hub.wake(who));
+            hub.wake(node.who);
         }
     }
 
@@ -112,7 +105,7 @@ impl<V> WaitList<V> {
         let node = self.first_parked()?;
         let offer = node.offer.take();
         self.unlink(node);
-        node.who.get().into_iter().for_each(|who| hub.wake(who));
+        hub.wake(node.who);
         offer
     }
 
@@ -120,12 +113,11 @@ impl<V> WaitList<V> {
     fn first_parked(&self) -> Option<&Node<V>> {
         let mut next = self.first.get();
         loop {
-            // SAFETY: a linked node is pinned in an entry, which unlinks it before it goes; a stack that is
-            // given up is never used again.
+            // SAFETY: a linked node stays where it is, in the frame that linked it, until that has unlinked it (`stand`,
+            // `stand_in_all`); a stack that is given up is never used again.
             let node = unsafe { next.as_ref() }?;
             // SAFETY: the greenlet in whose frame a linked node lies is alive, or was given up and stays.
-            let is_parked = |who: ControlRef| unsafe { who.as_ref() }.wait.get() == Wait::Parked;
-            if node.who.get().is_some_and(is_parked) {
+            if unsafe { node.who.as_ref() }.wait.get() == Wait::Parked {
                 return Some(node);
             }
             next = node.after.get();
@@ -170,6 +162,17 @@ impl<V> WaitList<V> {
         }
     }
 
+    /// The one in whose frame the node lies leaves the list: whether it had been called, and what is left of its
+    /// offer.
+    #[inline(always)]
+    fn leave(&self, node: &Node<V>) -> (bool, Option<V>) {
+        let called = !node.linked.get();
+        if !called {
+            self.unlink(node);
+        }
+        (called, node.offer.take())
+    }
+
     /// Stands in the list, with an offer or without one, while `f` runs, which parks once. Whether it was called,
     /// and the offer, unless somebody has taken it.
     ///
@@ -183,16 +186,16 @@ impl<V> WaitList<V> {
         lost: impl FnOnce(bool, Option<V>),
         f: F,
     ) -> (bool, Option<V>) {
-        let entry = pin!(Entry::of(self));
-        let entry = entry.as_ref();
-        entry.enter(hub, place, offer);
-        let guard = Lost {
-            entry: &entry,
-            then: Some(lost),
-        };
+        let node = pin!(Node::of(hub, offer));
+        let node = node.as_ref().get_ref();
+        self.link(node, place);
+        let guard = Unwound(Some(|| {
+            let (called, offer) = self.leave(node);
+            lost(called, offer);
+        }));
         f();
         guard.quietly();
-        entry.leave()
+        self.leave(node)
     }
 
     /// Parks with an offer until somebody has taken it, or calls, or `deadline` has passed, or for no reason at
@@ -277,16 +280,26 @@ impl WaitList {
         lost: impl FnOnce(usize),
         f: F,
     ) -> Option<usize> {
-        let entries: Box<[Entry<'_, ()>]> = lists.map(Entry::of).collect();
-        // SAFETY: from here on the entries stay where they are until they are dropped, where each leaves.
-        entries
+        let nodes: Box<[(&WaitList, Node<()>)]> =
+            lists.map(|list| (list, Node::of(hub, None))).collect();
+        // The nodes stay where they are until they have left.
+        nodes
             .iter()
-            .for_each(|entry| unsafe { Pin::new_unchecked(entry) }.enter(hub, Place::Last, None));
-        let called = || entries.iter().position(|entry| entry.leave().0);
-        let guard = Unwound(Some(|| called().map_or((), lost)));
+            .for_each(|(list, node)| list.link(node, Place::Last));
+        let leave = || {
+            let called = |(list, node): &(&WaitList, Node<()>)| list.leave(node).0;
+            nodes
+                .iter()
+                .map(called)
+                .enumerate()
+                .fold(None, |first, (index, called)| {
+                    first.or(called.then_some(index))
+                })
+        };
+        let guard = Unwound(Some(|| leave().map_or((), lost)));
         f();
         guard.quietly();
-        called()
+        leave()
     }
 }
 
@@ -294,12 +307,15 @@ impl WaitList {
 struct Unwound<L: FnOnce()>(Option<L>);
 
 impl<L: FnOnce()> Unwound<L> {
-    fn quietly(mut self) {
-        self.0 = None;
+    #[inline(always)]
+    fn quietly(self) {
+        const { assert!(!std::mem::needs_drop::<L>(), "it borrows") };
+        std::mem::forget(self);
     }
 }
 
 impl<L: FnOnce()> Drop for Unwound<L> {
+    #[inline]
     fn drop(&mut self) {
         self.0.take().into_iter().for_each(|then| then());
     }
@@ -317,44 +333,17 @@ impl<V> Drop for WaitList<V> {
     }
 }
 
-impl<'a, V> Entry<'a, V> {
-    fn of(list: &'a WaitList<V>) -> Entry<'a, V> {
-        let node = Node {
-            who: Cell::new(None),
-            offer: Cell::new(None),
+impl<V> Node<V> {
+    /// For the greenlet that runs.
+    #[inline(always)]
+    fn of(hub: &Hub, offer: Option<V>) -> Node<V> {
+        Node {
+            who: hub.current(),
+            offer: Cell::new(offer),
             linked: Cell::new(false),
             before: Cell::new(ptr::null()),
             after: Cell::new(ptr::null()),
             _pinned: PhantomPinned,
-        };
-        Entry { list, node }
-    }
-
-    /// The greenlet that runs takes a place in the list.
-    #[inline]
-    fn enter(self: Pin<&Self>, hub: &Hub, place: Place, offer: Option<V>) {
-        let entry = self.get_ref();
-        entry.node.who.set(Some(hub.current()));
-        entry.node.offer.set(offer);
-        entry.list.link(&entry.node, place);
-    }
-
-    /// It leaves the list: whether it had been called, and what is left of its offer.
-    #[inline]
-    fn leave(&self) -> (bool, Option<V>) {
-        let called = !self.node.linked.get();
-        if !called {
-            self.list.unlink(&self.node);
-        }
-        (called, self.node.offer.take())
-    }
-}
-
-impl<V> Drop for Entry<'_, V> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.node.linked.get() {
-            self.list.unlink(&self.node);
         }
     }
 }
@@ -377,30 +366,5 @@ impl Drop for Told<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         self.awaits.set(ptr::null());
-    }
-}
-
-/// Something is raised in the one who waits: what it was called for is for somebody else.
-struct Lost<'a, 'list, V, L: FnOnce(bool, Option<V>)> {
-    entry: &'a Entry<'list, V>,
-    then: Option<L>,
-}
-
-impl<V, L: FnOnce(bool, Option<V>)> Lost<'_, '_, V, L> {
-    /// The greenlet goes on, and looks for itself.
-    #[inline(always)]
-    fn quietly(self) {
-        const { assert!(!std::mem::needs_drop::<L>(), "it borrows") };
-        std::mem::forget(self);
-    }
-}
-
-impl<V, L: FnOnce(bool, Option<V>)> Drop for Lost<'_, '_, V, L> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        if let Some(then) = self.then.take() {
-            let (called, offer) = self.entry.leave();
-            then(called, offer);
-        }
     }
 }

@@ -114,6 +114,7 @@ unsafe fn launch<R>(
         })
     };
     slot.joiners.holder().set(greenlet.control().id);
+    greenlet.control().owes.set(Rc::as_ptr(&slot).cast());
     JoinHandle {
         greenlet,
         slot,

@@ -142,6 +142,8 @@ pub(crate) struct Control {
     pub(crate) turns: Cell<u32>,
     /// How far its number is from that of who made it; 0 for main, and if that is too far.
     from_spawner: u32,
+    /// What it touches when it ends, to be fetched before its turn; nobody else follows this.
+    pub(crate) owes: Cell<*const ()>,
     extra: UnsafeCell<Option<Box<Extra>>>,
 }
 
@@ -233,6 +235,8 @@ impl Control {
             from_spawner: id
                 .checked_sub(spawner)
                 .map_or(0, |far| far.try_into().unwrap_or(0)),
+            // Any line will do.
+            owes: Cell::new(thread.as_ptr().cast_const().cast()),
             extra: UnsafeCell::new(extra),
         }
     }

@@ -13,9 +13,9 @@
 //! A receiver is only told that there is something (law 4). If it is raised in before it looks, the item stays
 //! where it is, and the call goes to the next in line. If somebody was faster, it stands first again.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::Cell;
 
+use crate::data::ring::Ring;
 use crate::hub::Hub;
 use crate::hub::wait::{Place, WaitList};
 use crate::sys::clock::{Moment, has_passed};
@@ -23,55 +23,39 @@ use crate::sys::clock::{Moment, has_passed};
 /// Where items lie until they are taken. Every item passes through it.
 pub trait Store<T> {
     #[doc(hidden)]
-    fn put(&mut self, item: T);
+    fn put(&self, item: T);
     #[doc(hidden)]
-    fn take(&mut self) -> Option<T>;
+    fn take(&self) -> Option<T>;
     #[doc(hidden)]
     fn len(&self) -> usize;
     /// An item comes and goes at once.
     #[doc(hidden)]
     #[inline]
-    fn pass(&mut self, item: T) -> T {
+    fn pass(&self, item: T) -> T {
         item
-    }
-    /// An item comes and the next one goes: mostly the same.
-    #[doc(hidden)]
-    #[inline]
-    fn exchange(&mut self, item: T) -> Option<T> {
-        self.put(item);
-        self.take()
     }
 }
 
-impl<T> Store<T> for VecDeque<T> {
-    #[inline]
-    fn put(&mut self, item: T) {
-        self.push_back(item);
+impl<T> Store<T> for Ring<T> {
+    #[inline(always)]
+    fn put(&self, item: T) {
+        self.push(item);
     }
 
-    #[inline]
-    fn take(&mut self) -> Option<T> {
-        self.pop_front()
+    #[inline(always)]
+    fn take(&self) -> Option<T> {
+        self.pop()
     }
 
-    #[inline]
+    #[inline(always)]
     fn len(&self) -> usize {
-        VecDeque::len(self)
-    }
-
-    #[inline]
-    fn exchange(&mut self, item: T) -> Option<T> {
-        if self.is_empty() {
-            return Some(item);
-        }
-        self.push_back(item);
-        self.pop_front()
+        Ring::len(self)
     }
 }
 
 /// A channel or a queue.
-pub(super) struct Chan<T, S = VecDeque<T>> {
-    items: RefCell<S>,
+pub(super) struct Chan<T, S = Ring<T>> {
+    items: S,
     capacity: usize,
     /// How many items of a rendezvous are for those who were called.
     promised: Cell<usize>,
@@ -89,19 +73,10 @@ pub(super) enum Unsent<T> {
     Closed(T),
 }
 
-/// Why nothing was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Nothing {
-    /// There was nothing, in time.
-    Yet,
-    /// There is nothing, and there will not be.
-    Closed,
-}
-
 impl<T, S: Store<T>> Chan<T, S> {
     pub(super) fn new(capacity: usize, store: S) -> Chan<T, S> {
         Chan {
-            items: RefCell::new(store),
+            items: store,
             capacity,
             promised: Cell::new(0),
             closed: Cell::new(false),
@@ -114,8 +89,9 @@ impl<T, S: Store<T>> Chan<T, S> {
         self.capacity
     }
 
+    #[inline(always)]
     pub(super) fn len(&self) -> usize {
-        self.items.borrow().len()
+        self.items.len()
     }
 
     /// False if there is nothing to take, not even the news that it is closed.
@@ -124,9 +100,8 @@ impl<T, S: Store<T>> Chan<T, S> {
         self.len() > 0 || !self.senders.is_empty() || self.closed.get()
     }
 
-    /// What the store knows.
-    pub(super) fn ask<R>(&self, question: impl FnOnce(&S) -> R) -> R {
-        question(&self.items.borrow())
+    pub(super) fn store(&self) -> &S {
+        &self.items
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -154,7 +129,7 @@ impl<T, S: Store<T>> Chan<T, S> {
     }
 
     /// Puts an item if there is room, or somebody who takes it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn try_put(&self, item: T) -> Result<(), Unsent<T>> {
         if self.closed.get() {
             return Err(Unsent::Closed(item));
@@ -163,7 +138,7 @@ impl<T, S: Store<T>> Chan<T, S> {
         if !has_room && !self.call_a_receiver() {
             return Err(Unsent::Full(item));
         }
-        self.items.borrow_mut().put(item);
+        self.items.put(item);
         if has_room {
             self.call_a_receiver();
         } else if self.capacity == 0 {
@@ -175,59 +150,62 @@ impl<T, S: Store<T>> Chan<T, S> {
     /// Puts an item when there is room, or somebody who takes it; until `deadline`, if there is one.
     #[inline]
     pub(super) fn put(&self, item: T, deadline: Option<Moment>) -> Result<(), Unsent<T>> {
-        match self.try_put(item) {
-            Err(Unsent::Full(item)) => self.put_later(item, deadline),
-            outcome => outcome,
+        // Mostly there is room, and nobody to call.
+        if self.len() < self.capacity && self.receivers.is_empty() && !self.closed.get() {
+            self.items.put(item);
+            return Ok(());
         }
+        self.put_or_wait(item, deadline)
     }
 
-    fn put_later(&self, mut item: T, deadline: Option<Moment>) -> Result<(), Unsent<T>> {
-        let hub = Hub::here();
+    #[inline(never)]
+    fn put_or_wait(&self, mut item: T, deadline: Option<Moment>) -> Result<(), Unsent<T>> {
+        let mut limit = None;
         loop {
+            match self.try_put(item) {
+                Err(Unsent::Full(left)) if !has_passed(limit) => item = left,
+                outcome => return outcome,
+            }
             let purpose = &"sends to a channel that is full";
-            match self.senders.offer(hub, purpose, deadline, item) {
+            match self.senders.offer(Hub::here(), purpose, deadline, item) {
                 None => return Ok(()),
                 Some(left) => item = left,
             }
-            match self.try_put(item) {
-                Err(Unsent::Full(left)) if !has_passed(deadline) => item = left,
-                outcome => return outcome,
-            }
+            limit = deadline;
         }
     }
 
     /// Takes an item, if there is one. `called`: it was called for this.
-    #[inline]
-    pub(super) fn try_take(&self, called: bool) -> Result<T, Nothing> {
+    #[inline(always)]
+    pub(super) fn try_take(&self, called: bool) -> Option<T> {
         if self.capacity == 0 {
             return self.meet(called);
         }
-        let mut items = self.items.borrow_mut();
-        let item = match self.senders.is_empty() {
-            true => items.take(),
-            false => match self.senders.take(Hub::here()) {
-                Some(offer) => items.exchange(offer),
-                None => items.take(),
-            },
-        };
-        item.ok_or_else(|| self.why_nothing())
+        match self.take_offer() {
+            Some(offer) if self.len() == 0 => return Some(self.items.pass(offer)),
+            Some(offer) => self.items.put(offer),
+            None => {}
+        }
+        self.items.take()
     }
 
-    fn meet(&self, called: bool) -> Result<T, Nothing> {
-        let mut items = self.items.borrow_mut();
+    #[inline(always)]
+    fn meet(&self, called: bool) -> Option<T> {
         if called {
             self.keep_promise();
         }
-        if items.len() > self.promised.get() {
-            return items.take().ok_or(self.why_nothing());
+        if self.len() > self.promised.get() {
+            return self.items.take();
         }
-        let offer = match self.senders.is_empty() {
+        self.take_offer().map(|offer| self.items.pass(offer))
+    }
+
+    #[inline(always)]
+    fn take_offer(&self) -> Option<T> {
+        match self.senders.is_empty() {
             true => None,
             false => self.senders.take(Hub::here()),
-        };
-        offer
-            .map(|offer| items.pass(offer))
-            .ok_or(self.why_nothing())
+        }
     }
 
     /// One that was called has come, or nobody will.
@@ -235,36 +213,35 @@ impl<T, S: Store<T>> Chan<T, S> {
         self.promised.set(self.promised.get().saturating_sub(1));
     }
 
-    fn why_nothing(&self) -> Nothing {
-        match self.closed.get() {
-            true => Nothing::Closed,
-            false => Nothing::Yet,
-        }
-    }
-
-    /// Takes an item when there is one; until `deadline`, if there is one.
+    /// Takes an item when there is one; until `deadline`, if there is one. None if there was none in time, or, if the
+    /// channel is closed, there will not be.
     #[inline]
-    pub(super) fn take(&self, deadline: Option<Moment>) -> Result<T, Nothing> {
-        match self.try_take(false) {
-            Err(Nothing::Yet) => self.take_later(deadline),
-            outcome => outcome,
+    pub(super) fn take(&self, deadline: Option<Moment>) -> Option<T> {
+        // Mostly there is one, and nobody to call.
+        if self.capacity > 0
+            && self.senders.is_empty()
+            && let Some(item) = self.items.take()
+        {
+            return Some(item);
         }
+        self.take_or_wait(deadline)
     }
 
-    fn take_later(&self, deadline: Option<Moment>) -> Result<T, Nothing> {
-        let hub = Hub::here();
-        let mut place = Place::Last;
+    #[inline(never)]
+    fn take_or_wait(&self, deadline: Option<Moment>) -> Option<T> {
+        let (mut limit, mut called) = (None, false);
         loop {
+            match self.try_take(called) {
+                None if !self.closed.get() && !has_passed(limit) => {}
+                item => return item,
+            }
+            let place = if called { Place::First } else { Place::Last };
             let purpose = &"receives from a channel that is empty";
             let pass_on = || self.pass_on();
-            let called = self
+            called = self
                 .receivers
-                .wait_at(place, hub, purpose, deadline, pass_on);
-            match self.try_take(called) {
-                Err(Nothing::Yet) if !has_passed(deadline) => {}
-                outcome => return outcome,
-            }
-            place = if called { Place::First } else { Place::Last };
+                .wait_at(place, Hub::here(), purpose, deadline, pass_on);
+            limit = deadline;
         }
     }
 
@@ -283,7 +260,7 @@ impl<T, S: Store<T>> Chan<T, S> {
 
     /// Takes out all that is there. What the items do when they are dropped is done outside.
     pub(super) fn clear(&self) {
-        while let Some(item) = { self.items.borrow_mut().take() } {
+        while let Some(item) = self.items.take() {
             drop(item);
         }
     }

@@ -20,15 +20,15 @@
 //! Nothing in here is `Send`, and nothing is atomic. Between threads: [`remote::channel`](super::remote).
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 use std::time::{Duration, Instant};
 
-use super::chan::{Chan, Nothing, Unsent};
+use super::chan::{Chan, Unsent};
 use super::ends::received;
+use crate::data::ring::Ring;
 use crate::sys::clock::Moment;
 
 /// What both ends share.
@@ -51,7 +51,7 @@ pub struct Receiver<T> {
 /// A channel that holds `capacity` messages; with 0, a sender waits for somebody who receives.
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let shared = Rc::new(Shared {
-        chan: Chan::new(capacity, VecDeque::new()),
+        chan: Chan::new(capacity, Ring::new()),
         senders: Cell::new(1),
         receivers: Cell::new(1),
     });
@@ -172,7 +172,7 @@ impl<T> Receiver<T> {
     /// If the channel is empty and no sender is left.
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.chan().take(None).map_err(|_| RecvError)
+        self.chan().take(None).ok_or(RecvError)
     }
 
     /// Takes the next message, if there is one, or a sender that waits.
@@ -183,12 +183,11 @@ impl<T> Receiver<T> {
     /// # Errors
     /// If the channel is empty; whether a sender is left.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.chan()
-            .try_take(false)
-            .map_err(|nothing| match nothing {
-                Nothing::Yet => TryRecvError::Empty,
-                Nothing::Closed => TryRecvError::Disconnected,
-            })
+        let nothing = || match self.is_disconnected() {
+            true => TryRecvError::Disconnected,
+            false => TryRecvError::Empty,
+        };
+        self.chan().try_take(false).ok_or_else(nothing)
     }
 
     /// As [`recv`](Self::recv), for `timeout` at most.
@@ -217,10 +216,11 @@ impl<T> Receiver<T> {
     }
 
     fn take_until(&self, at: Moment) -> Result<T, RecvTimeoutError> {
-        self.chan().take(Some(at)).map_err(|nothing| match nothing {
-            Nothing::Yet => RecvTimeoutError::Timeout,
-            Nothing::Closed => RecvTimeoutError::Disconnected,
-        })
+        let nothing = || match self.is_disconnected() {
+            true => RecvTimeoutError::Disconnected,
+            false => RecvTimeoutError::Timeout,
+        };
+        self.chan().take(Some(at)).ok_or_else(nothing)
     }
 
     /// The messages, until no sender is left.

@@ -3,13 +3,14 @@
 //! A queue is one thing that all who use it share, by reference or in an `Rc`. Every queue counts what was taken
 //! and is not done, so every queue can be joined. For ends that disconnect, see [`channel`](super::channel).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::fmt;
 use std::time::Duration;
 
-use super::chan::{Chan, Nothing, Store, Unsent};
+use super::chan::{Chan, Store, Unsent};
+use crate::data::ring::Ring;
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
 use crate::sys::clock::{Moment, has_passed};
@@ -51,75 +52,110 @@ pub trait Order<T>: Store<T> + Default {}
 impl<T, S: Store<T> + Default> Order<T> for S {}
 
 /// The first in is the first out.
-pub type Fifo<T> = VecDeque<T>;
+pub struct Fifo<T>(Ring<T>);
 
 /// The last in is the first out.
-pub struct Lifo<T>(Vec<T>);
+pub struct Lifo<T>(RefCell<Vec<T>>);
 
-/// The smallest is the first out.
-pub struct Heap<T>(BinaryHeap<Reverse<T>>);
+/// The smallest is the first out. Comparing two items must not come back to the queue.
+pub struct Heap<T>(RefCell<BinaryHeap<Reverse<T>>>);
+
+impl<T> Default for Fifo<T> {
+    fn default() -> Fifo<T> {
+        Fifo(Ring::new())
+    }
+}
 
 impl<T> Default for Lifo<T> {
     fn default() -> Lifo<T> {
-        Lifo(Vec::new())
+        Lifo(RefCell::default())
     }
 }
 
 impl<T: Ord> Default for Heap<T> {
     fn default() -> Heap<T> {
-        Heap(BinaryHeap::new())
+        Heap(RefCell::default())
+    }
+}
+
+impl<T> Store<T> for Fifo<T> {
+    #[inline(always)]
+    fn put(&self, item: T) {
+        self.0.push(item);
+    }
+
+    #[inline(always)]
+    fn take(&self) -> Option<T> {
+        self.0.pop()
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
 impl<T> Store<T> for Lifo<T> {
-    fn put(&mut self, item: T) {
-        self.0.push(item);
+    fn put(&self, item: T) {
+        self.0.borrow_mut().push(item);
     }
 
-    fn take(&mut self) -> Option<T> {
-        self.0.pop()
+    fn take(&self) -> Option<T> {
+        self.0.borrow_mut().pop()
     }
 
     fn len(&self) -> usize {
-        self.0.len()
+        self.0.borrow().len()
     }
 }
 
 impl<T: Ord> Store<T> for Heap<T> {
-    fn put(&mut self, item: T) {
-        self.0.push(Reverse(item));
+    fn put(&self, item: T) {
+        self.0.borrow_mut().push(Reverse(item));
     }
 
-    fn take(&mut self) -> Option<T> {
-        self.0.pop().map(|Reverse(item)| item)
+    fn take(&self) -> Option<T> {
+        self.0.borrow_mut().pop().map(|Reverse(item)| item)
     }
 
     fn len(&self) -> usize {
-        self.0.len()
+        self.0.borrow().len()
     }
 }
 
 /// A store that knows how many items were ever put.
+#[derive(Default)]
 struct Counted<S> {
     store: S,
-    count: usize,
+    count: Cell<usize>,
+}
+
+impl<S> Counted<S> {
+    #[inline]
+    fn one_more(&self) {
+        self.count.set(self.count.get() + 1);
+    }
 }
 
 impl<T, S: Store<T>> Store<T> for Counted<S> {
-    fn put(&mut self, item: T) {
-        self.count += 1;
+    #[inline]
+    fn put(&self, item: T) {
+        self.one_more();
         self.store.put(item);
     }
 
-    fn take(&mut self) -> Option<T> {
+    #[inline]
+    fn take(&self) -> Option<T> {
         self.store.take()
     }
 
-    fn pass(&mut self, item: T) -> T {
-        self.count += 1;
+    #[inline]
+    fn pass(&self, item: T) -> T {
+        self.one_more();
         item
     }
 
+    #[inline]
     fn len(&self) -> usize {
         self.store.len()
     }
@@ -167,13 +203,7 @@ impl<T, S: Order<T>> Queue<T, S> {
     /// ```
     pub fn with_room(capacity: usize) -> Queue<T, S> {
         Queue {
-            chan: Chan::new(
-                capacity,
-                Counted {
-                    store: S::default(),
-                    count: 0,
-                },
-            ),
+            chan: Chan::new(capacity, Counted::default()),
             done: Cell::new(0),
             joiners: WaitList::new(),
         }
@@ -224,7 +254,7 @@ impl<T, S: Order<T>> Queue<T, S> {
     /// # Cancellation
     /// No item is taken.
     pub fn get(&self) -> Option<T> {
-        self.chan.take(None).ok()
+        self.chan.take(None)
     }
 
     /// As [`get`](Self::get), for `timeout` at most.
@@ -239,7 +269,8 @@ impl<T, S: Order<T>> Queue<T, S> {
     /// If there was none in time, or the queue is closed and empty.
     pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
         let deadline = Moment::now().after(timeout);
-        self.chan.take(Some(deadline)).map_err(GetError::from)
+        let item = self.chan.take(Some(deadline));
+        item.ok_or_else(|| self.why_nothing())
     }
 
     /// Takes an item out, if there is one.
@@ -250,7 +281,8 @@ impl<T, S: Order<T>> Queue<T, S> {
     /// # Errors
     /// If it is empty; whether it is closed.
     pub fn try_get(&self) -> Result<T, GetError> {
-        self.chan.try_take(false).map_err(GetError::from)
+        let item = self.chan.try_take(false);
+        item.ok_or_else(|| self.why_nothing())
     }
 
     /// The items, until the queue is closed and empty.
@@ -309,7 +341,7 @@ impl<T, S: Order<T>> Queue<T, S> {
 
     /// How many were put and are not done.
     pub fn unfinished(&self) -> usize {
-        self.chan.ask(|store| store.count) - self.done.get()
+        self.chan.store().count.get() - self.done.get()
     }
 
     /// Waits until all that was put is done.
@@ -347,6 +379,13 @@ impl<T, S: Order<T>> Queue<T, S> {
         true
     }
 
+    fn why_nothing(&self) -> GetError {
+        match self.is_closed() {
+            true => GetError::Closed,
+            false => GetError::Empty,
+        }
+    }
+
     pub(super) fn chan(&self) -> &Chan<T, impl Store<T>> {
         &self.chan
     }
@@ -374,15 +413,6 @@ pub enum GetError {
     Empty,
     /// The queue is closed, and empty.
     Closed,
-}
-
-impl From<Nothing> for GetError {
-    fn from(nothing: Nothing) -> GetError {
-        match nothing {
-            Nothing::Yet => GetError::Empty,
-            Nothing::Closed => GetError::Closed,
-        }
-    }
 }
 
 impl fmt::Display for GetError {

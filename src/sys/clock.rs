@@ -54,6 +54,7 @@ impl Moment {
 }
 
 /// Whether a deadline, if there is one, has passed.
+#[inline]
 pub(crate) fn has_passed(deadline: Option<Moment>) -> bool {
     deadline.is_some_and(|at| at != Moment::NEVER && at <= Moment::now())
 }

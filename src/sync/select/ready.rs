@@ -3,7 +3,6 @@
 use crate::hub::Hub;
 use crate::hub::wait::{Place, WaitList};
 use crate::spawn::JoinHandle;
-use crate::sync::chan::Nothing;
 use crate::sync::channel::{Receiver, RecvError};
 use crate::sync::event::Event;
 use crate::sync::queue::{Order, Queue};
@@ -46,9 +45,8 @@ impl<T> Ready for &Receiver<T> {
     #[inline]
     fn take(&self, called: bool) -> Option<Result<T, RecvError>> {
         match self.chan().try_take(called) {
-            Ok(message) => Some(Ok(message)),
-            Err(Nothing::Closed) => Some(Err(RecvError)),
-            Err(Nothing::Yet) => None,
+            Some(message) => Some(Ok(message)),
+            None => self.chan().is_closed().then_some(Err(RecvError)),
         }
     }
 
@@ -71,9 +69,8 @@ impl<T, S: Order<T>> Ready for &Queue<T, S> {
 
     fn take(&self, called: bool) -> Option<Option<T>> {
         match self.chan().try_take(called) {
-            Ok(item) => Some(Some(item)),
-            Err(Nothing::Closed) => Some(None),
-            Err(Nothing::Yet) => None,
+            None if !self.is_closed() => None,
+            item => Some(item),
         }
     }
 

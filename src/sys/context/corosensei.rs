@@ -125,7 +125,10 @@ impl Context {
     ///
     /// # Safety
     /// None needed.
-    pub(crate) unsafe fn look_ahead_to(_near: *const Context, _far: *const ()) {}
+    pub(crate) unsafe fn look_ahead_to(_near: *const Context) {}
+
+    /// Nothing to fetch here.
+    pub(crate) fn fetch_lines<T>(_value: *const T) {}
 
     /// See the contract in [`super`].
     ///

@@ -192,14 +192,20 @@ impl Context {
         }
     }
 
-    /// Fetches the frame that a switch to `near` would go on in, and the line at `far`: a context that comes
-    /// after it.
+    /// Fetches all lines of a value.
+    #[inline(always)]
+    pub(crate) fn fetch_lines<T>(value: *const T) {
+        for offset in (0..size_of::<T>()).step_by(64) {
+            Self::fetch(value.wrapping_byte_add(offset).cast());
+        }
+    }
+
+    /// Fetches the frame that a switch to `near` would go on in.
     ///
     /// # Safety
     /// `near` is the context of a greenlet that lives.
     #[inline(always)]
-    pub(crate) unsafe fn look_ahead_to(near: *const Context, far: *const ()) {
-        Self::fetch(far);
+    pub(crate) unsafe fn look_ahead_to(near: *const Context) {
         // SAFETY: caller's promise.
         let frame = unsafe { (*(*near).0.get()).sp };
         for line in 0..FRAME_LINES {

@@ -43,6 +43,8 @@ const LARGEST_CHUNK_BYTES: usize = if cfg!(target_pointer_width = "64") {
 } else {
     64 << 20
 };
+/// The tops of so many pooled stacks are fetched at once.
+const AHEAD: usize = 16;
 /// So many pooled stacks of a size keep all the memory they touched.
 const WARM: usize = 64;
 /// A pooled stack that was not needed for so long, or up to twice that, gives its memory back.
@@ -127,9 +129,8 @@ impl Stacks {
             Some(stack) => stack,
             None => kind.fresh()?,
         };
-        if let Some(next) = kind.pooled.last() {
-            // In a crowd it has gone cold.
-            Context::fetch(next.top().cast_const().wrapping_sub(64).cast());
+        if kind.pooled.len().is_multiple_of(AHEAD) {
+            kind.fetch_next();
         }
         kind.idle = kind.idle.min(kind.pooled.len());
         kind.cold = kind.cold.min(kind.idle);
@@ -244,6 +245,14 @@ impl Kind {
             idle: 0,
             cold: 0,
             leaked: false,
+        }
+    }
+
+    /// In a crowd the tops of those at the top of the pool have gone cold. The processor waits for several addresses at
+    /// a time, but only if they are asked for together.
+    fn fetch_next(&self) {
+        for stack in self.pooled.iter().rev().take(AHEAD) {
+            Context::fetch(stack.top().cast_const().wrapping_sub(64).cast());
         }
     }
 

@@ -1,0 +1,179 @@
+//! A ring of values: what is put in comes out in the same order.
+//!
+//! It doubles when it is full, so that in the long run nothing is allocated. It is used through a shared reference:
+//! whoever runs puts and takes, and what runs may change at every take. Values only move in and out; none of their own
+//! code is called but by [`clear`](Ring::clear) and when the ring goes.
+
+use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
+
+/// How many values the first ring has room for.
+const FIRST: usize = 4;
+
+/// A ring of `T`.
+pub(crate) struct Ring<T> {
+    /// Its length is a power of two, or zero.
+    slots: UnsafeCell<Vec<MaybeUninit<T>>>,
+    /// Where the oldest value lies. It and `tail` run on past the length of the ring.
+    head: Cell<usize>,
+    /// Where the next value goes.
+    tail: Cell<usize>,
+}
+
+impl<T> Ring<T> {
+    pub(crate) const fn new() -> Ring<T> {
+        Ring {
+            slots: UnsafeCell::new(Vec::new()),
+            head: Cell::new(0),
+            tail: Cell::new(0),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.tail.get().wrapping_sub(self.head.get())
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.get() == self.tail.get()
+    }
+
+    /// Puts a value at the end.
+    #[inline]
+    pub(crate) fn push(&self, value: T) {
+        if self.len() == self.room() {
+            self.grow();
+        }
+        // SAFETY: the slot is one of the ring, which is not empty by now, and holds no value.
+        unsafe { self.slot(self.tail.get()).write(value) };
+        self.tail.set(self.tail.get().wrapping_add(1));
+    }
+
+    /// Takes the oldest value.
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<T> {
+        let head = self.head.get();
+        if self.is_empty() {
+            return None;
+        }
+        self.head.set(head.wrapping_add(1));
+        // SAFETY: from head to tail each slot holds a value, and this one is read once: the head has moved on.
+        Some(unsafe { self.slot(head).read() })
+    }
+
+    /// Drops all values. What they do when they are dropped may come back here.
+    pub(crate) fn clear(&self) {
+        while let Some(value) = self.pop() {
+            drop(value);
+        }
+    }
+
+    /// How many slots there are.
+    #[inline(always)]
+    fn room(&self) -> usize {
+        // SAFETY: as in `slot`.
+        unsafe { (*self.slots.get()).len() }
+    }
+
+    /// Where a value of that number lies; not to be followed if there is no room at all.
+    #[inline(always)]
+    fn slot(&self, number: usize) -> *mut T {
+        let mask = self.room().wrapping_sub(1);
+        // SAFETY: a ring is used by one thread, as the cells make sure, and no method holds a reference to the slots
+        // while it calls anything.
+        let first = unsafe { (*self.slots.get()).as_mut_ptr() };
+        first.wrapping_add(number & mask).cast()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&self) {
+        let count = self.len();
+        let mut slots = Vec::with_capacity((2 * self.room()).max(FIRST));
+        slots.extend(std::iter::from_fn(|| self.pop()).map(MaybeUninit::new));
+        slots.resize_with((2 * count).max(FIRST), MaybeUninit::uninit);
+        self.head.set(0);
+        self.tail.set(count);
+        // SAFETY: as in `slot`; the old slots hold no value any more.
+        unsafe { *self.slots.get() = slots };
+    }
+}
+
+impl<T: Copy> Ring<T> {
+    /// The value that `pop` takes after `ahead` others.
+    #[inline]
+    pub(crate) fn peek(&self, ahead: usize) -> Option<T> {
+        // SAFETY: from head to tail each slot holds a value.
+        (ahead < self.len())
+            .then(|| unsafe { self.slot(self.head.get().wrapping_add(ahead)).read() })
+    }
+
+    /// Changes each value.
+    pub(crate) fn replace(&self, change: impl Fn(T) -> T) {
+        for ahead in 0..self.len() {
+            let slot = self.slot(self.head.get().wrapping_add(ahead));
+            // SAFETY: from head to tail each slot holds a value.
+            unsafe { slot.write(change(slot.read())) };
+        }
+    }
+}
+
+impl<T> Drop for Ring<T> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::rc::Rc;
+
+    #[test]
+    fn it_keeps_the_order_while_it_grows_and_wraps() {
+        let (ring, mut model) = (Ring::new(), VecDeque::new());
+        for round in 0..1000_u32 {
+            for value in 0..round % 7 {
+                ring.push(round * 10 + value);
+                model.push_back(round * 10 + value);
+            }
+            for _ in 0..round % 5 {
+                assert_eq!(ring.peek(0), model.front().copied());
+                assert_eq!(ring.pop(), model.pop_front());
+            }
+            assert_eq!(
+                (ring.len(), ring.is_empty()),
+                (model.len(), model.is_empty())
+            );
+            assert_eq!(ring.peek(model.len()), None);
+        }
+        assert!(model.len() > FIRST, "it has grown");
+        ring.replace(|value| value + 1);
+        while let Some(value) = model.pop_front() {
+            assert_eq!(ring.pop(), Some(value + 1));
+        }
+        assert_eq!(ring.pop(), None);
+    }
+
+    #[test]
+    fn each_value_is_dropped_once() {
+        let value = Rc::new(());
+        let ring = Ring::new();
+        for round in 0..10 {
+            (0..round).for_each(|_| ring.push(Rc::clone(&value)));
+            (0..round / 2).for_each(|_| drop(ring.pop()));
+        }
+        assert_eq!(Rc::strong_count(&value), ring.len() + 1);
+        drop(ring);
+        assert_eq!(Rc::strong_count(&value), 1);
+    }
+
+    #[test]
+    fn values_may_have_no_size() {
+        let ring = Ring::new();
+        (0..100).for_each(|_| ring.push(()));
+        assert_eq!(std::iter::from_fn(|| ring.pop()).count(), 100);
+    }
+}
