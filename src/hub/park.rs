@@ -330,7 +330,7 @@ impl Hub {
             Context::fetch(control.owes.get());
         }
         for control in next(BATCH..2 * BATCH) {
-            Context::fetch_lines(control.as_ptr().cast_const());
+            Control::fetch(control);
         }
     }
 

@@ -287,6 +287,14 @@ impl Control {
         unsafe { Context::look_ahead::<{ offset_of!(Control, next) }>(self.next.get().cast()) }
     }
 
+    /// Fetches what a turn in the hub reads and writes.
+    #[inline(always)]
+    pub(crate) fn fetch(control: ControlRef) {
+        let first = control.as_ptr().cast_const().cast::<()>();
+        Context::fetch(first);
+        Context::fetch(first.wrapping_byte_add(offset_of!(Control, since)));
+    }
+
     #[inline]
     pub(crate) fn is_dead(&self) -> bool {
         self.phase.get() == Phase::Dead

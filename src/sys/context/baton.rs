@@ -118,9 +118,6 @@ impl Context {
     /// None needed.
     pub(crate) unsafe fn look_ahead_to(_near: *const Context) {}
 
-    /// Nothing to fetch here.
-    pub(crate) fn fetch_lines<T>(_value: *const T) {}
-
     /// See the contract in [`super`].
     ///
     /// # Safety

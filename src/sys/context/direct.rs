@@ -192,14 +192,6 @@ impl Context {
         }
     }
 
-    /// Fetches all lines of a value.
-    #[inline(always)]
-    pub(crate) fn fetch_lines<T>(value: *const T) {
-        for offset in (0..size_of::<T>()).step_by(64) {
-            Self::fetch(value.wrapping_byte_add(offset).cast());
-        }
-    }
-
     /// Fetches the frame that a switch to `near` would go on in.
     ///
     /// # Safety
