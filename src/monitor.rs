@@ -360,8 +360,14 @@ impl Lateness {
         self.counts.iter().sum()
     }
 
-    /// So much of them, from 0 to 1, was no later than this. Times are rounded up to a power of two.
+    /// So much of them was no later than this. Times are rounded up to a power of two. A share below 0 is 0, one beyond
+    /// 1 is 1, and what is no number is 1.
     pub fn quantile(&self, share: f64) -> Duration {
+        let share = if share.is_nan() {
+            1.0
+        } else {
+            share.clamp(0.0, 1.0)
+        };
         let wanted = (self.count() as f64 * share).ceil() as u64;
         let mut seen = 0;
         let bucket = self.counts.iter().position(|count| {

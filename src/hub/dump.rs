@@ -159,7 +159,7 @@ impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = self.sight.id;
         match &self.name {
-            Some(name) => write!(f, "greenlet '{name}' (#{id})"),
+            Some(name) => write!(f, "greenlet '{}' (#{id})", name.escape_debug()),
             None if self.is_main() => write!(f, "the main greenlet (#{id})"),
             None => write!(f, "greenlet #{id}"),
         }

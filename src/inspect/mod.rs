@@ -30,7 +30,8 @@
 //! # Backtraces
 //!
 //! Those of greenlets that do not run are there on Linux, x86_64 and aarch64 (with glibc), with the backend `direct`;
-//! elsewhere they are empty, and all else is the same. A dump keeps addresses; names are looked up when it is
+//! elsewhere they are empty, and all else is the same. A glibc before 2.35 takes a lock of the loader to look up how
+//! functions unwind: there a thread that hangs while it loads a library may keep a dump waiting. A dump keeps addresses; names are looked up when it is
 //! printed, and then remembered.
 
 mod census;

@@ -47,7 +47,10 @@ pub fn on_signal(signal: c_int) -> io::Result<()> {
 /// All in one write, so that others do not write in between, and past the lock of std: the thread that hangs may have
 /// it. Whoever has closed standard error does not want it.
 fn print(dumps: &[Dump]) {
-    let mut text = format!("greenlet: {} threads with greenlets\n", dumps.len());
+    let mut text = match dumps.len() {
+        1 => "greenlet: one thread with greenlets\n".to_owned(),
+        count => format!("greenlet: {count} threads with greenlets\n"),
+    };
     for dump in dumps {
         text.push_str(&format!("{dump}\n"));
     }

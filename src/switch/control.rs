@@ -418,7 +418,7 @@ pub(crate) struct Birth {
 impl fmt::Display for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
-            Some(name) => write!(f, "greenlet '{name}' (#{})", self.id),
+            Some(name) => write!(f, "greenlet '{}' (#{})", name.escape_debug(), self.id),
             None if self.is_main() => write!(f, "the main greenlet (#{})", self.id),
             None => write!(f, "greenlet #{}", self.id),
         }

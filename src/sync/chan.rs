@@ -166,12 +166,22 @@ impl<T, S: Store<T>> Chan<T, S> {
                 Err(Unsent::Full(left)) if !has_passed(limit) => item = left,
                 outcome => return outcome,
             }
-            let purpose = &"sends to a channel that is full";
-            match self.senders.offer(Hub::here(), purpose, deadline, item) {
+            match self
+                .senders
+                .offer(Hub::here(), self.why_full(), deadline, item)
+            {
                 None => return Ok(()),
                 Some(left) => item = left,
             }
             limit = deadline;
+        }
+    }
+
+    #[inline(always)]
+    fn why_full(&self) -> &'static &'static str {
+        match self.capacity {
+            0 => &"sends to a channel from which nobody receives",
+            _ => &"sends to a channel that is full",
         }
     }
 

@@ -132,9 +132,13 @@ impl Poison {
     }
 }
 
-/// What guards look like: they show their value. Trait impls only.
-macro_rules! shows_its_value {
+/// What guards have as std's have it: they show their value, and what a panic may have left half-done is told by
+/// poison. Trait impls only.
+macro_rules! as_std_guards {
     ($guard:ident) => {
+        impl<T: ?Sized> std::panic::UnwindSafe for $guard<'_, T> {}
+        impl<T: ?Sized> std::panic::RefUnwindSafe for $guard<'_, T> {}
+
         impl<T: ?Sized + std::fmt::Debug> std::fmt::Debug for $guard<'_, T> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 std::fmt::Debug::fmt(&**self, f)
@@ -183,4 +187,4 @@ macro_rules! as_std_locks {
     };
 }
 
-pub(super) use {as_std_locks, shows_its_value};
+pub(super) use {as_std_guards, as_std_locks};

@@ -4,7 +4,7 @@ use std::cell::{RefCell, RefMut};
 use std::ops::{Deref, DerefMut};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
-use super::lock::{Calm, Lock, as_std_locks, shows_its_value};
+use super::lock::{Calm, Lock, as_std_guards, as_std_locks};
 
 /// A value that one greenlet at a time may use, also across waits.
 ///
@@ -175,5 +175,5 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-shows_its_value!(MutexGuard);
+as_std_guards!(MutexGuard);
 as_std_locks!(Mutex);

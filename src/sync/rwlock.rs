@@ -7,14 +7,15 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::ops::{Deref, DerefMut};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
-use super::lock::{Calm, Poison, as_std_locks, shows_its_value};
+use super::lock::{Calm, Poison, as_std_guards, as_std_locks};
 use crate::hub::Hub;
 use crate::hub::wait::{Place, WaitList};
 
 /// A value that many may read or one may change, also across waits.
 ///
 /// # Differences from std
-/// Neither `Send` nor `Sync`. Fair to both sides. Poisoned as [`Mutex`](super::Mutex) is, by writers.
+/// Neither `Send` nor `Sync`. Fair to both sides. Poisoned as [`Mutex`](super::Mutex) is, by writers: too much rather
+/// than too little while another greenlet waits in the middle of its unwinding, but for what is locked meanwhile.
 pub struct RwLock<T: ?Sized> {
     gate: Gate,
     poison: Poison,
@@ -303,6 +304,6 @@ impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
     }
 }
 
-shows_its_value!(RwLockReadGuard);
-shows_its_value!(RwLockWriteGuard);
+as_std_guards!(RwLockReadGuard);
+as_std_guards!(RwLockWriteGuard);
 as_std_locks!(RwLock);
