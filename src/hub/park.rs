@@ -438,11 +438,10 @@ impl Hub {
 fn take_due(timers: &mut Timers<Alarm>, now: Moment, due: &mut [Option<Alarm>]) -> usize {
     let mut count = 0;
     while count < due.len()
-        && let at = timers.next()
-        && let Some(alarm) = timers.expire(now.nanos())
+        && let Some((at, alarm)) = timers.expire(now.nanos())
     {
         if lateness::is_on() {
-            lateness::note(at.unwrap_or(now.nanos()), now);
+            lateness::note(at, now);
         }
         alarm.fetch();
         due[count] = Some(alarm);

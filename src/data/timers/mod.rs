@@ -1,0 +1,200 @@
+//! Deadlines in order: what a hub asks how long it may sleep, and who must wake then.
+//!
+//! ```text
+//!   near   heap    [ at | order | id ]   in exact order
+//!     ▲
+//!     │ when its time has come
+//!   far    wheel   [ at | order | id ]   in buckets, no order within
+//!                              │
+//!   table          [ payload | generation | place ]
+//! ```
+//!
+//! Whatever is more than a tick of 1 ms away costs a push: among a million sleepers the heap holds only those who
+//! wake next, and stays in the first caches. While it is short it takes everything. So where there are few timers
+//! there is no wheel, and nothing is moved down.
+//!
+//! Nearly every timer is removed before it expires (a timeout that did not happen), so removal is exact: no
+//! dead entries wait for their time to come. What moves tells its new place to the table.
+//!
+//! Time never goes on beyond what [`expire`](Timers::expire) is told, nor beyond the earliest timer: where many
+//! ticks have passed at once the heap gets one after the other.
+//!
+//! Equal deadlines expire in the order in which they were inserted, since nothing expires but from the heap, and
+//! what is equal comes there together. The order is a number of 32 bits that wraps, compared by distance: it
+//! holds as long as fewer than 2^31 timers were inserted between the two.
+//!
+//! Memory grows to the largest number of timers that there were at a time, and stays.
+
+mod heap;
+mod table;
+#[cfg(test)]
+mod tests;
+mod wheel;
+
+use heap::Heap;
+use table::Table;
+pub(crate) use table::TimerKey;
+use wheel::{Wheel, tick};
+
+/// A heap that is no longer than this takes timers for whenever it may be.
+const FEW: usize = 64;
+
+/// In a place: it is one in the wheel, not in the heap.
+const FAR: u32 = 1 << 31;
+
+/// Deadlines, each with a payload.
+pub(crate) struct Timers<P> {
+    /// All that is due in the tick that is now or before; and maybe more.
+    near: Heap,
+    far: Wheel,
+    table: Table<P>,
+    order: u32,
+}
+
+/// Two words, so that it travels in two registers.
+#[derive(Clone, Copy)]
+struct Entry {
+    at: u64,
+    /// The order in the upper half, the id in the lower one.
+    tag: u64,
+}
+
+impl Entry {
+    #[inline]
+    fn new(at: u64, order: u32, id: u32) -> Entry {
+        let tag = u64::from(order) << 32 | u64::from(id);
+        Entry { at, tag }
+    }
+
+    #[inline]
+    fn id(&self) -> u32 {
+        self.tag as u32
+    }
+
+    #[inline]
+    fn order(&self) -> u32 {
+        (self.tag >> 32) as u32
+    }
+
+    /// Whether this one expires before the other.
+    #[inline]
+    fn precedes(&self, other: &Entry) -> bool {
+        let distance = self.order().wrapping_sub(other.order()).cast_signed();
+        self.at < other.at || (self.at == other.at && distance < 0)
+    }
+}
+
+impl<P: Copy> Timers<P> {
+    pub(crate) const fn new() -> Self {
+        Timers {
+            near: Heap::new(),
+            far: Wheel::new(),
+            table: Table::new(),
+            order: 0,
+        }
+    }
+
+    /// Adds a timer that expires at `at`, in nanoseconds.
+    pub(crate) fn insert(&mut self, at: u64, payload: P) -> TimerKey {
+        let key = self.table.enter(payload);
+        let order = self.order;
+        self.order = order.wrapping_add(1);
+        self.settle(Entry::new(at, order, key.id));
+        key
+    }
+
+    /// Removes a timer; false if it has expired or was removed.
+    pub(crate) fn remove(&mut self, key: TimerKey) -> bool {
+        let Some(place) = self.table.leave(key) else {
+            return false;
+        };
+        if place & FAR == 0 {
+            self.near.take_out(place as usize, &mut self.table);
+        } else {
+            let index = (place & !FAR) as usize;
+            self.far.take_out(index, &mut self.table);
+        }
+        true
+    }
+
+    /// When to look again, if ever: the earliest deadline, or a time before it at which something comes near. There
+    /// are few of those: one for each level of the wheel, and one each tick.
+    pub(crate) fn next(&self) -> Option<u64> {
+        let near = self.near.first().map(|entry| entry.at);
+        if near.map_or(u64::MAX, tick) < self.far.begins() {
+            return near;
+        }
+        near.into_iter().chain(self.far.next()).min()
+    }
+
+    /// Takes the earliest timer whose deadline is not later than `now`: the deadline and the payload.
+    #[inline]
+    pub(crate) fn expire(&mut self, now: u64) -> Option<(u64, P)> {
+        while self.far_comes_first(now) {
+            self.move_down();
+        }
+        let Some(&first) = self.near.first().filter(|entry| entry.at <= now) else {
+            self.far.advance(tick(now));
+            return None;
+        };
+        self.near.take_out(0, &mut self.table);
+        Some((first.at, self.table.give_back(first.id())))
+    }
+
+    /// Removes all timers but those whose payload is one to `keep`.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&P) -> bool) {
+        let ids: Vec<u32> = self.entries().map(|entry| entry.id()).collect();
+        for id in ids {
+            if !keep(self.table.payload(id)) {
+                self.remove(self.table.key(id));
+            }
+        }
+    }
+
+    /// All of them, in no order: each deadline with its payload.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &P)> {
+        self.entries()
+            .map(|entry| (entry.at, self.table.payload(entry.id())))
+    }
+
+    /// How many timers there are.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.near.iter().chain(self.far.iter())
+    }
+
+    /// Puts an entry where it belongs.
+    #[inline]
+    fn settle(&mut self, entry: Entry) {
+        if self.near.len() < FEW || tick(entry.at) <= self.far.now() {
+            self.near.push(entry, &mut self.table);
+        } else {
+            self.far.push(entry, &mut self.table);
+        }
+    }
+
+    /// Whether the wheel may have something that is earlier than the first in the heap, and not later than `now`.
+    #[inline]
+    fn far_comes_first(&self, now: u64) -> bool {
+        let first = self.near.first().map_or(now, |entry| entry.at.min(now));
+        tick(first) >= self.far.begins()
+    }
+
+    /// Empties the first bucket of the wheel.
+    #[cold]
+    #[inline(never)]
+    fn move_down(&mut self) {
+        let mut next = self.far.open();
+        while let Some(block) = next {
+            let mut index = 0;
+            while let Some(entry) = self.far.in_block(block, index) {
+                self.settle(entry);
+                index += 1;
+            }
+            next = self.far.close(block);
+        }
+    }
+}
