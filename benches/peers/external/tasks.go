@@ -1,11 +1,13 @@
-// Goroutines that yield, that do nothing, or that sleep, on one processor.
+// Goroutines that yield, that do nothing, that sleep, or that grow a tree, on one processor.
 //
 //	tasks yield TASKS COUNT    TASKS goroutines yield COUNT times altogether
 //	tasks spawn AT_ONCE COUNT  COUNT goroutines do nothing, AT_ONCE at a time
 //	tasks sleep 0 COUNT        COUNT goroutines sleep for up to a second
+//	tasks skynet COLUMN COUNT  a tree of goroutines with COUNT leaves
 //	tasks                      prints the version
 //
-// Each prints the nanoseconds of CPU time for each of COUNT.
+// Each prints the nanoseconds of CPU time for each of COUNT; skynet those in the kernel for COLUMN 1, and for 2 the
+// most memory that it had, in MiB.
 package main
 
 import (
@@ -25,6 +27,10 @@ func main() {
 	}
 	runtime.GOMAXPROCS(1)
 	tasks, count := argument(2), argument(3)
+	if os.Args[1] == "skynet" {
+		skynet(tasks, count)
+		return
+	}
 	start := cpuNs()
 	switch os.Args[1] {
 	case "yield":
@@ -91,4 +97,38 @@ func cpuNs() int64 {
 		panic(err)
 	}
 	return usage.Utime.Nano() + usage.Stime.Nano()
+}
+
+func skynet(column, leaves int) {
+	up := make(chan int, 1)
+	go node(0, leaves, up)
+	if sum := <-up; sum != leaves*(leaves-1)/2 {
+		panic("the sum is wrong")
+	}
+	var used syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &used)
+	switch column {
+	case 0:
+		fmt.Printf("%.3f\n", float64(used.Utime.Nano()+used.Stime.Nano())/float64(leaves))
+	case 1:
+		fmt.Printf("%.3f\n", float64(used.Stime.Nano())/float64(leaves))
+	default:
+		fmt.Printf("%.3f\n", float64(used.Maxrss)/1024)
+	}
+}
+
+func node(number, leaves int, up chan int) {
+	if leaves == 1 {
+		up <- number
+		return
+	}
+	sums := make(chan int, 10)
+	for branch := 0; branch < 10; branch++ {
+		go node(number+branch*leaves/10, leaves/10, sums)
+	}
+	sum := 0
+	for branch := 0; branch < 10; branch++ {
+		sum += <-sums
+	}
+	up <- sum
 }

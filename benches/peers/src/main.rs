@@ -15,6 +15,7 @@ mod net;
 mod peers;
 mod remote;
 mod rounds;
+mod skynet;
 mod spawn;
 mod table;
 mod timers;
@@ -44,6 +45,8 @@ enum Question {
     Remote(rounds::Options),
     /// What does a sleeping task cost?
     Timers(rounds::Options),
+    /// What does a tree of tasks cost?
+    Skynet(rounds::Options),
     /// What does a URL cost?
     #[cfg(target_os = "linux")]
     Urls(urls::Options),
@@ -63,6 +66,13 @@ enum Question {
     /// This program as a sleeper of its own.
     #[command(hide = true)]
     Sleep { name: String, count: u64 },
+    /// This program as a tree of its own.
+    #[command(hide = true)]
+    Grow {
+        name: String,
+        leaves: u64,
+        column: usize,
+    },
 }
 
 fn main() -> Result<()> {
@@ -72,6 +82,7 @@ fn main() -> Result<()> {
         Question::Spawn(options) => spawn::answer(&options),
         Question::Remote(options) => remote::answer(&options),
         Question::Timers(options) => timers::answer(&options),
+        Question::Skynet(options) => skynet::answer(&options),
         #[cfg(target_os = "linux")]
         Question::Urls(options) => urls::answer(&options),
         #[cfg(target_os = "linux")]
@@ -83,5 +94,10 @@ fn main() -> Result<()> {
         #[cfg(target_os = "linux")]
         Question::Serve { question, name } => net::serve(&question, &name),
         Question::Sleep { name, count } => timers::sleep(&name, count),
+        Question::Grow {
+            name,
+            leaves,
+            column,
+        } => skynet::grow(&name, leaves, column),
     }
 }

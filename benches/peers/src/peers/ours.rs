@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use greenlet::Greenlet;
+use greenlet::sync::channel;
 
 use super::STACK;
 use crate::clock::{Cost, Meter, per_handoff};
 use crate::remote::{Partner, warm_up};
+use crate::skynet::BRANCHES;
 use crate::timers::milliseconds;
 
 type Ring = Rc<RefCell<Vec<Greenlet<u64>>>>;
@@ -137,4 +139,25 @@ fn joined(handle: greenlet::JoinHandle<()>) -> Result<()> {
     handle
         .join()
         .map_err(|_| anyhow::anyhow!("a greenlet has panicked"))
+}
+
+pub fn skynet(leaves: u64) -> Result<u64> {
+    let (up, root) = channel::bounded(1);
+    greenlet::spawn(move || node(0, leaves, &up));
+    Ok(root.recv()?)
+}
+
+fn node(number: u64, leaves: u64, up: &channel::Sender<u64>) {
+    if leaves == 1 {
+        let _ = up.send(number);
+        return;
+    }
+    let (sender, sums) = channel::bounded(BRANCHES as usize);
+    let part = leaves / BRANCHES;
+    for branch in 0..BRANCHES {
+        let sender = sender.clone();
+        greenlet::spawn(move || node(number + branch * part, part, &sender));
+    }
+    drop(sender);
+    let _ = up.send(sums.iter().sum());
 }

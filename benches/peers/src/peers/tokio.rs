@@ -1,19 +1,21 @@
 //! `tokio` with its current_thread runtime: as bare as the question allows, as what looks after
 //! sockets and timers costs the scheduler something.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::clock::{Cost, Meter};
 use crate::remote::{Partner, warm_up};
+use crate::skynet::BRANCHES;
 use crate::timers::milliseconds;
 
 pub fn yield_(tasks: usize, count: u64) -> Result<f64> {
@@ -83,6 +85,39 @@ pub fn timers(count: u64) -> Result<f64> {
         .enable_time()
         .build()?
         .block_on(round)
+}
+
+pub fn skynet(leaves: u64) -> Result<u64> {
+    bare()?.block_on(async {
+        let (up, mut root) = mpsc::channel(1);
+        tokio::spawn(node(0, leaves, up));
+        root.recv().await.context("no sum")
+    })
+}
+
+/// Boxed, as it is within itself.
+fn node(
+    number: u64,
+    leaves: u64,
+    up: mpsc::Sender<u64>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        if leaves == 1 {
+            let _ = up.send(number).await;
+            return;
+        }
+        let (sender, mut sums) = mpsc::channel(BRANCHES as usize);
+        let part = leaves / BRANCHES;
+        for branch in 0..BRANCHES {
+            tokio::spawn(node(number + branch * part, part, sender.clone()));
+        }
+        drop(sender);
+        let mut sum = 0;
+        while let Some(part) = sums.recv().await {
+            sum += part;
+        }
+        let _ = up.send(sum).await;
+    })
 }
 
 pub fn echo() -> Result<()> {
