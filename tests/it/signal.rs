@@ -1,8 +1,9 @@
 //! `src/signal`. Signals are the whole process's: each test has a kind of its own, or a process.
 
-use std::cell::Cell;
 use std::process::id;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use greenlet::process::Command;
@@ -13,7 +14,7 @@ use greenlet::signal::{
 use greenlet::time::timeout;
 use greenlet::{GreenletExit, hub_stats, sleep, spawn, yield_now};
 
-use crate::support::{caught, own, run, run_within, survived_in_child, text};
+use crate::support::{caught, own, run, run_within, survived_in_child, text, ticker};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -99,15 +100,15 @@ fn from_another_process() {
 fn a_storm_from_two_threads() {
     run_within(Duration::from_secs(60), || {
         let mut signals = Signals::new([SIGIO]).unwrap();
-        let ticks = Rc::new(Cell::new(0));
-        let ticker = spawn(own!(ticks => move || loop {
-            ticks.set(ticks.get() + 1);
-            sleep(MS);
-        }));
+        let (ticks, ticker) = ticker();
+        // However slow the one is who hears of them, it hears of two while they come, and others run.
+        let heard = Arc::new(AtomicU32::new(0));
         let senders: Vec<_> = (0..2)
             .map(|_| {
-                std::thread::spawn(|| {
-                    for n in 0..20_000 {
+                let (heard, ticks) = (heard.clone(), ticks.clone());
+                let more = move || [&heard, &ticks].iter().any(|n| n.load(Ordering::SeqCst) < 2);
+                std::thread::spawn(move || {
+                    for n in (0..).take_while(|n| *n < 20_000 || more()) {
                         send(SIGIO);
                         if n % 500 == 0 {
                             std::thread::sleep(MS);
@@ -116,17 +117,14 @@ fn a_storm_from_two_threads() {
                 })
             })
             .collect();
-        let mut count = 0;
         while !senders.iter().all(|sender| sender.is_finished()) {
             if timeout(20 * MS, || signals.next()).is_ok() {
-                count += 1;
+                heard.fetch_add(1, Ordering::SeqCst);
             }
         }
         senders
             .into_iter()
             .for_each(|sender| sender.join().unwrap());
-        assert!(count > 1, "{count} signals");
-        assert!(ticks.get() > 1, "{} ticks", ticks.get());
         sleep(MS);
         let _ = signals.pending().count();
         send(SIGIO);

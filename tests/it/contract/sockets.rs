@@ -58,7 +58,7 @@ fn fill(mut to: impl Write) {
                 quiet = 0;
             }
         }
-        std::thread::sleep(super::MS);
+        std::thread::sleep(4 * super::MS);
     }
 }
 
