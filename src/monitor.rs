@@ -150,7 +150,11 @@ impl Drop for Watch {
 /// # Errors
 /// `InvalidInput` for a limit of zero; and what the system says if there is no thread to be had.
 pub fn watch(limit: Duration) -> io::Result<Watch> {
-    watch_with(limit, |hog| say(format_args!("{hog}")))
+    // Names take their time to look up. Others may print meanwhile, and a report comes whole or not at all.
+    watch_with(limit, |hog| {
+        let report = hog.to_string();
+        say(format_args!("{report}"));
+    })
 }
 
 /// As [`watch`], with something else to be done with each report.

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use greenlet::group::{Group, Pool, as_completed, wait_any};
-use greenlet::thread::park;
 use greenlet::sync::Event;
+use greenlet::thread::park;
 use greenlet::time::{Elapsed, timeout};
 use greenlet::{GreenletExit, hub_stats, sleep, spawn, yield_now};
 
