@@ -184,7 +184,7 @@ pub fn watch_with(limit: Duration, callback: impl Fn(&Hog) + Send + 'static) -> 
 /// use std::time::Duration;
 /// use greenlet::{monitor, sleep};
 ///
-/// let limit = Duration::from_millis(100);
+/// let limit = Duration::from_millis(500);
 /// monitor::assert_no_blocking(limit, || sleep(limit * 2)); // this one parks
 /// let blocks = || monitor::assert_no_blocking(limit, || std::thread::sleep(limit * 3));
 /// # if cfg!(target_os = "linux") && greenlet::BACKEND != "baton" {

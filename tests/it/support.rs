@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use greenlet::{Greenlet, JoinHandle, Undeliverable};
 
@@ -280,6 +280,12 @@ pub(crate) fn unwinds_for(time: Duration) -> JoinHandle<()> {
     unwinds.start_kill();
     greenlet::yield_now();
     unwinds
+}
+
+/// So many rounds of something that is to go well each time; on a slow machine as many as there is time for.
+pub(crate) fn rounds(most: usize) -> impl Iterator<Item = usize> {
+    let begin = Instant::now();
+    (0..most).take_while(move |_| begin.elapsed() < Duration::from_secs(5))
 }
 
 /// Counts the milliseconds that it is left to run.
