@@ -150,7 +150,11 @@ impl Drop for Watch {
 /// # Errors
 /// `InvalidInput` for a limit of zero; and what the system says if there is no thread to be had.
 pub fn watch(limit: Duration) -> io::Result<Watch> {
-    watch_with(limit, |hog| say(format_args!("{hog}")))
+    // Names take their time to look up. Others may print meanwhile, and a report comes whole or not at all.
+    watch_with(limit, |hog| {
+        let report = hog.to_string();
+        say(format_args!("{report}"));
+    })
 }
 
 /// As [`watch`], with something else to be done with each report.
@@ -180,7 +184,7 @@ pub fn watch_with(limit: Duration, callback: impl Fn(&Hog) + Send + 'static) -> 
 /// use std::time::Duration;
 /// use greenlet::{monitor, sleep};
 ///
-/// let limit = Duration::from_millis(100);
+/// let limit = Duration::from_millis(500);
 /// monitor::assert_no_blocking(limit, || sleep(limit * 2)); // this one parks
 /// let blocks = || monitor::assert_no_blocking(limit, || std::thread::sleep(limit * 3));
 /// # if cfg!(target_os = "linux") && greenlet::BACKEND != "baton" {

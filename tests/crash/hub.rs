@@ -64,11 +64,16 @@ pub(crate) fn run(scenario: &str) -> bool {
         }
         "hub_dump_on_signal" => dump_on_signal(),
         "hub_watch_prints" => {
-            let _watch = greenlet::monitor::watch(10 * MS).unwrap();
+            let watch = greenlet::monitor::watch(10 * MS).unwrap();
             let parked = thread_named("parked", greenlet::thread::park);
             yield_now();
-            keeps_the_thread(Duration::from_millis(1200));
+            // There is a report a second: a busy machine may have kept this thread before.
+            keeps_the_thread(Duration::from_millis(2500));
             parked.kill();
+            drop(watch);
+            while is_there("greenlet-watch") {
+                thread::sleep(MS);
+            }
         }
         "hub_return" => leave_three_kinds(),
         "hub_thread_ends" => thread::spawn(leave_three_kinds).join().unwrap(),
@@ -135,6 +140,13 @@ fn two_locks() {
     });
     drop(thread_named("second", move || locks_both(&b, &a)));
     first.join().unwrap();
+}
+
+/// Whether this process has a thread with that name: it may have something to print.
+fn is_there(thread: &str) -> bool {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    let mut names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.any(|name| name.trim_end() == thread)
 }
 
 #[inline(never)]

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use greenlet::group::{Group, Pool, as_completed, wait_any};
+use greenlet::sync::Event;
+use greenlet::thread::park;
 use greenlet::time::{Elapsed, timeout};
 use greenlet::{GreenletExit, hub_stats, sleep, spawn, yield_now};
 
@@ -97,7 +99,7 @@ impl<R> Tap for greenlet::JoinHandle<R> {
 fn joining_has_a_limit_and_the_members_go_on() {
     run(|| {
         let group = Group::new();
-        group.spawn(|| sleep(5 * MS));
+        let member = group.spawn(park);
         assert_eq!(group.join_all_timeout(MS), Ok(None));
         assert_eq!(group.join_all_timeout(Duration::ZERO), Ok(None));
         assert_eq!(timeout(MS, || group.join_all()), Err(Elapsed));
@@ -108,6 +110,7 @@ fn joining_has_a_limit_and_the_members_go_on() {
         settle();
         end(joins);
         assert_eq!(group.len(), 1);
+        member.thread().unpark();
         assert_eq!(group.join_all_timeout(Duration::MAX), Ok(Some(())));
     });
 }
@@ -410,10 +413,11 @@ fn dropping_the_iterator_begins_nothing_more() {
         for unordered in [false, true] {
             let pool = Pool::new(1);
             let ran = Rc::new(RefCell::new(Vec::new()));
+            let go_on = Rc::new(Event::new());
             let work = {
-                let ran = ran.clone();
+                let (ran, go_on) = (ran.clone(), go_on.clone());
                 move |n: u32| {
-                    sleep(50 * MS);
+                    go_on.wait();
                     ran.borrow_mut().push(n);
                 }
             };
@@ -424,7 +428,9 @@ fn dropping_the_iterator_begins_nothing_more() {
             settle();
             assert_eq!(pool.free(), 0);
             drop(all);
-            sleep(4 * MS);
+            settle();
+            go_on.set();
+            settle();
             pool.join_all().unwrap();
             assert_eq!(*ran.borrow(), [0], "unordered: {unordered}");
             assert_eq!(pool.free(), 1);
@@ -455,8 +461,7 @@ fn a_member_that_maps_over_its_own_pool_does_not_wait_for_itself() {
 #[test]
 fn whoever_ends_first() {
     run(|| {
-        let sleeps = |times: [u32; 3]| times.map(|n| spawn(move || sleep(n * MS)));
-        let handles = sleeps([5000, 2, 5000]);
+        let handles = [LONG, 2 * MS, LONG].map(|time| spawn(move || sleep(time)));
         assert_eq!(wait_any(&handles), 1);
         assert_eq!(wait_any(&handles), 1);
         let before = hub_stats();

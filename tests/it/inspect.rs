@@ -11,7 +11,7 @@ use greenlet::inspect::{self, Dump, Options, Seen, State};
 use greenlet::sync::Mutex;
 use greenlet::{Greenlet, JoinHandle, current, sleep, spawn, thread, yield_now};
 
-use crate::support::{emulated, run};
+use crate::support::{emulated, rounds, run};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -520,7 +520,8 @@ fn storm_a_thread_that_works_can_be_looked_at_all_the_time() {
             }
             yielders.iter().for_each(|g| _ = g.kill());
         });
-        for _ in 0..1000 {
+        // Each look waits until that thread has a processor.
+        for _ in rounds(1000) {
             let dump = dump_of(number);
             assert!(dump.greenlets().len() + dump.missed() >= 4, "{dump}");
         }

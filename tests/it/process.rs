@@ -3,14 +3,14 @@
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use greenlet::os::unix::process::{CommandExt, ExitStatusExt};
 use greenlet::process::{self, Child, Command, Stdio};
 use greenlet::time::timeout;
 use greenlet::{GreenletExit, hub_stats, io, scope, sleep, spawn, yield_now};
 
-use crate::support::{emulated, own, run, run_within};
+use crate::support::{emulated, own, run, run_within, ticker, two_more};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -211,13 +211,15 @@ fn one_pipe_after_the_other() {
 #[test]
 fn others_run_while_a_child_is_waited_for() {
     run(|| {
-        let ticks = Rc::new(Cell::new(0));
-        let ticker = spawn(own!(ticks => move || loop {
-            ticks.set(ticks.get() + 1);
-            sleep(MS);
-        }));
-        sh("sleep 0.1").status().unwrap();
-        assert!(ticks.get() > 1, "{} ticks", ticks.get());
+        let mut child = sh("read word").stdin(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take();
+        let (ticks, ticker) = ticker();
+        let ends = spawn(move || {
+            two_more(&ticks);
+            drop(stdin);
+        });
+        child.wait().unwrap();
+        ends.join().unwrap();
         ticker.kill();
     });
 }
@@ -225,32 +227,43 @@ fn others_run_while_a_child_is_waited_for() {
 #[test]
 fn a_hundred_at_once() {
     run_within(Duration::from_secs(60), || {
-        let begin = Instant::now();
+        // They end together, when all of them have begun.
+        let (reader, writer) = std::io::pipe().unwrap();
+        let begun = Rc::new(Cell::new(0));
         let children: Vec<_> = (0..100)
-            .map(|n| spawn(move || sh(&format!("sleep 0.2; exit {n}")).status().unwrap().code()))
+            .map(|n| {
+                let reader = reader.try_clone().unwrap();
+                spawn(own!(begun => move || {
+                    begun.set(begun.get() + 1);
+                    let script = format!("read word; exit {n}");
+                    sh(&script).stdin(reader).status().unwrap().code()
+                }))
+            })
             .collect();
+        while begun.get() < 100 {
+            sleep(MS);
+        }
+        drop(writer);
         for (n, child) in (0..100).zip(children) {
             assert_eq!(child.join().unwrap(), Some(n));
         }
-        assert!(
-            begin.elapsed() < Duration::from_secs(15),
-            "one after the other"
-        );
     });
 }
 
 #[test]
 fn a_wait_that_is_killed_and_repeated_loses_nothing() {
     run(|| {
-        let child = Rc::new(std::cell::RefCell::new(
-            sh("sleep 0.05; exit 4").spawn().unwrap(),
-        ));
+        let mut child = sh("read word; exit 4");
+        let mut child = child.stdin(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take();
+        let child = Rc::new(std::cell::RefCell::new(child));
         let killed = spawn(own!(child => move || child.borrow_mut().wait()));
         yield_now();
         sleep(MS);
         assert!(killed.kill());
         assert!(killed.join().unwrap_err().is::<GreenletExit>());
         assert!(timeout(MS, || child.borrow_mut().wait()).is_err());
+        drop(stdin);
         assert_eq!(child.borrow_mut().wait().unwrap().code(), Some(4));
     });
 }

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::process::id;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use greenlet::process::Command;
@@ -13,7 +15,9 @@ use greenlet::signal::{
 use greenlet::time::timeout;
 use greenlet::{GreenletExit, hub_stats, sleep, spawn, yield_now};
 
-use crate::support::{caught, own, run, run_within, survived_in_child, text};
+use crate::support::{
+    caught, open_descriptors, own, run, run_within, survived_in_child, text, ticker,
+};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -68,7 +72,11 @@ fn several_kinds_and_several_streams() {
         let mut both = Signals::new([SIGURG, SIGWINCH]).unwrap();
         let mut one = Signals::new([SIGURG]).unwrap();
         assert_eq!(format!("{one:?}"), format!("[{SIGURG}]"));
-        let counting = spawn(move || one.by_ref().take(2).count());
+        let heard = Rc::new(Cell::new(0));
+        let counting = spawn(own!(heard => move || {
+            let hears = |_| heard.set(heard.get() + 1);
+            one.by_ref().take(2).for_each(hears);
+        }));
         yield_now();
         send(SIGWINCH);
         send(SIGURG);
@@ -77,9 +85,12 @@ fn several_kinds_and_several_streams() {
         let mut expected = [SIGURG, SIGWINCH];
         expected.sort();
         assert_eq!(two, expected);
-        sleep(MS);
+        // Two that come before it looks are one.
+        while heard.get() == 0 {
+            sleep(MS);
+        }
         send(SIGURG);
-        assert_eq!(counting.join().unwrap(), 2);
+        counting.join().unwrap();
         assert_eq!(both.next(), Some(SIGURG));
     });
 }
@@ -99,15 +110,19 @@ fn from_another_process() {
 fn a_storm_from_two_threads() {
     run_within(Duration::from_secs(60), || {
         let mut signals = Signals::new([SIGIO]).unwrap();
-        let ticks = Rc::new(Cell::new(0));
-        let ticker = spawn(own!(ticks => move || loop {
-            ticks.set(ticks.get() + 1);
-            sleep(MS);
-        }));
+        let (ticks, ticker) = ticker();
+        // However slow the one is who hears of them, it hears of two while they come, and others run.
+        let heard = Arc::new(AtomicU32::new(0));
         let senders: Vec<_> = (0..2)
             .map(|_| {
-                std::thread::spawn(|| {
-                    for n in 0..20_000 {
+                let (heard, ticks) = (heard.clone(), ticks.clone());
+                let more = move || {
+                    [&heard, &ticks]
+                        .iter()
+                        .any(|n| n.load(Ordering::SeqCst) < 2)
+                };
+                std::thread::spawn(move || {
+                    for n in (0..).take_while(|n| *n < 20_000 || more()) {
                         send(SIGIO);
                         if n % 500 == 0 {
                             std::thread::sleep(MS);
@@ -116,17 +131,14 @@ fn a_storm_from_two_threads() {
                 })
             })
             .collect();
-        let mut count = 0;
         while !senders.iter().all(|sender| sender.is_finished()) {
             if timeout(20 * MS, || signals.next()).is_ok() {
-                count += 1;
+                heard.fetch_add(1, Ordering::SeqCst);
             }
         }
         senders
             .into_iter()
             .for_each(|sender| sender.join().unwrap());
-        assert!(count > 1, "{count} signals");
-        assert!(ticks.get() > 1, "{} ticks", ticks.get());
         sleep(MS);
         let _ = signals.pending().count();
         send(SIGIO);
@@ -150,6 +162,9 @@ fn a_killed_wait_loses_none() {
 
 #[test]
 fn dropping_a_stream_takes_it_back() {
+    if survived_in_child("signal::dropping_a_stream_takes_it_back") {
+        return;
+    }
     run(|| {
         let before = open_descriptors();
         for _ in 0..10 {
@@ -161,13 +176,9 @@ fn dropping_a_stream_takes_it_back() {
         }
         send(SIGCONT);
         assert_eq!(hub_stats().descriptors, 0);
-        // Other tests open some as well: ten times three would be more.
-        assert!(open_descriptors() < before + 20);
+        // What the hub has stays; ten times as many would be more.
+        assert!(open_descriptors() < before + 10);
     });
-}
-
-fn open_descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
 #[test]

@@ -12,11 +12,13 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::process::Output;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use greenlet::{Greenlet, Undeliverable};
+use greenlet::{Greenlet, JoinHandle, Undeliverable};
 
 /// How long a test may take. An interpreter needs longer.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(miri) { 900 } else { 20 });
@@ -269,7 +271,7 @@ pub(crate) fn act(act: impl FnMut() + 'static) -> Act {
 }
 
 /// Somebody who unwinds, and waits in a destructor for so long.
-pub(crate) fn unwinds_for(time: Duration) -> greenlet::JoinHandle<()> {
+pub(crate) fn unwinds_for(time: Duration) -> JoinHandle<()> {
     let unwinds = greenlet::spawn(move || {
         let _waits = act(move || greenlet::sleep(time));
         greenlet::sleep(Duration::from_secs(3600));
@@ -278,6 +280,33 @@ pub(crate) fn unwinds_for(time: Duration) -> greenlet::JoinHandle<()> {
     unwinds.start_kill();
     greenlet::yield_now();
     unwinds
+}
+
+/// So many rounds of something that is to go well each time; on a slow machine as many as there is time for.
+pub(crate) fn rounds(most: usize) -> impl Iterator<Item = usize> {
+    let begin = Instant::now();
+    (0..most).take_while(move |_| begin.elapsed() < Duration::from_secs(5))
+}
+
+/// Counts the milliseconds that it is left to run.
+pub(crate) fn ticker() -> (Arc<AtomicU32>, JoinHandle<()>) {
+    let ticks = Arc::new(AtomicU32::new(0));
+    let theirs = ticks.clone();
+    let handle = greenlet::spawn(move || {
+        loop {
+            theirs.fetch_add(1, Ordering::SeqCst);
+            greenlet::sleep(Duration::from_millis(1));
+        }
+    });
+    (ticks, handle)
+}
+
+/// Waits for two more of them, on that thread or another, however slow they come: somebody is left to run.
+pub(crate) fn two_more(ticks: &AtomicU32) {
+    let seen = ticks.load(Ordering::SeqCst);
+    while ticks.load(Ordering::SeqCst) < seen + 2 {
+        greenlet::sleep(Duration::from_millis(1));
+    }
 }
 
 /// A place to put a handle in, so that others find it.

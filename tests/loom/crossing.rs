@@ -71,11 +71,18 @@ fn over<S, const LINES: usize>(state: S) -> On<S, LINES> {
 }
 
 fn send(chan: &On<Messages<u32>, 2>, message: u32) -> Result<(), Refused> {
+    match chan.change(|messages, lines| messages.try_put(message, lines)) {
+        Err((Refused::NotNow, message)) => send_later(chan, message),
+        outcome => outcome.map_err(|(refused, _)| refused),
+    }
+}
+
+fn send_later(chan: &On<Messages<u32>, 2>, message: u32) -> Result<(), Refused> {
     let parcel = RefCell::new(Parcel::Here(message));
     let attempt = |messages: &mut Messages<u32>, lines: &mut _, _| {
         messages.put(&mut parcel.borrow_mut(), lines)
     };
-    chan.wait(SENDERS, Parked::new, attempt, |_, _, _| ())
+    chan.wait_in_line(SENDERS, Parked::new, attempt, |_, _, _| ())
         .unwrap()
 }
 
@@ -146,6 +153,26 @@ fn of_two_senders_none_is_forgotten() {
     }
 }
 
+/// The one who is told is the one whose message was taken, though another one was quicker to stand in line.
+#[test]
+fn of_two_senders_each_is_told_of_its_own_message() {
+    for capacity in [0, 1] {
+        bounded(3, move || {
+            let chan = over(Messages::new(capacity));
+            (0..capacity as u32).for_each(|n| send(&chan, n).unwrap());
+            let senders = [10, 20].map(|n| {
+                let theirs = chan.clone();
+                thread::spawn(move || send(&theirs, n).unwrap())
+            });
+            let all = (0..capacity + 2).map(|_| receive(&chan, Parked::new).unwrap());
+            assert_eq!(all.sum::<u32>(), 30);
+            senders
+                .into_iter()
+                .for_each(|sender| sender.join().unwrap());
+        });
+    }
+}
+
 #[test]
 fn who_waits_to_send_learns_that_nobody_receives() {
     bounded(4, || {
@@ -178,7 +205,8 @@ fn send_at_once(chan: &On<Messages<u32>, 2>, message: u32) -> bool {
         messages.take_back(&mut parcel.borrow_mut(), lines);
     };
     let sleeper = || Late(Parked::new());
-    chan.wait(SENDERS, sleeper, attempt, take_back).is_some()
+    chan.wait_in_line(SENDERS, sleeper, attempt, take_back)
+        .is_some()
 }
 
 /// It is for the next sender, who is told.

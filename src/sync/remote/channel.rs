@@ -96,6 +96,17 @@ impl<T> Sender<T> {
     }
 
     fn put(&self, message: T, deadline: Option<Moment>) -> Result<(), SendTimeoutError<T>> {
+        match self.try_send(message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Disconnected(message)) => {
+                Err(SendTimeoutError::Disconnected(message))
+            }
+            Err(TrySendError::Full(message)) => self.put_later(message, deadline),
+        }
+    }
+
+    /// Leaves the message, and stands in line in the same step: who is first there has the first message.
+    fn put_later(&self, message: T, deadline: Option<Moment>) -> Result<(), SendTimeoutError<T>> {
         let parcel = RefCell::new(Parcel::Here(message));
         let parker = || Parker::new(&"sends to a channel between threads that is full", deadline);
         let attempt = |messages: &mut Messages<T>, lines: &mut _, _| {
@@ -104,7 +115,7 @@ impl<T> Sender<T> {
         let take_back = |messages: &mut Messages<T>, lines: &mut _, _| {
             messages.take_back(&mut parcel.borrow_mut(), lines);
         };
-        let outcome = self.chan.wait(SENDERS, parker, attempt, take_back);
+        let outcome = self.chan.wait_in_line(SENDERS, parker, attempt, take_back);
         match (outcome, parcel.into_inner()) {
             (Some(Err(_)), Parcel::Here(message)) => Err(SendTimeoutError::Disconnected(message)),
             (None, Parcel::Here(message)) => Err(SendTimeoutError::Timeout(message)),

@@ -126,8 +126,7 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
 
     /// Waits in `line` until `attempt` gives something; it is told whether it was called. None: it is too late.
     ///
-    /// One that wakes for nothing keeps its place. If something is raised in it, or it is too late, `lost` is done
-    /// in its place; it is told the same.
+    /// The first attempt is made without a place in line: one that gives nothing must change nothing.
     pub(crate) fn wait<R, Z: Sleeper<Bell = B>>(
         &self,
         line: usize,
@@ -135,9 +134,22 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
         mut attempt: impl FnMut(&mut S, &mut Lines<B, LINES>, bool) -> Option<R>,
         lost: impl Fn(&mut S, &mut Lines<B, LINES>, bool),
     ) -> Option<R> {
-        if let Some(outcome) = self.change(|state, lines| attempt(state, lines, false)) {
-            return Some(outcome);
-        }
+        let outcome = self.change(|state, lines| attempt(state, lines, false));
+        outcome.or_else(|| self.wait_in_line(line, sleeper, attempt, lost))
+    }
+
+    /// As [`wait`](Self::wait), with a place in line from the first attempt on, in one step: what that leaves in
+    /// the state is in the order of the line.
+    ///
+    /// One that wakes for nothing keeps its place. If something is raised in it, or it is too late, `lost` is done
+    /// in its place; it is told the same.
+    pub(crate) fn wait_in_line<R, Z: Sleeper<Bell = B>>(
+        &self,
+        line: usize,
+        sleeper: impl FnOnce() -> Z,
+        mut attempt: impl FnMut(&mut S, &mut Lines<B, LINES>, bool) -> Option<R>,
+        lost: impl Fn(&mut S, &mut Lines<B, LINES>, bool),
+    ) -> Option<R> {
         let sleeper = sleeper();
         let me = Standing::new(sleeper.bell());
         let (mut stands, mut late) = (false, false);

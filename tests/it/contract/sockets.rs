@@ -3,11 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net;
+use std::os::fd::AsRawFd;
 use std::os::unix::net as unix;
 
 use greenlet::io::{Descriptor, PipeReader, PipeWriter, readable};
 use greenlet::net::{TcpListener, TcpStream, UdpSocket};
 use greenlet::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use socket2::SockRef;
 
 use super::{Brought, Call, contract};
 use crate::net::Folder;
@@ -74,18 +76,19 @@ fn drain(from: &mut impl Read) {
     }
 }
 
-fn tcp() -> (TcpStream, net::TcpStream) {
-    let listener = net::TcpListener::bind("127.0.0.1:0").expect("a port");
+/// Both ends of a connection to it.
+fn connected(listener: &net::TcpListener) -> (net::TcpStream, net::TcpStream) {
     let address = listener.local_addr().expect("an address");
     let near = net::TcpStream::connect(address).expect("it listens");
     let (far, _) = listener.accept().expect("somebody comes");
     far.set_nonblocking(true).expect("it can");
-    (near.into(), far)
+    (near, far)
 }
 
 fn tcp_ends() -> Ends<TcpStream, net::TcpStream> {
-    let (near, far) = tcp();
-    Ends::of(near, far)
+    let listener = net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (near, far) = connected(&listener);
+    Ends::of(near.into(), far)
 }
 
 contract!(
@@ -113,11 +116,43 @@ contract!(
     .at_once()
 );
 
+/// Whether bytes are on their way for which there is no answer yet: there is room for more when it comes, which may
+/// take 40 milliseconds.
+#[cfg(target_os = "linux")]
+fn on_the_way(stream: &net::TcpStream) -> bool {
+    const SIOCOUTQNSD: libc::Ioctl = 0x894B;
+    let waiting = |what| {
+        let mut count = 0;
+        // SAFETY: a socket that is open; a number is written.
+        let told = unsafe { libc::ioctl(stream.as_raw_fd(), what, &raw mut count) };
+        assert_eq!(told, 0);
+        count
+    };
+    // All that has no answer, and what of that is still here.
+    waiting(libc::TIOCOUTQ) > waiting(SIOCOUTQNSD)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn on_the_way(_: &net::TcpStream) -> bool {
+    false
+}
+
 /// A stream that takes nothing more.
 fn full_tcp() -> Ends<TcpStream, net::TcpStream> {
-    let (near, far) = tcp();
-    let near = net::TcpStream::from(near);
+    let listener = net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    // So small that the far end takes no more when it is asked again.
+    SockRef::from(&listener)
+        .set_recv_buffer_size(4096)
+        .expect("it can");
+    let (near, far) = connected(&listener);
+    SockRef::from(&near)
+        .set_send_buffer_size(4096)
+        .expect("it can");
     near.set_nonblocking(true).expect("it can");
+    fill(&near);
+    while on_the_way(&near) {
+        std::thread::sleep(super::MS);
+    }
     fill(&near);
     near.set_nonblocking(false).expect("it can");
     Ends::of(near.into(), far)
@@ -202,7 +237,7 @@ contract!(
 fn full_door() -> Door<unix::UnixListener, unix::UnixStream> {
     let folder = Folder::new();
     let listener = unix::UnixListener::bind(folder.path("socket")).expect("a socket");
-    socket2::SockRef::from(&listener).listen(0).expect("it can");
+    SockRef::from(&listener).listen(0).expect("it can");
     let door = Door {
         listener,
         guests: RefCell::default(),

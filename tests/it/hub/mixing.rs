@@ -34,7 +34,8 @@ fn an_explicit_greenlet_may_park_and_its_switcher_waits() {
 fn a_parked_greenlet_refuses_a_switch_and_the_value_comes_back() {
     run(|| {
         let parks = Greenlet::new(|n: u32| {
-            sleep(3 * MS);
+            // Until the refusal has been seen, on a slow machine too.
+            sleep(500 * MS);
             n
         });
         let starter = spawn(own!(parks => move || parks.switch(1)));

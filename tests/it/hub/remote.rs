@@ -1,16 +1,14 @@
 //! Wakes from other threads, and offloaded work.
 
-use std::cell::Cell;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use greenlet::time::timeout;
 use greenlet::{offload, sleep, spawn, yield_now};
 
-use crate::support::{Drops, caught, own, run, run_within, survived_in_child, text};
+use crate::support::{Drops, caught, run, run_within, survived_in_child, text};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -22,14 +20,16 @@ fn offloaded_work_returns_its_value() {
 #[test]
 fn others_run_meanwhile() {
     run(|| {
-        let turns = Rc::new(Cell::new(0));
-        let busy = spawn(own!(turns => move || loop {
-            turns.set(turns.get() + 1);
-            sleep(MS);
-        }));
-        offload(|| thread::sleep(20 * MS));
-        assert!(turns.get() > 3, "{} turns", turns.get());
-        busy.kill();
+        // The work is done when others have had three turns.
+        let (turn, turns) = mpsc::channel();
+        let others = spawn(move || {
+            for _ in 0..3 {
+                sleep(MS);
+                turn.send(()).unwrap();
+            }
+        });
+        offload(move || assert_eq!(turns.iter().count(), 3));
+        others.join().unwrap();
     });
 }
 
@@ -69,10 +69,11 @@ fn one_that_is_killed_meanwhile_abandons_the_result() {
         let result = Dropped(count.clone());
         let drops = Drops::new();
         let token = drops.token();
+        let (tell, told) = mpsc::channel();
         let handle = spawn(move || {
             let _token = token;
             offload(move || {
-                thread::sleep(10 * MS);
+                told.recv().unwrap();
                 result
             });
         });
@@ -80,6 +81,7 @@ fn one_that_is_killed_meanwhile_abandons_the_result() {
         sleep(MS);
         assert!(handle.kill());
         assert_eq!(drops.count(), 1);
+        tell.send(()).unwrap();
         let begin = Instant::now();
         while count.load(Ordering::SeqCst) == 0 {
             assert!(
@@ -132,13 +134,15 @@ fn a_worker_survives_the_destructor_of_work_that_nobody_waits_for() {
     unsafe { std::env::set_var("GREENLET_WORKERS", "1") };
     // A panic may take long to be told: it looks up the names of a large program.
     run_within(Duration::from_secs(90), || {
-        let busy = spawn(|| offload(|| thread::sleep(400 * MS)));
+        let (tell, told) = mpsc::channel();
+        let busy = spawn(move || offload(move || told.recv().unwrap()));
         let killed = spawn(|| {
             let bomb = Bomb;
             offload(move || drop(bomb));
         });
         yield_now();
         killed.kill();
+        tell.send(()).unwrap();
         busy.join().unwrap();
         assert_eq!(timeout(60_000 * MS, || offload(|| 5)), Ok(5));
     });

@@ -122,15 +122,21 @@ fn one_that_never_waits_is_not_cut_short_and_leaves_nothing_behind() {
     });
 }
 
+/// When an outer limit is to pass: so late that a busy machine does not let it and an inner one of a millisecond
+/// pass in one turn.
+fn far_from_now() -> Instant {
+    Instant::now() + 1000 * MS
+}
+
 #[test]
 fn a_destructor_may_wait_and_is_not_cut_short() {
     run(|| {
         let log = Log::new();
-        // So far apart that a busy machine does not let both pass in one turn.
-        let outcome = timeout(200 * MS, || {
+        let outer = far_from_now();
+        let outcome = timeout_at(outer, || {
             timeout(MS, || {
                 let _act = act(own!(log => move || {
-                    sleep(220 * MS);
+                    sleep_until(outer + MS);
                     log.push("rolled back");
                 }));
                 sleep(LONG);
@@ -159,9 +165,10 @@ fn what_has_passed_during_a_destructor_is_raised_at_the_next_wait() {
 #[test]
 fn a_destructor_is_not_cut_short_after_a_switch_that_returned_an_error() {
     run(|| {
-        let outcome = timeout(4 * MS, || {
+        let outer = far_from_now();
+        let outcome = timeout_at(outer, || {
             timeout(MS, || {
-                let _waits = act(|| sleep(6 * MS));
+                let _waits = act(move || sleep_until(outer + MS));
                 let parks = Greenlet::new(|()| sleep(LONG));
                 if let Err(SwitchError::Thrown(elapsed)) = parks.try_switch(()) {
                     std::panic::resume_unwind(elapsed);
@@ -224,10 +231,10 @@ fn in_next_it_is_raised_there_and_the_item_waits_for_the_next_question() {
 /// in one look of the hub.
 fn in_one_turn<R: 'static>(ask: impl FnOnce(Instant) -> R + 'static) -> R {
     // Long enough for a slow machine to get as far as waiting.
-    let at = Instant::now() + 200 * MS;
+    let at = Instant::now() + 500 * MS;
     let asks = spawn(move || ask(at));
     yield_now();
-    std::thread::sleep(210 * MS);
+    std::thread::sleep(510 * MS);
     asks.join().unwrap()
 }
 

@@ -112,7 +112,8 @@ fn a_connection_that_is_not_answered_times_out_and_can_be_killed() {
         let (listener, address) = listener();
         socket2::SockRef::from(&listener).listen(0).unwrap();
         let mut made = vec![];
-        let limit = Duration::from_millis(50);
+        // What is answered is answered by then, on a busy machine too.
+        let limit = Duration::from_millis(500);
         let error = loop {
             let begin = std::time::Instant::now();
             match TcpStream::connect_timeout(&address, limit) {

@@ -6,6 +6,7 @@ pub(super) use greenlet::thread::{sleep, spawn, yield_now};
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +19,11 @@ mod udp;
 #[allow(clippy::duplicate_mod)]
 #[path = "unix.rs"]
 mod unix;
+
+/// Makes a call that has a limit. No signal cuts it short.
+pub(super) fn uncut<R>(call: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+    call()
+}
 
 type Queue<T> = Rc<RefCell<VecDeque<T>>>;
 

@@ -26,8 +26,10 @@ fn closing<T: 'static, R: 'static>(
         let thing = thing.clone();
         spawn(move || call(&thing).map(drop).unwrap_err().to_string())
     });
-    sleep(Duration::from_millis(5));
-    assert_eq!(hub_stats().awaited, 3);
+    // One that has found some room to write may be on its way to wait again.
+    while hub_stats().awaited < 3 {
+        sleep(Duration::from_millis(1));
+    }
     close(&thing);
     for waiting in waiting {
         let words = waiting.join().unwrap();
@@ -446,7 +448,7 @@ fn sockets_go_to_std_and_come_back() {
         assert_eq!(hub_stats().descriptors, 0);
         // It blocks, for as long as it was told to.
         let begin = Instant::now();
-        let error = near.read(&mut [0]).unwrap_err();
+        let error = super::stds::uncut(|| near.read(&mut [0])).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
         assert!(begin.elapsed() >= Duration::from_millis(20));
         near.set_read_timeout(None).unwrap();
