@@ -129,7 +129,7 @@ impl Stacks {
             Some(stack) => stack,
             None => kind.fresh()?,
         };
-        if kind.pooled.len().is_multiple_of(AHEAD) {
+        if kind.pooled.len() >= AHEAD && kind.pooled.len().is_multiple_of(AHEAD) {
             kind.fetch_next();
         }
         kind.idle = kind.idle.min(kind.pooled.len());
