@@ -311,8 +311,11 @@ impl<F: Fn(&Hog)> Watcher<F> {
             return;
         }
         known.reported = true;
-        known.next = now.after(self.subject.interval);
         if let Some(hog) = self.ask(face, kept) {
+            let next = now.after(self.subject.interval);
+            self.known
+                .entry(face.number)
+                .and_modify(|known| known.next = next);
             let told = catch_unwind(AssertUnwindSafe(|| (self.callback)(&hog)));
             if let Err(panic) = told {
                 report(format_args!("the callback of a watch panicked"), panic);

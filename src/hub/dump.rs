@@ -449,14 +449,19 @@ pub(crate) fn dump_of(face: &Face, wish: Wish) -> Dump {
     }
 }
 
-/// Who runs on another thread; nobody if that is main, and there is nobody else, unless it is to be seen `alone`.
+/// Who runs on another thread; nobody if that is main, and there is nobody else, unless it is to be seen `alone`, and
+/// nobody if the hub has gone on since its `face` was seen: the answer may be long in coming.
 pub(crate) fn who_runs(face: &Face, alone: bool) -> Option<Seen> {
     let wish = Wish {
         frames: true,
         touched: false,
     };
     let mut sheet = Sheet::with_room(1, 0, wish);
-    let fill = |hub: &Hub, registers: &_| sheet.fill_with_who_runs(hub, registers, alone);
+    let fill = |hub: &Hub, registers: &_| {
+        if hub.pulse() == face.pulse {
+            sheet.fill_with_who_runs(hub, registers, alone);
+        }
+    };
     // SAFETY: as in `dump_of`.
     unsafe { roll::ask(face.number, fill) }.ok()?;
     let sight = sheet.sights.first()?;
