@@ -48,7 +48,7 @@ fn main() -> io::Result<()> {
         clock.kill();
         io::Result::Ok(())
     })?;
-    println!("the clock ticked meanwhile: {}", ticks.get() > 10);
+    println!("the clock ticked meanwhile: {}", ticks.get() > 1);
     Ok(())
 }
 
