@@ -35,11 +35,14 @@ pub fn sleep(duration: Duration) {
 /// # Panics
 /// As [`sleep`].
 pub fn sleep_until(deadline: Instant) {
-    let at = Moment::of(deadline);
-    if at <= Moment::now() {
-        return Hub::here().yield_now();
+    sleep_until_moment(Moment::of(deadline));
+}
+
+fn sleep_until_moment(at: Moment) {
+    match at <= Moment::now() {
+        true => Hub::here().yield_now(),
+        false => wait_until(at),
     }
-    wait_until(at);
 }
 
 fn wait_until(at: Moment) {
@@ -144,15 +147,13 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Waits for the next tick; returns how many were missed before it.
+    /// Waits for the next tick; returns how many were missed before it. One that has passed lets everybody who is
+    /// ready go first.
     ///
     /// # Parks
-    /// Unless the tick has passed already.
+    /// Always.
     pub fn tick(&mut self) -> u64 {
-        let now = Moment::now();
-        if now < self.next {
-            wait_until(self.next);
-        }
+        sleep_until_moment(self.next);
         let late = self.next.until(Moment::now());
         let missed = (late.as_nanos() / self.period.as_nanos()) as u64;
         let on = self.period.as_nanos() as u64;

@@ -16,7 +16,8 @@
 //!
 //! The signal is `SIGURG`: by default it does nothing at all, which also holds for a thread that gets one too many.
 //! A handler that the program had before is called for signals that are not ours. As with any signal, a system call
-//! of the thread that cannot be restarted ends with `EINTR`; std repeats those.
+//! of the thread that cannot be restarted ends with `EINTR`; std repeats those, but not reads and writes of sockets with
+//! a timeout.
 
 use std::ffi::{c_int, c_void};
 use std::mem::{self, MaybeUninit};

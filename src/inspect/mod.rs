@@ -25,7 +25,7 @@
 //! is as it was at that moment; only when a thread was just changing its list of greenlets or its timers, part of it
 //! can be missing, and is counted in [`Dump::missed`]. A thread that blocks that signal does not answer, and its
 //! dump says so. A system call of that thread that cannot be restarted ends with `EINTR`, as with any signal; std
-//! repeats those. Do not call these functions in a signal handler: they allocate. [`on_signal`] has a thread for that.
+//! repeats those, but not reads and writes of its sockets with a timeout. Do not call these functions in a signal handler: they allocate. [`on_signal`] has a thread for that.
 //!
 //! # Backtraces
 //!
