@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use greenlet::thread::park;
+use greenlet::sync::Event;
 use greenlet::time::timeout;
 use greenlet::{Greenlet, GreenletExit, JoinHandle, current, sleep, spawn, yield_now};
 
@@ -125,15 +125,15 @@ fn a_joiner_of_the_killed_one_is_told() {
 fn a_destructor_may_wait() {
     run(|| {
         let log = Log::new();
-        let other = spawn(own!(log => move || {
-            park();
+        let begun = Rc::new(Event::new());
+        let other = spawn(own!(log, begun => move || {
+            begun.wait();
             log.push("another");
         }));
-        let others = other.thread().clone();
         let handle = spawn(own!(log => move || {
             let _bye = act(own!(log => move || {
                 log.push("begins to roll back");
-                others.unpark();
+                begun.set();
                 sleep(2 * MS);
                 log.push("rolled back");
             }));

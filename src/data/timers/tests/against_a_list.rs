@@ -110,7 +110,7 @@ fn take(step: &Step, model: &mut Model, timers: &mut Timers<usize>, now: u64) ->
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn agrees_with_a_list(
