@@ -2,7 +2,7 @@
 //!
 //! It doubles when it is full, so that in the long run nothing is allocated. It is used through a shared reference:
 //! whoever runs puts and takes, and what runs may change at every take. Values only move in and out; none of their own
-//! code is called but by [`clear`](Ring::clear) and when the ring goes.
+//! code is called until the ring goes.
 
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
@@ -62,13 +62,6 @@ impl<T> Ring<T> {
         Some(unsafe { self.slot(head).read() })
     }
 
-    /// Drops all values. What they do when they are dropped may come back here.
-    pub(crate) fn clear(&self) {
-        while let Some(value) = self.pop() {
-            drop(value);
-        }
-    }
-
     /// How many slots there are.
     #[inline(always)]
     fn room(&self) -> usize {
@@ -121,7 +114,9 @@ impl<T: Copy> Ring<T> {
 
 impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
-        self.clear();
+        while let Some(value) = self.pop() {
+            drop(value);
+        }
     }
 }
 

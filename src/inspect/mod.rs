@@ -25,14 +25,15 @@
 //! is as it was at that moment; only when a thread was just changing its list of greenlets or its timers, part of it
 //! can be missing, and is counted in [`Dump::missed`]. A thread that blocks that signal does not answer, and its
 //! dump says so. A system call of that thread that cannot be restarted ends with `EINTR`, as with any signal; std
-//! repeats those, but not reads and writes of its sockets with a timeout. Do not call these functions in a signal handler: they allocate. [`on_signal`] has a thread for that.
+//! repeats those, but not reads and writes of its sockets with a timeout. Do not call these functions in a signal
+//! handler: they allocate. [`on_signal`] has a thread for that.
 //!
 //! # Backtraces
 //!
 //! Those of greenlets that do not run are there on Linux, x86_64 and aarch64 (with glibc), with the backend `direct`;
 //! elsewhere they are empty, and all else is the same. A glibc before 2.35 takes a lock of the loader to look up how
-//! functions unwind: there a thread that hangs while it loads a library may keep a dump waiting. A dump keeps addresses; names are looked up when it is
-//! printed, and then remembered.
+//! functions unwind: there a thread that hangs while it loads a library may keep a dump waiting. A dump keeps addresses;
+//! names are looked up when it is printed, and then remembered.
 
 mod census;
 mod json;
