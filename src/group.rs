@@ -542,8 +542,10 @@ pub fn wait_any<R>(handles: &[JoinHandle<R>]) -> usize {
             return first;
         }
         let lists = handles.iter().map(JoinHandle::joiners);
-        let park = || hub.park(&"waits for one of several greenlets to end");
-        WaitList::stand_in_all(lists, hub, |_| (), park);
+        let purpose = &"waits for one of several greenlets to end";
+        hub.before_resting(purpose);
+        WaitList::stand_in_all(lists, hub, || hub.rest_until(purpose, Moment::NEVER));
+        hub.raise_what_came(|| ());
     }
 }
 

@@ -88,7 +88,7 @@ impl Alarm {
 }
 
 /// A timer of the frame that this is in, taken back on every way out.
-struct Timer<'a> {
+pub(super) struct Timer<'a> {
     hub: &'a Hub,
     key: TimerKey,
 }
@@ -123,13 +123,16 @@ impl Hub {
         purpose: &'static &'static str,
         deadline: Option<Moment>,
     ) -> bool {
-        let Some(at) = deadline.filter(|at| *at != Moment::NEVER) else {
-            self.park(purpose);
-            return false;
-        };
-        let timer = Timer::set(self, at, Alarm::Wake(self.current()));
+        let alarm = self.wake_at(self.thread().current(), deadline);
         self.park(purpose);
-        timer.has_gone_off()
+        alarm.is_some_and(Timer::has_gone_off)
+    }
+
+    /// While this is there, `me` is woken at `deadline`, if there is one.
+    #[inline(always)]
+    pub(super) fn wake_at(&self, me: &Control, deadline: Option<Moment>) -> Option<Timer<'_>> {
+        let at = deadline.filter(|at| *at != Moment::NEVER)?;
+        Some(Timer::set(self, at, Alarm::Wake(me.into())))
     }
 
     /// Runs `f` under a deadline. None: the deadline has passed, and `f` was unwound.

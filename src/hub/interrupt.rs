@@ -77,11 +77,10 @@ impl Hub {
             Some(first) if first.is::<GreenletExit>() => (first, Some(payload)),
             other => (payload, other),
         };
-        control.raise.set(Some(payload));
+        control.tell(payload);
         if let Some(lost) = lost {
             self.displace(control, lost);
         }
-        control.raise_alert(alert::RAISE);
         if control.wait.get() != Wait::Ready {
             // Whatever it waited for will not come any more: nobody may bring it.
             control.expects.set(Family::TURN);

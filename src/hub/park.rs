@@ -24,6 +24,7 @@ use super::deadline::Alarm;
 use super::{Hub, lateness};
 use crate::data::timers::Timers;
 use crate::switch::control::{Control, ControlRef, Family, Payload, Phase, Wait, alert};
+use crate::switch::thread::say;
 use crate::switch::{exit, transfer};
 use crate::sys::clock::Moment;
 use crate::sys::context::Context;
@@ -131,6 +132,16 @@ impl Pace {
     }
 }
 
+/// The loop runs in the frame of whoever waits, and must not unwind into it.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        say(format_args!("a hub has panicked; aborting"));
+        std::process::abort();
+    }
+}
+
 impl Hub {
     /// Waits until somebody [wakes](Self::wake) this greenlet, or for no reason at all.
     ///
@@ -139,11 +150,70 @@ impl Hub {
     pub(crate) fn park(&self, purpose: &'static &'static str) {
         let me = self.thread().current();
         self.before_waiting(me, purpose);
+        let next = self.set_out(me, purpose);
+        self.go_on_in(next, me);
+        self.raise_what_came(|| ());
+    }
+
+    /// The same for one that stands in line, until `deadline` at the most: what came for it is kept until it stands
+    /// nowhere any more, and is [raised](Self::raise_what_came) then.
+    pub(crate) fn rest_until(&self, purpose: &'static &'static str, deadline: Moment) {
+        let me = self.thread().current();
+        let _alarm = self.wake_at(me, Some(deadline));
+        let next = self.set_out(me, purpose);
+        self.go_on_in(next, me);
+    }
+
+    /// Before one stands in line: raises what is due.
+    pub(crate) fn before_resting(&self, purpose: &'static &'static str) {
+        self.before_waiting(self.thread().current(), purpose);
+    }
+
+    /// Act one of a wait: `me` is parked. Returns in whom to go on; that is `me` if its turn has come already.
+    ///
+    /// It does not unwind.
+    #[inline(always)]
+    pub(super) fn set_out(&self, me: &Control, purpose: &'static &'static str) -> &'static Control {
+        let hub_is_broken = AbortOnUnwind;
         me.purpose.set(purpose);
         me.since.set(self.pace.looked().nanos());
         me.turns.set(me.turns.get().wrapping_add(1));
         me.wait.set(Wait::Parked);
-        self.run_others(me);
+        me.expects.set(Family::TURN);
+        let next = self.choose(me);
+        std::mem::forget(hub_is_broken);
+        next
+    }
+
+    /// Act two: others run until it is the turn of `me`. What came for it is kept.
+    ///
+    /// Inline, and so should be those who call it, up to where the greenlet's own code waits: a processor expects a
+    /// function to return to where one was called last, and that was on another stack.
+    #[inline(always)]
+    pub(super) fn go_on_in(&self, next: &Control, me: &Control) {
+        self.switch(next, me);
+        if me.alert.get() != 0 || me.wait.get() != Wait::Switch {
+            self.keep_what_came(me);
+        }
+    }
+
+    #[inline(always)]
+    fn switch(&self, next: &Control, me: &Control) {
+        if !next.is(me) {
+            transfer::give_way(self.thread(), me, next);
+        }
+        me.unwinding.set(false);
+    }
+
+    /// Act three, by one that stands in line no more: raises what came. `lost` comes first, which passes on what it was
+    /// called for.
+    #[inline(always)]
+    pub(crate) fn raise_what_came(&self, lost: impl FnOnce()) {
+        let me = self.thread().current();
+        if me.is_told() {
+            lost();
+            self.raise_now(me);
+        }
     }
 
     /// Lets everybody who is ready go first.
@@ -154,7 +224,10 @@ impl Hub {
         me.turns.set(me.turns.get().wrapping_add(1));
         me.wait.set(Wait::Ready);
         self.ready.push(me.into());
-        self.run_others(me);
+        me.expects.set(Family::TURN);
+        let next = self.choose(me);
+        self.go_on_in(next, me);
+        self.raise_what_came(|| ());
     }
 
     /// Makes a greenlet ready that is parked; others are left alone.
@@ -178,7 +251,7 @@ impl Hub {
 
     /// The rare things: something is due before it waits, or it cannot wait here.
     #[inline(always)]
-    fn before_waiting(&self, me: &Control, purpose: &str) {
+    pub(super) fn before_waiting(&self, me: &Control, purpose: &str) {
         if me.alert.get() != 0 || self.closed.get() || self.thread().is_ending_all() {
             self.due_before_waiting(me, purpose);
         }
@@ -220,34 +293,39 @@ impl Hub {
         );
     }
 
-    /// Runs others until it is the turn of `me`, and raises there what has come for it.
-    #[inline(always)]
-    fn run_others(&self, me: &Control) {
-        me.expects.set(Family::TURN);
-        self.leave(me);
-        if me.alert.get() != 0 || me.wait.get() != Wait::Switch {
-            self.back_with_something(me);
-        }
+    /// Goes on in whoever is ready, and returns when somebody goes on in `me`.
+    pub(super) fn leave(&self, me: &Control) {
+        let next = self.choose(me);
+        self.switch(next, me);
     }
 
-    /// Goes on in whoever is ready, and returns when somebody goes on in `me`.
+    /// Who runs when `me` does not.
     #[inline(always)]
-    pub(super) fn leave(&self, me: &Control) {
+    fn choose(&self, me: &Control) -> &'static Control {
         me.unwinding.set(panicking());
         let next = self.next();
         if !next.is(me) {
             self.look_ahead();
-            transfer::give_way(self.thread(), me, next);
         }
-        me.unwinding.set(false);
+        next
     }
 
     /// Something has come for `me`, or its wait was cut short by a throw or a kill, not by its turn.
     #[cold]
     #[inline(never)]
-    fn back_with_something(&self, me: &Control) {
+    fn keep_what_came(&self, me: &Control) {
+        let hub_is_broken = AbortOnUnwind;
         if let Some(payload) = transfer::on_arrival(self.thread(), me) {
-            exit::raise(payload);
+            me.tell(payload);
+        }
+        std::mem::forget(hub_is_broken);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn raise_now(&self, me: &Control) {
+        if me.take_alert(alert::RAISE) {
+            exit::raise(me.raise.take().expect("announced"));
         }
     }
 

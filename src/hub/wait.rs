@@ -1,12 +1,12 @@
 //! Wait lists: who waits for one thing, in order of arrival.
 //!
 //! A node lies in the frame of the greenlet that waits, so waiting allocates nothing, and leaving from the
-//! middle is two stores. The frame that enters leaves, by a guard, on every way out (law 5). To wait for several
-//! things is to stand in several lists and to park once.
+//! middle is two stores. The frame that enters leaves (law 5), on every way out; what is thrown at one who waits is
+//! kept until it stands nowhere any more. To wait for several things is to stand in several lists and to park once.
 //!
 //! ```text
 //!   enter ──▶ linked ──call_one/call_all/take──▶ called ──▶ the greenlet runs, and looks again (law 4)
-//!               └───── deadline, spurious wake, kill ─────▶ unlinked by its own guard
+//!               └───── deadline, spurious wake, kill ─────▶ unlinked by its own frame
 //! ```
 //!
 //! Only one that is parked is called: whoever is ready already will look for itself. So one that stands in
@@ -14,15 +14,15 @@
 //! secret of `select`: with one thread, being parked is the claim.
 //!
 //! A call is worth something: a permit, an item, readiness. One that is called and then raised in (killed,
-//! timed out) never gets to look, so its guard passes the call on, and nothing is lost.
+//! timed out) never gets to look, so it passes the call on first, and nothing is lost.
 
 use std::cell::Cell;
 use std::marker::PhantomPinned;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::ptr;
 
 use super::Hub;
-use crate::switch::control::{ControlRef, Wait};
+use crate::switch::control::{Control, ControlRef, Wait};
 use crate::sys::clock::Moment;
 
 /// Those who wait for one thing, each with what it offers: a `V`, or nothing.
@@ -113,8 +113,8 @@ impl<V> WaitList<V> {
     fn first_parked(&self) -> Option<&Node<V>> {
         let mut next = self.first.get();
         loop {
-            // SAFETY: a linked node stays where it is, in the frame that linked it, until that has unlinked it (`stand`,
-            // `stand_in_all`); a stack that is given up is never used again.
+            // SAFETY: a linked node stays where it is, in the frame that linked it, until that has unlinked it (`wait_in`, where
+            // nothing unwinds between the two, and `Standing`); a stack that is given up is never used again.
             let node = unsafe { next.as_ref() }?;
             // SAFETY: the greenlet in whose frame a linked node lies is alive, or was given up and stays.
             if unsafe { node.who.as_ref() }.wait.get() == Wait::Parked {
@@ -162,47 +162,79 @@ impl<V> WaitList<V> {
         }
     }
 
-    /// The one in whose frame the node lies leaves the list: whether it had been called, and what is left of its
-    /// offer.
+    /// The one in whose frame the node lies leaves the list: whether it had been called.
     #[inline(always)]
-    fn leave(&self, node: &Node<V>) -> (bool, Option<V>) {
+    fn leave(&self, node: &Node<V>) -> bool {
         let called = !node.linked.get();
         if !called {
             self.unlink(node);
         }
-        (called, node.offer.take())
+        called
     }
 
-    /// Stands in the list, with an offer or without one, while `f` runs, which parks once. Whether it was called,
-    /// and the offer, unless somebody has taken it.
-    ///
-    /// If `f` unwinds, `lost` is given the same.
+    /// Stands in the list, with an offer or without one, while `rest` runs, which stands in others or
+    /// [rests](Hub::rest_until). Whether it was called, and the offer, unless somebody has taken it.
     #[inline]
-    pub(crate) fn stand<F: FnOnce()>(
+    pub(crate) fn stand(
         &self,
         hub: &Hub,
-        place: Place,
         offer: Option<V>,
-        lost: impl FnOnce(bool, Option<V>),
-        f: F,
+        rest: impl FnOnce(),
     ) -> (bool, Option<V>) {
-        let node = pin!(Node::of(hub, offer));
-        let node = node.as_ref().get_ref();
+        let standing = pin!(Standing::in_list(self, hub, offer));
+        let standing = standing.as_ref().get_ref();
+        self.link(&standing.node, Place::Last);
+        rest();
+        (standing.leave(), standing.node.offer.take())
+    }
+
+    /// The first act of a wait in this list alone.
+    #[inline(never)]
+    fn set_out(
+        &self,
+        node: &Node<V>,
+        place: Place,
+        hub: &Hub,
+        purpose: &'static &'static str,
+    ) -> &'static Control {
+        let me = hub.thread().current();
+        hub.before_waiting(me, purpose);
         self.link(node, place);
-        let guard = Unwound(Some(|| {
-            let (called, offer) = self.leave(node);
-            lost(called, offer);
-        }));
-        f();
-        guard.quietly();
+        me.awaits.set(&raw const self.holder);
+        hub.set_out(me, purpose)
+    }
+
+    /// The last; whether it was called.
+    #[inline(never)]
+    fn come_back(&self, node: &Node<V>, me: &Control) -> bool {
+        me.awaits.set(ptr::null());
         self.leave(node)
+    }
+
+    /// Waits until it is called, or `deadline` has passed, or for no reason at all; whether it was called. What came
+    /// is raised by the caller.
+    #[inline(always)]
+    fn wait_in(
+        &self,
+        node: Pin<&mut Node<V>>,
+        place: Place,
+        hub: &Hub,
+        purpose: &'static &'static str,
+        deadline: Option<Moment>,
+    ) -> bool {
+        let node = node.into_ref().get_ref();
+        let me = hub.thread().current();
+        let _alarm = hub.wake_at(me, deadline);
+        let next = self.set_out(node, place, hub, purpose);
+        hub.go_on_in(next, me);
+        self.come_back(node, me)
     }
 
     /// Parks with an offer until somebody has taken it, or calls, or `deadline` has passed, or for no reason at
     /// all; gives it back unless it was taken.
     ///
     /// One that is raised in drops its offer, unless it was taken.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn offer(
         &self,
         hub: &Hub,
@@ -210,11 +242,10 @@ impl<V> WaitList<V> {
         deadline: Option<Moment>,
         value: V,
     ) -> Option<V> {
-        let park = || {
-            hub.park_until(purpose, deadline);
-        };
-        let (_, left) = self.stand(hub, Place::Last, Some(value), |_, left| drop(left), park);
-        left
+        let mut node = pin!(Node::of(hub, Some(value)));
+        self.wait_in(node.as_mut(), Place::Last, hub, purpose, deadline);
+        hub.raise_what_came(|| ());
+        node.offer.take()
     }
 }
 
@@ -222,7 +253,7 @@ impl WaitList {
     /// Parks until it is called, or `deadline` has passed, or for no reason at all; true if it was called.
     ///
     /// One that is called and raised in calls the next.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait(
         &self,
         hub: &Hub,
@@ -236,7 +267,7 @@ impl WaitList {
 
     /// As [`wait`](Self::wait), where all are called together: one that is called and raised in has nothing to
     /// pass on, and whoever has come since must not be called for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait_together(
         &self,
         hub: &Hub,
@@ -247,7 +278,7 @@ impl WaitList {
     }
 
     /// As [`wait`](Self::wait), at a place, with what is to be done for one that is called and raised in.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait_at(
         &self,
         place: Place,
@@ -256,68 +287,65 @@ impl WaitList {
         deadline: Option<Moment>,
         lost: impl FnOnce(),
     ) -> bool {
-        let park = || {
-            let _told = Told::by(hub, &self.holder);
-            hub.park_until(purpose, deadline);
-        };
-        let lost = |called, _| {
+        let node = pin!(Node::of(hub, None));
+        let called = self.wait_in(node, place, hub, purpose, deadline);
+        hub.raise_what_came(|| {
             if called {
                 lost();
             }
-        };
-        self.stand(hub, place, None, lost, park).0
+        });
+        called
     }
-}
 
-impl WaitList {
-    /// Stands in several lists while `f` runs, which parks once. In which it was called: in one at most, since
-    /// only the parked are called. With lists that call everybody it may be several, and the first is told.
-    ///
-    /// If `f` unwinds, `lost` is told.
-    pub(crate) fn stand_in_all<'a, F: FnOnce()>(
+    /// Stands in several lists while `rest` runs, as [`stand`](Self::stand). In which it was called: in one at most,
+    /// since only the parked are called. With lists that call everybody it may be several, and the first is told.
+    pub(crate) fn stand_in_all<'a>(
         lists: impl Iterator<Item = &'a WaitList>,
         hub: &Hub,
-        lost: impl FnOnce(usize),
-        f: F,
+        rest: impl FnOnce(),
     ) -> Option<usize> {
-        let nodes: Box<[(&WaitList, Node<()>)]> =
-            lists.map(|list| (list, Node::of(hub, None))).collect();
-        // The nodes stay where they are until they have left.
-        nodes
-            .iter()
-            .for_each(|(list, node)| list.link(node, Place::Last));
-        let leave = || {
-            let called = |(list, node): &(&WaitList, Node<()>)| list.leave(node).0;
-            nodes
-                .iter()
-                .map(called)
-                .enumerate()
-                .fold(None, |first, (index, called)| {
-                    first.or(called.then_some(index))
-                })
-        };
-        let guard = Unwound(Some(|| leave().map_or((), lost)));
-        f();
-        guard.quietly();
-        leave()
+        // They stay where they are until they have left.
+        let everywhere: Box<[Standing<'_, ()>]> = lists
+            .map(|list| Standing::in_list(list, hub, None))
+            .collect();
+        for standing in &everywhere {
+            standing.list.link(&standing.node, Place::Last);
+        }
+        rest();
+        let mut called = None;
+        for (index, standing) in everywhere.iter().enumerate() {
+            if standing.leave() {
+                called = called.or(Some(index));
+            }
+        }
+        called
     }
 }
 
-/// Something is done if the frame unwinds.
-struct Unwound<L: FnOnce()>(Option<L>);
+/// One who stands in one list while it does something else. That may be code of others, so it leaves even if that
+/// unwinds.
+struct Standing<'a, V> {
+    list: &'a WaitList<V>,
+    node: Node<V>,
+}
 
-impl<L: FnOnce()> Unwound<L> {
-    #[inline(always)]
-    fn quietly(self) {
-        const { assert!(!std::mem::needs_drop::<L>(), "it borrows") };
-        std::mem::forget(self);
+impl<V> Standing<'_, V> {
+    fn in_list<'a>(list: &'a WaitList<V>, hub: &Hub, offer: Option<V>) -> Standing<'a, V> {
+        Standing {
+            list,
+            node: Node::of(hub, offer),
+        }
+    }
+
+    /// Whether it had been called.
+    fn leave(&self) -> bool {
+        self.list.leave(&self.node)
     }
 }
 
-impl<L: FnOnce()> Drop for Unwound<L> {
-    #[inline]
+impl<V> Drop for Standing<'_, V> {
     fn drop(&mut self) {
-        self.0.take().into_iter().for_each(|then| then());
+        self.leave();
     }
 }
 
@@ -345,26 +373,5 @@ impl<V> Node<V> {
             after: Cell::new(ptr::null()),
             _pinned: PhantomPinned,
         }
-    }
-}
-
-/// While this is there, the report of a deadlock knows whom the greenlet waits for.
-struct Told<'a> {
-    awaits: &'a Cell<*const Holder>,
-}
-
-impl Told<'_> {
-    #[inline(always)]
-    fn by<'a>(hub: &'a Hub, holder: &Holder) -> Told<'a> {
-        let awaits = &hub.thread().current().awaits;
-        awaits.set(holder);
-        Told { awaits }
-    }
-}
-
-impl Drop for Told<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.awaits.set(ptr::null());
     }
 }

@@ -317,7 +317,14 @@ impl Control {
         self.unwinding.get() && (panicking() || !SHARES_THREAD)
     }
 
+    /// Has `payload` raised where it waits, when it runs.
+    pub(crate) fn tell(&self, payload: Payload) {
+        self.raise.set(Some(payload));
+        self.raise_alert(alert::RAISE);
+    }
+
     /// Whether something is to be raised in it already, at its turn in the hub.
+    #[inline(always)]
     pub(crate) fn is_told(&self) -> bool {
         self.alert.get() & alert::RAISE != 0
     }

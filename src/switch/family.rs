@@ -225,8 +225,7 @@ fn tell(target: &Control, payload: Payload) {
     if target.is_told() {
         return exit::defer(target, payload);
     }
-    target.raise.set(Some(payload));
-    target.raise_alert(alert::RAISE);
+    target.tell(payload);
 }
 
 /// Leaves those that something has passed through to be let go of on arrival.

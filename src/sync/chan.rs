@@ -129,7 +129,7 @@ impl<T, S: Store<T>> Chan<T, S> {
     }
 
     /// Puts an item if there is room, or somebody who takes it.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn try_put(&self, item: T) -> Result<(), Unsent<T>> {
         if self.closed.get() {
             return Err(Unsent::Closed(item));
@@ -148,32 +148,41 @@ impl<T, S: Store<T>> Chan<T, S> {
     }
 
     /// Puts an item when there is room, or somebody who takes it; until `deadline`, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&self, item: T, deadline: Option<Moment>) -> Result<(), Unsent<T>> {
-        // Mostly there is room, and nobody to call.
-        if self.len() < self.capacity && self.receivers.is_empty() && !self.closed.get() {
-            self.items.put(item);
-            return Ok(());
+        // Mostly there is room and nobody to call, or neither.
+        if !self.receivers.is_empty() || self.closed.get() {
+            return self.put_or_offer(item, deadline);
         }
-        self.put_or_wait(item, deadline)
+        if self.len() >= self.capacity {
+            return self.offer(item, deadline);
+        }
+        self.items.put(item);
+        Ok(())
     }
 
-    #[inline(never)]
-    fn put_or_wait(&self, mut item: T, deadline: Option<Moment>) -> Result<(), Unsent<T>> {
-        let mut limit = None;
+    #[inline(always)]
+    fn put_or_offer(&self, item: T, deadline: Option<Moment>) -> Result<(), Unsent<T>> {
+        match self.try_put(item) {
+            Err(Unsent::Full(item)) => self.offer(item, deadline),
+            outcome => outcome,
+        }
+    }
+
+    /// Waits in the list of senders.
+    #[inline(always)]
+    fn offer(&self, mut item: T, deadline: Option<Moment>) -> Result<(), Unsent<T>> {
         loop {
-            match self.try_put(item) {
-                Err(Unsent::Full(left)) if !has_passed(limit) => item = left,
+            let left = self
+                .senders
+                .offer(Hub::here(), self.why_full(), deadline, item);
+            let Some(left) = left else {
+                return Ok(());
+            };
+            match self.try_put(left) {
+                Err(Unsent::Full(left)) if !has_passed(deadline) => item = left,
                 outcome => return outcome,
             }
-            match self
-                .senders
-                .offer(Hub::here(), self.why_full(), deadline, item)
-            {
-                None => return Ok(()),
-                Some(left) => item = left,
-            }
-            limit = deadline;
         }
     }
 
@@ -186,7 +195,7 @@ impl<T, S: Store<T>> Chan<T, S> {
     }
 
     /// Takes an item, if there is one. `called`: it was called for this.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn try_take(&self, called: bool) -> Option<T> {
         if self.capacity == 0 {
             return self.meet(called);
@@ -225,23 +234,11 @@ impl<T, S: Store<T>> Chan<T, S> {
 
     /// Takes an item when there is one; until `deadline`, if there is one. None if there was none in time, or, if the
     /// channel is closed, there will not be.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&self, deadline: Option<Moment>) -> Option<T> {
-        // Mostly there is one, and nobody to call.
-        if self.capacity > 0
-            && self.senders.is_empty()
-            && let Some(item) = self.items.take()
-        {
-            return Some(item);
-        }
-        self.take_or_wait(deadline)
-    }
-
-    #[inline(never)]
-    fn take_or_wait(&self, deadline: Option<Moment>) -> Option<T> {
         let (mut limit, mut called) = (None, false);
         loop {
-            match self.try_take(called) {
+            match self.take_at_once(called) {
                 None if !self.closed.get() && !has_passed(limit) => {}
                 item => return item,
             }
@@ -252,6 +249,19 @@ impl<T, S: Store<T>> Chan<T, S> {
                 .receivers
                 .wait_at(place, Hub::here(), purpose, deadline, pass_on);
             limit = deadline;
+        }
+    }
+
+    /// As [`try_take`](Self::try_take), with the common cases inline: there is an item and nobody to call, or there is
+    /// nothing at all.
+    #[inline(always)]
+    fn take_at_once(&self, called: bool) -> Option<T> {
+        if self.capacity > 0 && self.senders.is_empty() {
+            return self.items.take();
+        }
+        match called || self.len() > 0 || !self.senders.is_empty() {
+            true => self.try_take(called),
+            false => None,
         }
     }
 

@@ -77,7 +77,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The message, if no receiver is left.
-    #[inline]
+    #[inline(always)]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         match self.chan().put(message, None) {
             Ok(()) => Ok(()),
@@ -170,7 +170,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// If the channel is empty and no sender is left.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&self) -> Result<T, RecvError> {
         self.chan().take(None).ok_or(RecvError)
     }

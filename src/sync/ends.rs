@@ -35,6 +35,7 @@ macro_rules! received {
         impl<T> Iterator for Iter<'_, T> {
             type Item = T;
 
+            #[inline(always)]
             fn next(&mut self) -> Option<T> {
                 self.0.recv().ok()
             }
@@ -51,6 +52,7 @@ macro_rules! received {
         impl<T> Iterator for IntoIter<T> {
             type Item = T;
 
+            #[inline(always)]
             fn next(&mut self) -> Option<T> {
                 self.0.recv().ok()
             }

@@ -153,15 +153,15 @@ macro_rules! as_std_guards {
     };
 }
 
-/// What a lock with a `value` in a cell has as std's has it. Trait impls only.
+/// What a lock has as std's has it, into which one can `look` for its value. Trait impls only.
 macro_rules! as_std_locks {
     ($lock:ident) => {
         impl<T: ?Sized + std::fmt::Debug> std::fmt::Debug for $lock<T> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 let mut words = f.debug_struct(stringify!($lock));
-                match self.value.try_borrow() {
-                    Ok(value) => words.field("data", &&*value),
-                    Err(_) => words.field("data", &format_args!("<locked>")),
+                match self.look() {
+                    Some(value) => words.field("data", &&*value),
+                    None => words.field("data", &format_args!("<locked>")),
                 };
                 words
                     .field("poisoned", &self.is_poisoned())

@@ -19,6 +19,7 @@ mod ends;
 mod event;
 mod lock;
 pub mod mpsc;
+#[allow(unsafe_code)]
 mod mutex;
 mod once;
 pub mod oneshot;

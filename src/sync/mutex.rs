@@ -1,6 +1,6 @@
 //! `std::sync::Mutex` for greenlets of one thread.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
@@ -42,10 +42,10 @@ use super::lock::{Calm, Lock, as_std_guards, as_std_locks};
 /// knows only that somebody of this thread unwinds.
 pub struct Mutex<T: ?Sized> {
     lock: Lock,
-    value: RefCell<T>,
+    value: UnsafeCell<T>,
 }
 
-/// The right to use the value of a [`Mutex`].
+/// The right to use the value of a [`Mutex`]. There is one for each time that the lock was taken.
 ///
 /// It unlocks when it is dropped, which is once:
 ///
@@ -59,7 +59,6 @@ pub struct Mutex<T: ?Sized> {
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
     calm: Calm,
-    value: RefMut<'a, T>,
 }
 
 impl<T> Mutex<T> {
@@ -67,7 +66,7 @@ impl<T> Mutex<T> {
     pub const fn new(value: T) -> Mutex<T> {
         Mutex {
             lock: Lock::new(),
-            value: RefCell::new(value),
+            value: UnsafeCell::new(value),
         }
     }
 
@@ -116,12 +115,12 @@ impl<T: ?Sized> Mutex<T> {
         Ok(self.lock.poison().result(self.guard())?)
     }
 
+    /// For one that has just taken the lock.
     #[inline(always)]
     fn guard(&self) -> MutexGuard<'_, T> {
         MutexGuard {
             mutex: self,
             calm: self.lock.poison().enter(),
-            value: self.value.borrow_mut(),
         }
     }
 
@@ -141,6 +140,10 @@ impl<T: ?Sized> Mutex<T> {
     /// Says that the value is good again.
     pub fn clear_poison(&self) {
         self.lock.poison().clear();
+    }
+
+    fn look(&self) -> Option<MutexGuard<'_, T>> {
+        self.lock.try_acquire().then(|| self.guard())
     }
 }
 
@@ -164,14 +167,16 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        &self.value
+        // SAFETY: whoever has a guard has the lock (`lock`, `try_lock`), and lends the value no longer than the guard.
+        unsafe { &*self.mutex.value.get() }
     }
 }
 
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.value
+        // SAFETY: as in `deref`; and the guard is borrowed for as long, so there is no other reference.
+        unsafe { &mut *self.mutex.value.get() }
     }
 }
 

@@ -267,6 +267,10 @@ impl<T: ?Sized> RwLock<T> {
     pub fn clear_poison(&self) {
         self.poison.clear();
     }
+
+    fn look(&self) -> Option<Ref<'_, T>> {
+        self.value.try_borrow().ok()
+    }
 }
 
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {

@@ -72,6 +72,7 @@ const UNSAFE: &[&str] = &[
     "src/switch/mod.rs: greenlet",
     "src/switch/mod.rs: thread",
     "src/switch/mod.rs: transfer",
+    "src/sync/mod.rs: mutex",
     "src/sys/mod.rs: child",
     "src/sys/mod.rs: context",
     "src/sys/mod.rs: fd",

@@ -5,7 +5,7 @@
 
 use super::ready::Ready;
 use crate::hub::Hub;
-use crate::hub::wait::{Place, WaitList};
+use crate::hub::wait::WaitList;
 use crate::sync::chan::Unsent;
 use crate::sync::channel::{Receiver, RecvError, SendError, Sender};
 use crate::sys::clock::Moment;
@@ -281,8 +281,7 @@ impl<R, T, F: FnOnce(Result<(), SendError<T>>) -> R> Arms<R> for Send<'_, T, F> 
             return rest();
         };
         let senders = sender.chan().senders();
-        let lost = |_, left| *self.message = left;
-        let (_, left) = senders.stand(Hub::here(), Place::Last, Some(message), lost, rest);
+        let (_, left) = senders.stand(Hub::here(), Some(message), rest);
         self.served = left.is_none();
         *self.message = left;
     }
@@ -361,8 +360,7 @@ impl<R, T, F: FnOnce(usize, Result<T, RecvError>) -> R> Arms<R> for Any<'_, T, F
             .receivers
             .iter()
             .map(|receiver| receiver.chan().receivers());
-        let lost = |number: usize| self.receivers[number].pass_on();
-        self.called = WaitList::stand_in_all(lines, Hub::here(), lost, rest);
+        self.called = WaitList::stand_in_all(lines, Hub::here(), rest);
     }
 
     fn pass_on(&mut self) {

@@ -215,9 +215,10 @@ impl<A: Arms<R>, R> Select<A, R> {
     fn wait_for_one(&mut self, hub: &Hub) {
         let at = self.arms.deadline();
         loop {
-            self.arms.stand(&mut || {
-                hub.park_until(&"waits for one of several things", Some(at));
-            });
+            let purpose = &"waits for one of several things";
+            hub.before_resting(purpose);
+            self.arms.stand(&mut || hub.rest_until(purpose, at));
+            hub.raise_what_came(|| self.arms.pass_on());
             if self.arms.choose_served() || self.choose(hub) {
                 return;
             }

@@ -1,7 +1,7 @@
 //! What a select can wait for.
 
 use crate::hub::Hub;
-use crate::hub::wait::{Place, WaitList};
+use crate::hub::wait::WaitList;
 use crate::spawn::JoinHandle;
 use crate::sync::channel::{Receiver, RecvError};
 use crate::sync::event::Event;
@@ -30,13 +30,8 @@ pub trait Ready {
 }
 
 /// As [`Ready::stand`], for what has a list.
-fn stand_in(list: &WaitList, pass_on: impl FnOnce(), rest: &mut dyn FnMut()) -> bool {
-    let lost = |called, _| {
-        if called {
-            pass_on();
-        }
-    };
-    list.stand(Hub::here(), Place::Last, None, lost, rest).0
+fn stand_in(list: &WaitList, rest: &mut dyn FnMut()) -> bool {
+    list.stand(Hub::here(), None, rest).0
 }
 
 impl<T> Ready for &Receiver<T> {
@@ -56,7 +51,7 @@ impl<T> Ready for &Receiver<T> {
     }
 
     fn stand(&self, rest: &mut dyn FnMut()) -> bool {
-        stand_in(self.chan().receivers(), || self.pass_on(), rest)
+        stand_in(self.chan().receivers(), rest)
     }
 
     fn pass_on(&self) {
@@ -75,7 +70,7 @@ impl<T, S: Order<T>> Ready for &Queue<T, S> {
     }
 
     fn stand(&self, rest: &mut dyn FnMut()) -> bool {
-        stand_in(self.chan().receivers(), || self.pass_on(), rest)
+        stand_in(self.chan().receivers(), rest)
     }
 
     fn pass_on(&self) {
@@ -95,7 +90,7 @@ impl<'a> Ready for &'a Semaphore {
     }
 
     fn stand(&self, rest: &mut dyn FnMut()) -> bool {
-        stand_in(self.waiters(), || self.pass_on(), rest)
+        stand_in(self.waiters(), rest)
     }
 
     fn pass_on(&self) {
@@ -112,7 +107,7 @@ impl Ready for &Event {
     }
 
     fn stand(&self, rest: &mut dyn FnMut()) -> bool {
-        stand_in(self.waiters(), || self.pass_on(), rest)
+        stand_in(self.waiters(), rest)
     }
 
     fn pass_on(&self) {}
@@ -126,7 +121,7 @@ impl<T> Ready for &JoinHandle<T> {
     }
 
     fn stand(&self, rest: &mut dyn FnMut()) -> bool {
-        stand_in(self.joiners(), || self.pass_on(), rest)
+        stand_in(self.joiners(), rest)
     }
 
     fn pass_on(&self) {}
