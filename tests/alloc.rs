@@ -366,12 +366,20 @@ fn permits_and_events_allocate_nothing() {
 }
 
 #[test]
-fn spawning_and_joining_allocate_one_thing_at_most() {
+fn spawning_and_joining_allocate_nothing() {
     if !only_on(&["direct"]) {
         return;
     }
-    // The place of what it leaves.
     let count = allocations(|| assert_eq!(spawn(|| 7_u64).join().unwrap(), 7));
+    assert_eq!(count, 0, "in 100 rounds");
+}
+
+#[test]
+fn what_a_greenlet_leaves_is_boxed_if_it_is_large() {
+    if !only_on(&["direct"]) {
+        return;
+    }
+    let count = allocations(|| assert_eq!(spawn(|| [7_u64; 100]).join().unwrap(), [7; 100]));
     assert!(count <= 100, "{count} in 100 rounds");
 }
 

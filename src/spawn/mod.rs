@@ -8,31 +8,30 @@
 //!               └── killed: the closure is dropped ──▶ Err(GreenletExit)
 //! ```
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::rc::Rc;
 use std::thread;
 
 use crate::hub::Hub;
 use crate::hub::interrupt::Kill;
-use crate::hub::launch::failure;
 use crate::hub::wait::WaitList;
 use crate::switch::census;
-use crate::switch::control::{Control, Payload};
+use crate::switch::control::Payload;
 use crate::switch::exit::{self, GreenletExit};
 use crate::switch::greenlet::{Greenlet, GreenletId};
-use crate::switch::thread::report;
-use crate::switch::transfer;
 use crate::sys::stack::Pages;
 
 mod park;
 #[allow(unsafe_code)]
 mod scope;
+#[allow(unsafe_code)]
+mod slot;
 
 pub use park::{Thread, current, park, park_timeout};
 pub use scope::{Scope, ScopedJoinHandle, scope};
+use slot::{Owed, Slot};
 
 /// Runs `f` in a greenlet of its own, which waits without keeping others from running.
 ///
@@ -102,10 +101,7 @@ unsafe fn launch<R>(
     pages: Pages,
     f: impl FnOnce() -> R,
 ) -> JoinHandle<R> {
-    let slot = Rc::new(Slot::default());
-    let owed = Owed {
-        slot: Rc::clone(&slot),
-    };
+    let (slot, owed) = Slot::new(hub.thread());
     let job = Job { f, owed };
     // SAFETY: caller's promise.
     let greenlet = unsafe {
@@ -113,11 +109,11 @@ unsafe fn launch<R>(
             job.run(raised)
         })
     };
-    slot.joiners.holder().set(greenlet.control().id);
-    greenlet.control().owes.set(Rc::as_ptr(&slot).cast());
+    slot.joiners().holder().set(greenlet.control().id);
+    greenlet.control().owes.set(slot.address());
     JoinHandle {
-        greenlet,
         slot,
+        greenlet,
         thread: OnceCell::new(),
     }
 }
@@ -142,97 +138,6 @@ impl<R, F: FnOnce() -> R> Job<F, R> {
     }
 }
 
-/// What a greenlet leaves, until somebody takes it.
-struct Slot<R> {
-    outcome: Cell<Option<thread::Result<R>>>,
-    ended: Cell<bool>,
-    joiners: WaitList,
-}
-
-impl<R> Default for Slot<R> {
-    fn default() -> Slot<R> {
-        Slot {
-            outcome: Cell::new(None),
-            ended: Cell::new(false),
-            joiners: WaitList::new(),
-        }
-    }
-}
-
-impl<R> Slot<R> {
-    fn wait(&self, control: &Control) {
-        // Only who has to wait needs a hub: the last destructors of a thread have none.
-        if self.ended.get() {
-            return;
-        }
-        let hub = Hub::here();
-        while !self.ended.get() && !control.is_given_up() {
-            self.joiners
-                .wait_together(hub, &"joins another greenlet", None);
-        }
-    }
-
-    /// What it left. That it could not begin comes before all else.
-    fn take(&self, control: &Control) -> Option<thread::Result<R>> {
-        let left = self.outcome.take();
-        let failure = self.ended.get().then(|| failure(control)).flatten();
-        failure.map(Err).or(left)
-    }
-
-    /// Nobody will ask for what it left. A panic is reported: nothing hides (law 12).
-    #[inline]
-    fn give_up(&self, control: &Control) {
-        if let Some(outcome) = self.take(control) {
-            Self::nobody_asked(outcome, control);
-        }
-    }
-
-    #[cold]
-    fn nobody_asked(outcome: thread::Result<R>, control: &Control) {
-        match outcome {
-            Err(payload) if !payload.is::<GreenletExit>() => report(
-                format_args!(
-                    "{control}, spawned at {}, died of a panic, and nobody joined it",
-                    control.site
-                ),
-                payload,
-            ),
-            outcome => transfer::drop_contained(outcome),
-        }
-    }
-}
-
-/// The outcome that a greenlet owes to its slot. If it is dropped unpaid, the greenlet never ran.
-struct Owed<R> {
-    slot: Rc<Slot<R>>,
-}
-
-impl<R> Owed<R> {
-    fn pay(&self, outcome: thread::Result<R>) {
-        let hub = Hub::here();
-        let slot = &self.slot;
-        slot.outcome.set(Some(outcome));
-        slot.ended.set(true);
-        if Rc::strong_count(slot) == 1 {
-            slot.give_up(hub.thread().current());
-        }
-        slot.joiners.call_all(hub);
-    }
-}
-
-impl<R> Drop for Owed<R> {
-    fn drop(&mut self) {
-        let slot = &self.slot;
-        if slot.ended.replace(true) {
-            return;
-        }
-        slot.outcome.set(Some(Err(Box::new(GreenletExit))));
-        if let Some(hub) = Hub::here_if_open() {
-            slot.joiners.call_all(hub);
-        }
-    }
-}
-
 /// The right to join a greenlet; see [`spawn`]. Dropping it leaves the greenlet running.
 ///
 /// A handle stays on its OS thread:
@@ -247,8 +152,9 @@ impl<R> Drop for Owed<R> {
 /// share::<greenlet::JoinHandle<()>>();
 /// ```
 pub struct JoinHandle<R> {
+    /// Dropped before the greenlet, which keeps its thread.
+    slot: Slot<R>,
     greenlet: Greenlet<()>,
-    slot: Rc<Slot<R>>,
     thread: OnceCell<Thread>,
 }
 
@@ -322,7 +228,7 @@ impl<R> JoinHandle<R> {
 
     /// Whether it has ended.
     pub fn is_finished(&self) -> bool {
-        self.slot.ended.get()
+        self.slot.has_ended()
     }
 
     pub(crate) fn greenlet(&self) -> &Greenlet<()> {
@@ -331,7 +237,7 @@ impl<R> JoinHandle<R> {
 
     /// Where those stand who wait for its end.
     pub(crate) fn joiners(&self) -> &WaitList {
-        &self.slot.joiners
+        self.slot.joiners()
     }
 
     /// A handle that unparks it, from any thread.
@@ -353,7 +259,7 @@ impl<R> JoinHandle<R> {
 
 impl<R> Drop for JoinHandle<R> {
     fn drop(&mut self) {
-        if self.slot.ended.get() {
+        if self.slot.has_ended() {
             self.slot.give_up(self.greenlet.control());
         }
     }

@@ -34,6 +34,30 @@ impl Blocks {
         self.small.taken() + self.large.taken()
     }
 
+    /// Puts a value into a block, or into a box if it is too large.
+    #[inline]
+    pub(crate) fn store<V>(&self, value: V) -> NonNull<V> {
+        match const { fits::<V>() } {
+            true => self.put_in(value).cast(),
+            false => NonNull::from(Box::leak(Box::new(value))),
+        }
+    }
+
+    /// Takes it out again.
+    ///
+    /// # Safety
+    /// It was stored here, and is not used again.
+    #[inline]
+    pub(crate) unsafe fn release<V>(&self, value: NonNull<V>) -> V {
+        // SAFETY: caller's promise; `store` went the same way.
+        unsafe {
+            match const { fits::<V>() } {
+                true => self.take_out(value.cast()),
+                false => *Box::from_raw(value.as_ptr()),
+            }
+        }
+    }
+
     #[inline]
     fn put_in<V>(&self, value: V) -> NonNull<u8> {
         let block = match const { size_of::<V>() <= SMALL } {

@@ -99,12 +99,17 @@ pub(crate) enum Kind {
 }
 
 /// Leaves an event for `target`, which tells the tracer on arrival.
-#[inline]
+#[inline(always)]
 pub(crate) fn note(thread: &Thread, kind: Kind, origin: &Control, target: &Control) {
     if thread.tracing.get() != 0 {
-        thread.event.set(Some(event(kind, origin, target)));
-        target.raise_alert(alert::TRACE);
+        leave(thread, kind, origin, target);
     }
+}
+
+#[cold]
+fn leave(thread: &Thread, kind: Kind, origin: &Control, target: &Control) {
+    thread.event.set(Some(event(kind, origin, target)));
+    target.raise_alert(alert::TRACE);
 }
 
 /// Tells the tracer what was noted.

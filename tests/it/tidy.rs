@@ -65,6 +65,7 @@ const UNSAFE: &[&str] = &[
     "src/lib.rs: hub",
     "src/lib.rs: spawn",
     "src/spawn/mod.rs: scope",
+    "src/spawn/mod.rs: slot",
     "src/switch/mod.rs: body",
     "src/switch/mod.rs: control",
     "src/switch/mod.rs: exit",

@@ -218,6 +218,8 @@ impl Stacks {
 /// All stacks of one size.
 struct Kind {
     pages: Pages,
+    /// The same in bytes: what can be used.
+    usable: usize,
     /// A slot is a guard and the usable bytes above it.
     slot_size: usize,
     chunks: Vec<Chunk>,
@@ -237,6 +239,7 @@ impl Kind {
     fn new(pages: Pages) -> Kind {
         Kind {
             pages,
+            usable: pages.bytes(),
             slot_size: slot_size(pages),
             chunks: Vec::new(),
             begun: 0,
@@ -299,7 +302,7 @@ impl Kind {
         unsafe {
             let limit = slot.add(guard_size());
             Ok(Stack {
-                top: limit.add(self.pages.bytes() - BELOW_TOP - colour),
+                top: limit.add(self.usable - BELOW_TOP - colour),
                 limit,
             })
         }
@@ -330,14 +333,14 @@ impl Kind {
     }
 
     fn owns(&self, stack: &Stack) -> bool {
-        let end = stack.limit.as_ptr() as usize + self.pages.bytes();
+        let end = stack.limit.as_ptr() as usize + self.usable;
         let top = stack.top.as_ptr() as usize;
         top <= end && end - top <= BELOW_TOP + COLOURS * COLOUR_STEP
     }
 
     /// Gives the memory of a stack back, but for the `keep` bytes at its top.
     fn forget_pages(&self, stack: &Stack, keep: usize) {
-        let length = self.pages.bytes() - keep;
+        let length = self.usable - keep;
         // SAFETY: the range is inside the slot, nobody stands on this stack, and what is on it is never
         // read again. It stays mapped; a failure changes nothing.
         unsafe { libc::madvise(stack.limit.as_ptr().cast(), length, libc::MADV_DONTNEED) };
