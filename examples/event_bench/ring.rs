@@ -58,16 +58,23 @@ impl Ring {
         sent.expect("the other end is open");
     }
 
+    /// There is room for more than comes, since a read that comes back short says that there is no more: the next one
+    /// waits for an event, and does not ask first.
     fn relay(&self, number: usize) {
-        while (&self.pairs[number].0).read_exact(&mut [0]).is_ok() {
-            if let Some(left) = self.to_send.get().checked_sub(1) {
-                self.to_send.set(left);
-                self.send((number + 1) % self.pairs.len());
-            }
-            self.to_read.set(self.to_read.get() - 1);
-            if self.to_read.get() == 0 {
-                self.done.set();
-            }
+        let mut room = [0; 16];
+        while let Ok(bytes @ 1..) = (&self.pairs[number].0).read(&mut room) {
+            (0..bytes).for_each(|_| self.hand_on(number));
+        }
+    }
+
+    fn hand_on(&self, number: usize) {
+        if let Some(left) = self.to_send.get().checked_sub(1) {
+            self.to_send.set(left);
+            self.send((number + 1) % self.pairs.len());
+        }
+        self.to_read.set(self.to_read.get() - 1);
+        if self.to_read.get() == 0 {
+            self.done.set();
         }
     }
 }

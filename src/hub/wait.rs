@@ -24,6 +24,7 @@ use std::ptr;
 use super::Hub;
 use crate::switch::control::{Control, ControlRef, Wait};
 use crate::sys::clock::Moment;
+use crate::sys::context::Context;
 
 /// Those who wait for one thing, each with what it offers: a `V`, or nothing.
 pub(crate) struct WaitList<V = ()> {
@@ -121,6 +122,21 @@ impl<V> WaitList<V> {
                 return Some(node);
             }
             next = node.after.get();
+        }
+    }
+
+    /// Fetches the node of the first in line.
+    #[inline]
+    pub(crate) fn fetch_first(&self) {
+        Context::fetch(self.first.get().cast());
+    }
+
+    /// Fetches the control block of the first in line.
+    #[inline]
+    pub(crate) fn fetch_waiter(&self) {
+        // SAFETY: as in `first_parked`.
+        if let Some(node) = unsafe { self.first.get().as_ref() } {
+            Control::fetch(node.who);
         }
     }
 

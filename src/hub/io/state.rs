@@ -5,6 +5,7 @@ use std::cell::Cell;
 use super::Direction;
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
+use crate::sys::context::Context;
 use crate::sys::poller::Readiness;
 
 /// What the hub knows of a source. It does not move, so events find it.
@@ -54,6 +55,25 @@ impl State {
     #[inline]
     pub(super) fn clear(&self, direction: Direction) {
         self.ready.set(self.ready.get().without(direction.bit()));
+    }
+
+    /// Fetches what `happened` touches: the state itself,
+    pub(super) fn fetch(&self) {
+        let first = std::ptr::from_ref(self).cast::<()>();
+        Context::fetch(first);
+        Context::fetch(first.wrapping_byte_add(size_of::<State>() - 1));
+    }
+
+    /// then where the first ones in line stand,
+    pub(super) fn fetch_line(&self) {
+        self.readers.fetch_first();
+        self.writers.fetch_first();
+    }
+
+    /// and then who that is.
+    pub(super) fn fetch_waiter(&self) {
+        self.readers.fetch_waiter();
+        self.writers.fetch_waiter();
     }
 
     /// There is an event. It is the first in line that looks; when it leaves something, it calls the next.

@@ -15,6 +15,9 @@ use crate::sys::poller::{Bell, Events, Poller, Readiness};
 /// So many calls in a row that need not wait, and a greenlet gives way to others.
 const CALLS_IN_A_ROW: u32 = 64;
 
+/// So many sources are told at a time.
+const AT_A_TIME: usize = 16;
+
 /// The sources of a hub that are registered, and its poller.
 #[derive(Default)]
 pub(crate) struct Table {
@@ -40,14 +43,39 @@ impl Table {
         let mut events = self.events.borrow_mut();
         let events = events.get_or_insert_with(Events::new);
         poller.wait(events, timeout);
-        for (key, what) in events.iter() {
-            if let Some(state) = self.sources.find(key) {
-                // SAFETY: a state in the table lives: its source takes it out before it goes
-                // (`deregister`). Waking calls no code of the user.
-                unsafe { state.as_ref() }.happened(hub, what);
+        self.tell(hub, events.iter());
+        self.in_a_row.set(0);
+    }
+
+    /// Tells sources what has happened to them, some at a time: in a crowd, what is touched for each of them has mostly
+    /// gone cold, and is fetched for several together.
+    fn tell(&self, hub: &Hub, mut events: impl Iterator<Item = (u64, Readiness)>) {
+        let mut some: [Option<(&State, Readiness)>; AT_A_TIME] = [None; AT_A_TIME];
+        loop {
+            let mut count = 0;
+            for (place, (key, what)) in some.iter_mut().zip(&mut events) {
+                // SAFETY: a state in the table lives: its source takes it out before it goes (`deregister`).
+                // Waking calls no code of the user.
+                let state = self
+                    .sources
+                    .find(key)
+                    .map(|state| unsafe { &*state.as_ptr() });
+                *place = state.map(|state| (state, what));
+                count += 1;
+            }
+            let some = &some[..count];
+            if hub.thread().is_crowded() {
+                for step in [State::fetch, State::fetch_line, State::fetch_waiter] {
+                    some.iter().flatten().for_each(|(state, _)| step(state));
+                }
+            }
+            for (state, what) in some.iter().flatten() {
+                state.happened(hub, *what);
+            }
+            if count < AT_A_TIME {
+                return;
             }
         }
-        self.in_a_row.set(0);
     }
 
     /// One call more that may not need to wait. After many in a row others go first.
