@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use super::Hub;
 use super::calls::Calls;
+use super::circle;
 use super::roll::{self, Face, Silence};
 use super::seen::{Sheet, Sight, State, Wish};
+use crate::switch::control::Control;
 use crate::switch::greenlet::GreenletId;
 use crate::sys::clock::Moment;
 
@@ -227,31 +229,16 @@ impl Dump {
     /// Those who wait for each other in a circle, and so for ever. A greenlet that has a deadline ends its wait by
     /// itself, and is part of none.
     pub fn cycles(&self) -> Vec<Vec<&Seen>> {
-        let by_id: HashMap<u64, &Seen> = self
-            .greenlets
-            .iter()
-            .map(|seen| (seen.sight.id, seen))
-            .collect();
-        let awaited = |seen: &Seen| {
+        let ids = self.greenlets.iter().map(|seen| seen.sight.id);
+        let places: HashMap<u64, usize> = ids.zip(0..).collect();
+        let awaited = |at: usize| {
+            let seen = &self.greenlets[at];
             let holder = seen.holder().filter(|_| seen.deadline.is_none())?;
-            by_id.get(&holder.0).copied()
+            places.get(&holder.0).copied()
         };
-        let (mut done, mut cycles) = (HashSet::new(), vec![]);
-        for seen in &self.greenlets {
-            let mut path: Vec<&Seen> = vec![];
-            let mut next = Some(seen);
-            while let Some(here) = next.filter(|here| !done.contains(&here.sight.id)) {
-                done.insert(here.sight.id);
-                path.push(here);
-                next = awaited(here);
-            }
-            // It ends where somebody was before: if on this path, in a circle.
-            let met = |met: &Seen| path.iter().position(|on| on.sight.id == met.sight.id);
-            if let Some(start) = next.and_then(met) {
-                cycles.push(path[start..].to_vec());
-            }
-        }
-        cycles
+        let circles = circle::circles(self.greenlets.len(), awaited);
+        let named = |circle: Vec<usize>| circle.iter().map(|&at| &self.greenlets[at]).collect();
+        circles.into_iter().map(named).collect()
     }
 
     /// Who spawned whom, as a tree; those whose spawner has ended stand at the left.
@@ -372,6 +359,17 @@ impl Dump {
         Ok(())
     }
 
+    /// Who can be woken from outside.
+    pub(super) fn write_ways_in(&self, f: &mut dyn Write) -> fmt::Result {
+        if self.enrolled > 0 {
+            write!(f, ", other threads may wake {}", self.enrolled)?;
+        }
+        if self.awaited > 0 {
+            write!(f, ", {} wait for descriptors", self.awaited)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn silence(&self) -> Option<&'static str> {
         self.silence.map(|silence| match silence {
             Silence::Gone => "it has ended",
@@ -407,12 +405,7 @@ impl fmt::Display for Dump {
             true => write!(f, ", waits")?,
             false => write!(f, ", works for {}", Short(self.quiet))?,
         }
-        if self.enrolled > 0 {
-            write!(f, ", other threads may wake {}", self.enrolled)?;
-        }
-        if self.awaited > 0 {
-            write!(f, ", {} wait for descriptors", self.awaited)?;
-        }
+        self.write_ways_in(f)?;
         self.write(f, usize::MAX)?;
         self.write_cycles(f)
     }
@@ -421,14 +414,22 @@ impl fmt::Display for Dump {
 impl Hub {
     /// A dump of this thread.
     pub(crate) fn dump(&self, wish: Wish) -> Dump {
-        let sheet = self.look_at_all(wish);
+        self.dump_of_sheet(&self.look_at_all(wish))
+    }
+
+    /// A dump of some greenlets of this thread.
+    pub(super) fn dump_some(&self, some: &[&Control], wish: Wish) -> Dump {
+        self.dump_of_sheet(&self.look_at(some, wish))
+    }
+
+    fn dump_of_sheet(&self, sheet: &Sheet) -> Dump {
         let number = roll::number_of_this_thread();
         let face = Face {
             number,
             name: std::thread::current().name().map(Box::from),
             pulse: self.pulse(),
         };
-        Dump::of(&face, Some(&sheet), None)
+        Dump::of(&face, Some(sheet), None)
     }
 }
 

@@ -23,6 +23,7 @@
 //! | [`launch`] | greenlets that the hub runs |
 //! | [`lateness`] | how late alarms go off |
 //! | [`report`] | what is said when everybody waits for ever |
+//! | [`circle`] | the same of some, who wait for each other |
 //! | [`dump`], [`calls`] | the same, for people and programs |
 //! | [`seen`] | what can be seen of greenlets without running them |
 //! | [`roll`] | all hubs of the process, and how they are asked |
@@ -43,6 +44,7 @@ use crate::sys::clock::Moment;
 use crate::sys::fork;
 
 pub(crate) mod calls;
+mod circle;
 pub(crate) mod deadline;
 pub(crate) mod desk;
 mod door;
@@ -74,6 +76,7 @@ pub(crate) struct Hub {
     late: Cell<bool>,
     /// The thread ends: nobody is scheduled any more.
     closed: Cell<bool>,
+    circles: circle::Circles,
     stretches: Cell<u64>,
     lot: Cell<u64>,
     /// For so many turns what they touch has been fetched.
@@ -121,6 +124,7 @@ impl Hub {
             desk: desk::Desk::default(),
             late: Cell::new(false),
             closed: Cell::new(false),
+            circles: circle::Circles::default(),
             stretches: Cell::new(0),
             lot: Cell::new(0),
             fetched: Cell::new(0),

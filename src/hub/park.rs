@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
+use super::circle::SUSPICIOUS;
 use super::deadline::Alarm;
 use super::{Hub, lateness};
 use crate::data::timers::Timers;
@@ -341,9 +342,10 @@ impl Hub {
     #[cold]
     #[inline(never)]
     fn next_later(&self, mut nobody: bool) -> &'static Control {
+        let mut has_looked = false;
         loop {
             if nobody {
-                self.rest();
+                self.rest(&mut has_looked);
             }
             match self.first_ready() {
                 Ok(control) => return control,
@@ -430,16 +432,17 @@ impl Hub {
         self.raise_late();
     }
 
-    /// Nobody is ready: waits for what happens next.
+    /// Nobody is ready: waits for what happens next. If that takes long, it looks for circles, unless it `has_looked`.
     #[cold]
     #[inline(never)]
-    fn rest(&self) {
+    fn rest(&self, has_looked: &mut bool) {
         self.raise_late();
         self.come_in();
-        let now = Moment::now();
-        self.ring_alarms(now);
+        let begin = Moment::now();
+        self.ring_alarms(begin);
+        let look = (!*has_looked && self.may_have_a_circle()).then_some(SUSPICIOUS);
         if self.ready.is_empty() {
-            self.sleep_until_something_happens(now);
+            self.sleep_until_something_happens(begin, look);
         } else {
             // Where some timer is always due, this is the only look at I/O.
             self.io.poll(self, Some(Duration::ZERO));
@@ -448,9 +451,14 @@ impl Hub {
         self.pace.rested(now);
         self.come_in();
         self.ring_alarms(now);
+        if look.is_some_and(|rest| begin.until(now) >= rest) && self.ready.is_empty() {
+            *has_looked = true;
+            self.look_for_circles();
+        }
     }
 
-    fn sleep_until_something_happens(&self, now: Moment) {
+    /// Sleeps, and not beyond the `look` that is to be taken then.
+    fn sleep_until_something_happens(&self, now: Moment, look: Option<Duration>) {
         let next = self.timers.borrow().next().map(Moment::from_nanos);
         if next.is_none() && self.io.awaited() + self.desk.enrolled() == 0 {
             return self.everybody_waits();
@@ -460,6 +468,7 @@ impl Hub {
             .map(|next| now.until(next))
             .into_iter()
             .chain(settles)
+            .chain(look)
             .min();
         self.pace.rests.store(true, Relaxed);
         if !self.io.has_poller() {

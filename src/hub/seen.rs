@@ -164,14 +164,25 @@ impl Sheet {
     /// Looks at everything. Allocates nothing.
     pub(crate) fn fill(&mut self, hub: &Hub, interrupted: Option<&Registers>) {
         let thread = hub.thread();
-        let runs = Runs::in_thread(thread, interrupted);
-        for control in [&thread.main].into_iter().chain(thread.all()) {
+        let all = [&thread.main].into_iter().chain(thread.all());
+        self.fill_with(hub, interrupted, all);
+        self.missed = (thread.alive() + 1).saturating_sub(self.sights.len());
+    }
+
+    /// Looks at some, as many as there is room for.
+    fn fill_with<'a>(
+        &mut self,
+        hub: &Hub,
+        interrupted: Option<&Registers>,
+        some: impl Iterator<Item = &'a Control>,
+    ) {
+        let runs = Runs::in_thread(hub.thread(), interrupted);
+        for control in some {
             if self.sights.len() == self.sights.capacity() {
                 break;
             }
             self.see(control, runs);
         }
-        self.missed = (thread.alive() + 1).saturating_sub(self.sights.len());
         self.enrolled = hub.desk.enrolled();
         self.awaited = hub.io.awaited();
         self.looked = hub.pace.looked();
@@ -325,6 +336,13 @@ impl Hub {
         let (greenlets, alarms) = self.population();
         let mut sheet = Sheet::with_room(greenlets, alarms, wish);
         sheet.fill(self, None);
+        sheet
+    }
+
+    /// What there is to be seen of some greenlets of this thread.
+    pub(super) fn look_at(&self, some: &[&Control], wish: Wish) -> Sheet {
+        let mut sheet = Sheet::with_room(some.len(), self.population().1, wish);
+        sheet.fill_with(self, None, some.iter().copied());
         sheet
     }
 

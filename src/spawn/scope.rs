@@ -259,6 +259,7 @@ impl Children {
         let hub = Hub::here();
         self.owner.set(Some(hub.current()));
         let _shield = Shield::over(hub.thread().current());
+        let _bound = hub.bind();
         while self.remain() {
             self.tell_who_is_last();
             self.ended

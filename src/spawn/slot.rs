@@ -82,6 +82,7 @@ impl<R> Slot<R> {
             return;
         }
         let hub = Hub::here();
+        let _bound = hub.bind();
         while !self.has_ended() && !control.is_given_up() {
             self.joiners()
                 .wait_together(hub, &"joins another greenlet", None);

@@ -62,6 +62,7 @@ impl Lock {
         );
         let purpose = &"waits for a mutex";
         let give_back = || self.release();
+        let _bound = hub.bind();
         while !self
             .waiters
             .wait_at(Place::Last, hub, purpose, None, give_back)

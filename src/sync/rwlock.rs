@@ -61,6 +61,7 @@ impl Gate {
             let hub = Hub::here();
             let give_back = || self.leave_read();
             let purpose = &"waits to read what is locked";
+            let _bound = hub.bind();
             if self
                 .to_read
                 .wait_at(Place::Last, hub, purpose, None, give_back)
@@ -76,6 +77,7 @@ impl Gate {
             let gone = Gone(self);
             let give_back = || self.leave_write();
             let purpose = &"waits to write what is locked";
+            let _bound = hub.bind();
             let called = self
                 .to_write
                 .wait_at(Place::Last, hub, purpose, None, give_back);

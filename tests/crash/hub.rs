@@ -201,7 +201,7 @@ fn join_cycle() {
     first.wait();
 }
 
-fn thread_named(name: &str, f: impl FnOnce() + 'static) -> JoinHandle<()> {
+pub(crate) fn thread_named(name: &str, f: impl FnOnce() + 'static) -> JoinHandle<()> {
     let builder = greenlet::thread::Builder::new().name(name.into());
     builder.spawn(f).unwrap()
 }

@@ -5,6 +5,7 @@
 
 #![cfg(unix)]
 
+mod circle_tests;
 mod hub_tests;
 
 use std::env;

@@ -1,6 +1,7 @@
 //! What the tests in `main.rs` run in processes of their own: `program SCENARIO`. It is a program and no
 //! test, because `main` must be the real one; `main.rs` lets cargo build it.
 
+mod circle;
 mod hub;
 
 use std::arch::asm;
@@ -67,7 +68,7 @@ fn main() {
         "foreign_exception" => foreign_exception(),
         "panic_in_destructor" => panic_in_destructor(),
         "without_unwinding" => without_unwinding(),
-        _ => assert!(hub::run(&scenario), "no scenario: {scenario:?}"),
+        _ => assert!(hub::run(&scenario) || circle::run(&scenario), "no scenario: {scenario:?}"),
     }
     say("main returns");
 }

@@ -1,0 +1,202 @@
+//! Circles: greenlets that wait for each other, and so for ever, while others of their thread go on (law 12).
+//!
+//! Where nothing at all can happen any more, [`report`](super::report) says so at once. Here it is about the other
+//! case: somebody waits for another thread, for a descriptor or for a timer, and so the hub cannot know that it waits for
+//! ever. Of a circle it can: each in it waits for what one greenlet alone can end (who has the mutex, who is joined), and
+//! that one is in it as well.
+//!
+//! ```text
+//!   main ──joins──▶ A ──mutex──▶ B        a circle, and main waits for it
+//!                   ▲            │
+//!                   └───joins────┘        C ──recv──▶ another thread: neither helps nor hides
+//! ```
+//!
+//! A look costs time, so it is taken when a hub has rested for [`SUSPICIOUS`], once in such a rest, and only if as many
+//! wait that way as a circle has. Who has a timer ends its own wait, and is in no circle; nor is one that is to be
+//! raised in soon. A kill from outside can still end one: then the report was early, but it names the right ones.
+//!
+//! Who has a lock is the one who has locked it. A guard that was given to another greenlet is still taken for that of
+//! the first one, here as where a mutex is locked twice.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::iter::successors;
+use std::time::Duration;
+
+use super::Hub;
+use crate::switch::control::{Control, Wait, alert};
+
+/// A rest as long as this is a reason to look for circles.
+pub(super) const SUSPICIOUS: Duration = Duration::from_secs(1);
+
+/// What a hub knows of circles.
+#[derive(Default)]
+pub(super) struct Circles {
+    /// How many wait for what one greenlet alone may be able to end. Those that were leaked, or left behind by a
+    /// fork, stay counted: there is a look more then, and that is all.
+    bound: Cell<usize>,
+    /// Those of whom it was told, each by one in it and by where it waits.
+    told: RefCell<Vec<Mark>>,
+}
+
+type Mark = (u64, *const Cell<u64>);
+
+/// While this is there, the greenlet that has it may be a part of a circle.
+pub(crate) struct Bound<'a>(&'a Cell<usize>);
+
+impl Drop for Bound<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().wrapping_sub(1));
+    }
+}
+
+/// Who waits for whom, in the order of numbers.
+struct Links(Vec<Link>);
+
+struct Link {
+    who: &'static Control,
+    holder: u64,
+    /// It ends its wait by itself.
+    timed: bool,
+}
+
+impl Link {
+    fn of(who: &'static Control) -> Option<Link> {
+        let told = alert::RAISE | alert::DEFERRED | alert::OVERDUE;
+        let will_be_raised_in = who.alert.get() & told != 0 && !who.shielded.get();
+        let link = Link {
+            who,
+            holder: who.holder(),
+            timed: false,
+        };
+        let waits = who.wait.get() == Wait::Parked && link.holder != 0;
+        (waits && !will_be_raised_in).then_some(link)
+    }
+}
+
+impl Links {
+    fn of(hub: &Hub) -> Links {
+        let all = hub.thread().all().chain([&hub.thread().main]);
+        let mut links: Vec<Link> = all.filter_map(Link::of).collect();
+        links.sort_unstable_by_key(|link| link.who.id);
+        Links(links)
+    }
+
+    fn find(&self, id: u64) -> Option<usize> {
+        self.0.binary_search_by_key(&id, |link| link.who.id).ok()
+    }
+
+    /// For whom the one at `at` waits, if that one waits for somebody as well.
+    fn next(&self, at: usize) -> Option<usize> {
+        let link = Some(&self.0[at]).filter(|link| !link.timed)?;
+        self.find(link.holder)
+            .filter(|&holder| !self.0[holder].timed)
+    }
+
+    /// Somebody in the circle in which one ends who goes from `at` to the next, and to the next.
+    fn goes_round(&self, at: usize) -> Option<usize> {
+        successors(Some(at), |&at| self.next(at)).nth(self.0.len())
+    }
+
+    /// By what a circle is known again.
+    fn mark(&self, circle: &[usize]) -> Mark {
+        let oldest = circle.iter().min().expect("a circle has somebody");
+        let who = self.0[*oldest].who;
+        (who.id, who.awaits.get())
+    }
+
+    fn circles(&self) -> Vec<Vec<usize>> {
+        circles(self.0.len(), |at| self.next(at))
+    }
+
+    /// Marks those who have a timer: of their wait, or of a stretch of code around it.
+    fn note_timers(&mut self, hub: &Hub) {
+        let address = |link: &Link| std::ptr::from_ref(link.who).addr();
+        let mut places: Vec<(usize, usize)> = self.0.iter().map(address).zip(0..).collect();
+        places.sort_unstable();
+        for (_, alarm) in hub.timers.borrow().iter() {
+            let whose = alarm.whose().addr().get();
+            if let Ok(place) = places.binary_search_by_key(&whose, |place| place.0) {
+                self.0[places[place].1].timed = true;
+            }
+        }
+    }
+
+    /// Who is in one of `circles`, or waits for one of those, or for one who does.
+    fn stuck(&self, circles: &[Vec<usize>]) -> Vec<&'static Control> {
+        let mut stuck: HashSet<usize> = circles.iter().flatten().copied().collect();
+        let mut others = HashSet::new();
+        for start in 0..self.0.len() {
+            let mut path = vec![];
+            let mut next = Some(start);
+            while let Some(here) = next.filter(|at| !stuck.contains(at) && others.insert(*at)) {
+                path.push(here);
+                next = self.next(here);
+            }
+            if next.is_some_and(|met| stuck.contains(&met)) {
+                stuck.extend(path);
+            }
+        }
+        // As in every dump: main first, then the newest first.
+        let mut order: Vec<&Control> = stuck.into_iter().map(|at| self.0[at].who).collect();
+        order.sort_unstable_by_key(|who| (!who.is_main(), std::cmp::Reverse(who.id)));
+        order
+    }
+}
+
+/// The circles among `0..count`, each of whom has one `next` at the most.
+pub(super) fn circles(count: usize, next: impl Fn(usize) -> Option<usize>) -> Vec<Vec<usize>> {
+    let mut begun_at = vec![usize::MAX; count];
+    let mut circles = vec![];
+    for start in 0..count {
+        let mut at = Some(start);
+        while let Some(here) = at.filter(|&here| begun_at[here] == usize::MAX) {
+            begun_at[here] = start;
+            at = next(here);
+        }
+        // The way ends where somebody was before: if on this way, in a circle.
+        if let Some(first) = at.filter(|&met| begun_at[met] == start) {
+            let once_round = |&at: &usize| next(at).filter(|&at| at != first);
+            circles.push(successors(Some(first), once_round).collect());
+        }
+    }
+    circles
+}
+
+impl Hub {
+    /// The greenlet that runs begins to wait for what one other alone may be able to end.
+    pub(crate) fn bind(&self) -> Bound<'_> {
+        let bound = &self.circles.bound;
+        bound.set(bound.get().wrapping_add(1));
+        Bound(bound)
+    }
+
+    /// Whether as many wait for each other, perhaps, as a circle has.
+    pub(super) fn may_have_a_circle(&self) -> bool {
+        self.circles.bound.get() >= 2
+    }
+
+    /// Nobody is ready, and nothing has happened for a while: tells of circles, each once, and raises that in main if it
+    /// waits for one.
+    #[cold]
+    pub(super) fn look_for_circles(&self) {
+        let mut links = Links::of(self);
+        if !links.circles().is_empty() {
+            links.note_timers(self);
+        }
+        let mut circles = links.circles();
+        let marks = circles.iter().map(|circle| links.mark(circle)).collect();
+        let told = self.circles.told.replace(marks);
+        let main = &self.thread().main;
+        let can_raise = self.can_interrupt(main);
+        let met = links.find(main.id).and_then(|at| links.goes_round(at));
+        let concerns_main = |circle: &Vec<usize>| met.is_some_and(|met| circle.contains(&met));
+        circles.retain(|circle| {
+            can_raise && concerns_main(circle) || !told.contains(&links.mark(circle))
+        });
+        if !circles.is_empty() {
+            let stuck = links.stuck(&circles);
+            self.some_wait(&stuck, circles.iter().any(concerns_main));
+        }
+    }
+}
