@@ -133,7 +133,8 @@ pub fn answer(
 ) -> Result<()> {
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
-        for contender in &mut contenders {
+        for place in order(round as usize, contenders.len()) {
+            let contender = &mut contenders[place];
             if let Err(reason) = contender.round(question.columns.len()) {
                 contender.measure = Err(reason);
             }
@@ -146,6 +147,15 @@ pub fn answer(
     };
     print!("{table}");
     options.save(&table.to_json())
+}
+
+/// Each round begins with another peer, and every other one goes backwards: what one leaves behind (memory that was
+/// freed just now, a warm cache) is for the next, and should not always be for the same.
+fn order(round: usize, count: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |step| match round % 2 {
+        0 => (round + count - step) % count,
+        _ => (round + step) % count,
+    })
 }
 
 fn median(mut figures: Vec<f64>) -> Option<f64> {
@@ -161,6 +171,12 @@ fn median(mut figures: Vec<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_round_measures_everybody_once() {
+        let rounds: Vec<Vec<usize>> = (3..5).map(|round| order(round, 4).collect()).collect();
+        assert_eq!(rounds, [[3, 0, 1, 2], [0, 3, 2, 1]]);
+    }
 
     #[test]
     fn the_median_is_the_middle() {
