@@ -11,12 +11,11 @@
 //!                   └───joins────┘        C ──recv──▶ another thread: neither helps nor hides
 //! ```
 //!
-//! A look costs time, so it is taken when a hub has rested for [`SUSPICIOUS`], once in such a rest, and only if as many
-//! wait that way as a circle has. Who has a timer ends its own wait, and is in no circle; nor is one that is to be
-//! raised in soon. A kill from outside can still end one: then the report was early, but it names the right ones.
+//! A look costs time, so it is taken when a hub has rested for [`SUSPICIOUS`], once in such a rest, and only if two or
+//! more wait that way. Who has a timer ends its own wait, and is in no circle; nor is one that is to be raised in soon.
 //!
-//! Who has a lock is the one who has locked it. A guard that was given to another greenlet is still taken for that of
-//! the first one, here as where a mutex is locked twice.
+//! It is only told, once, and never raised, since it is not quite certain: somebody may still kill one of them, and who
+//! has a lock is taken to be the one who has locked it, though that one may have given the guard to another greenlet.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -28,6 +27,9 @@ use crate::switch::control::{Control, Wait, alert};
 
 /// A rest as long as this is a reason to look for circles.
 pub(super) const SUSPICIOUS: Duration = Duration::from_secs(1);
+
+/// So much stack is needed to look, and to say what was found without the names of functions.
+const ROOM: usize = 32 * 1024;
 
 /// What a hub knows of circles.
 #[derive(Default)]
@@ -91,11 +93,6 @@ impl Links {
         let link = Some(&self.0[at]).filter(|link| !link.timed)?;
         self.find(link.holder)
             .filter(|&holder| !self.0[holder].timed)
-    }
-
-    /// Somebody in the circle in which one ends who goes from `at` to the next, and to the next.
-    fn goes_round(&self, at: usize) -> Option<usize> {
-        successors(Some(at), |&at| self.next(at)).nth(self.0.len())
     }
 
     /// By what a circle is known again.
@@ -176,10 +173,13 @@ impl Hub {
         self.circles.bound.get() >= 2
     }
 
-    /// Nobody is ready, and nothing has happened for a while: tells of circles, each once, and raises that in main if it
-    /// waits for one.
+    /// Nobody is ready, and nothing has happened for a while: tells of circles, of each once.
     #[cold]
     pub(super) fn look_for_circles(&self) {
+        // It looks on the stack of whoever waits, and who only waits needs little of that.
+        if !self.has_room(ROOM) {
+            return;
+        }
         let mut links = Links::of(self);
         if !links.circles().is_empty() {
             links.note_timers(self);
@@ -187,16 +187,9 @@ impl Hub {
         let mut circles = links.circles();
         let marks = circles.iter().map(|circle| links.mark(circle)).collect();
         let told = self.circles.told.replace(marks);
-        let main = &self.thread().main;
-        let can_raise = self.can_interrupt(main);
-        let met = links.find(main.id).and_then(|at| links.goes_round(at));
-        let concerns_main = |circle: &Vec<usize>| met.is_some_and(|met| circle.contains(&met));
-        circles.retain(|circle| {
-            can_raise && concerns_main(circle) || !told.contains(&links.mark(circle))
-        });
+        circles.retain(|circle| !told.contains(&links.mark(circle)));
         if !circles.is_empty() {
-            let stuck = links.stuck(&circles);
-            self.some_wait(&stuck, circles.iter().any(concerns_main));
+            self.tell_of_circles(&links.stuck(&circles));
         }
     }
 }

@@ -133,7 +133,7 @@ impl Pace {
     }
 }
 
-/// The loop runs in the frame of whoever waits, and must not unwind into it.
+/// The loop, and what is done on arrival, run in the frame of whoever waits, and must not unwind into it.
 struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {
@@ -170,20 +170,16 @@ impl Hub {
         self.before_waiting(self.thread().current(), purpose);
     }
 
-    /// Act one of a wait: `me` is parked. Returns in whom to go on; that is `me` if its turn has come already.
-    ///
-    /// It does not unwind.
+    /// Act one of a wait: `me` is parked. Returns in whom to go on; that is `me` if its turn has come already. It does
+    /// not unwind.
     #[inline(always)]
     pub(super) fn set_out(&self, me: &Control, purpose: &'static &'static str) -> &'static Control {
-        let hub_is_broken = AbortOnUnwind;
         me.purpose.set(purpose);
         me.since.set(self.pace.looked().nanos());
         me.turns.set(me.turns.get().wrapping_add(1));
         me.wait.set(Wait::Parked);
         me.expects.set(Family::TURN);
-        let next = self.choose(me);
-        std::mem::forget(hub_is_broken);
-        next
+        self.choose(me)
     }
 
     /// Act two: others run until it is the turn of `me`. What came for it is kept.
@@ -300,14 +296,16 @@ impl Hub {
         self.switch(next, me);
     }
 
-    /// Who runs when `me` does not.
+    /// Who runs when `me` does not. It does not unwind.
     #[inline(always)]
     fn choose(&self, me: &Control) -> &'static Control {
+        let hub_is_broken = AbortOnUnwind;
         me.unwinding.set(panicking());
         let next = self.next();
         if !next.is(me) {
             self.look_ahead();
         }
+        std::mem::forget(hub_is_broken);
         next
     }
 
@@ -316,6 +314,8 @@ impl Hub {
     #[inline(never)]
     fn keep_what_came(&self, me: &Control) {
         let hub_is_broken = AbortOnUnwind;
+        // What is done on arrival may wait for something else.
+        me.awaits.set(std::ptr::null());
         if let Some(payload) = transfer::on_arrival(self.thread(), me) {
             me.tell(payload);
         }

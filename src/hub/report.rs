@@ -1,8 +1,7 @@
 //! What is said when everybody waits and nothing can wake anybody (law 12).
 //!
-//! That is known at once, and raised in main. Where something can still happen, but not to some who wait for each other,
-//! that is found after a while ([`circle`](super::circle)), and told in the same form. It is raised in main only if main
-//! waits for one of them; others go on.
+//! That is known at once, and raised in main. Where something can still happen, but hardly to some who wait for each
+//! other, that is found after a while ([`circle`](super::circle)), and told in the same form.
 
 use std::fmt::{self, Write};
 
@@ -21,14 +20,6 @@ const UNWINDING: &str = "\n  a greenlet that is unwound waits in a destructor: w
 /// So much stack is needed to look up the names of functions, with a good deal to spare.
 const ROOM: usize = 128 * 1024;
 
-/// Why nothing can be raised in main.
-fn why_not(main: &Control) -> &'static str {
-    match main.shielded.get() {
-        true => "which waits at the end of a scope",
-        false => "which waits in a destructor, or began to wait while another greenlet did",
-    }
-}
-
 impl Hub {
     /// Nobody is ready, no timer is set, no descriptor is waited for, no other thread holds a way in: raises
     /// that in the main greenlet, whatever it waits for.
@@ -38,7 +29,10 @@ impl Hub {
         say(format_args!("{report}"));
         let main = &self.thread().main;
         if !self.can_interrupt(main) {
-            let why = why_not(main);
+            let why = match main.shielded.get() {
+                true => "which waits at the end of a scope",
+                false => "which waits in a destructor, or began to wait while another greenlet did",
+            };
             say(format_args!(
                 "nothing can be raised in {main}, {why}; aborting"
             ));
@@ -47,43 +41,30 @@ impl Hub {
         self.raise_at(main, Box::new(report));
     }
 
-    /// Some of this thread wait for each other, or for one who does, and others may go on: tells that, and raises it in
-    /// main if that `concerns_main`.
+    /// Some of this thread wait for each other, or for one who does, and others may go on.
     #[cold]
-    pub(super) fn some_wait(&self, stuck: &[&Control], concerns_main: bool) {
-        let report = self.who_waits_in_circles(stuck);
-        say(format_args!("{report}"));
-        let main = &self.thread().main;
-        if concerns_main && self.can_interrupt(main) {
-            self.raise_at(main, Box::new(report));
-        } else if concerns_main {
-            let why = why_not(main);
-            say(format_args!("nothing can be raised in {main}, {why}"));
-        }
-    }
-
-    fn who_waits_in_circles(&self, stuck: &[&Control]) -> String {
+    pub(super) fn tell_of_circles(&self, stuck: &[&Control]) {
         let mut report =
             String::from("deadlock: greenlets of this thread wait for each other, and so for ever");
         let dump = self.dump_some(
             stuck,
             Wish {
-                frames: self.has_room_to_look_up_names(),
+                frames: self.has_room(ROOM),
                 touched: false,
             },
         );
         let _ = dump.write_cycles(&mut report);
         let _ = dump.write(&mut report, NAMED);
         let _ = self.write_what_may_happen(&dump, &mut report);
-        report
+        say(format_args!("{report}"));
     }
 
     /// Others go on: the stack on which the hub looks must not run over.
-    fn has_room_to_look_up_names(&self) -> bool {
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
         let mark = 0_u8;
         let here = (&raw const mark).addr();
         let current = self.thread().current();
-        let has_room = |(limit, _)| here.saturating_sub(limit) >= ROOM;
+        let has_room = |(limit, _)| here.saturating_sub(limit) >= bytes;
         current.is_main() || current.stack_ends().is_some_and(has_room)
     }
 
@@ -92,10 +73,11 @@ impl Hub {
         report.push_str("\n  others of this thread may go on");
         match self.timers.borrow().len() {
             0 => {}
+            1 => report.push_str(", a timer is set"),
             timers => write!(report, ", {timers} timers are set")?,
         }
         dump.write_ways_in(report)?;
-        report.push_str("; nobody of them can end this but by a kill");
+        report.push_str("; none of them can end this, unless it kills one of these or was given a guard of theirs");
         Ok(())
     }
 

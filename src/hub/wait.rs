@@ -114,8 +114,8 @@ impl<V> WaitList<V> {
     fn first_parked(&self) -> Option<&Node<V>> {
         let mut next = self.first.get();
         loop {
-            // SAFETY: a linked node stays where it is, in the frame that linked it, until that has unlinked it (`wait_in`, where
-            // nothing unwinds between the two, and `Standing`); a stack that is given up is never used again.
+            // SAFETY: a linked node stays where it is until the frame that linked it has unlinked it (`wait_in`, where nothing
+            // unwinds between the two, and `Standing`); a stack that is given up is never used again, and nothing on it is dropped.
             let node = unsafe { next.as_ref() }?;
             // SAFETY: the greenlet in whose frame a linked node lies is alive, or was given up and stays.
             if unsafe { node.who.as_ref() }.wait.get() == Wait::Parked {
@@ -189,19 +189,18 @@ impl<V> WaitList<V> {
     }
 
     /// Stands in the list, with an offer or without one, while `rest` runs, which stands in others or
-    /// [rests](Hub::rest_until). Whether it was called, and the offer, unless somebody has taken it.
+    /// [rests](Hub::rest_until). Whether it was called. The offer comes back, unless somebody has taken it.
     #[inline]
-    pub(crate) fn stand(
-        &self,
-        hub: &Hub,
-        offer: Option<V>,
-        rest: impl FnOnce(),
-    ) -> (bool, Option<V>) {
-        let standing = pin!(Standing::in_list(self, hub, offer));
+    pub(crate) fn stand(&self, hub: &Hub, offer: &mut Option<V>, rest: impl FnOnce()) -> bool {
+        let standing = pin!(Standing {
+            list: self,
+            node: Node::of(hub, offer.take()),
+            left: Some(offer),
+        });
         let standing = standing.as_ref().get_ref();
         self.link(&standing.node, Place::Last);
         rest();
-        (standing.leave(), standing.node.offer.take())
+        standing.leave()
     }
 
     /// The first act of a wait in this list alone.
@@ -321,9 +320,12 @@ impl WaitList {
         rest: impl FnOnce(),
     ) -> Option<usize> {
         // They stay where they are until they have left.
-        let everywhere: Box<[Standing<'_, ()>]> = lists
-            .map(|list| Standing::in_list(list, hub, None))
-            .collect();
+        let standing = |list| Standing {
+            list,
+            node: Node::of(hub, None),
+            left: None,
+        };
+        let everywhere: Box<[Standing<'_, ()>]> = lists.map(standing).collect();
         for standing in &everywhere {
             standing.list.link(&standing.node, Place::Last);
         }
@@ -338,21 +340,15 @@ impl WaitList {
     }
 }
 
-/// One who stands in one list while it does something else. That may be code of others, so it leaves even if that
-/// unwinds.
+/// One who stands in one list while it sees to others, which can fail: an arm of a select that waits for other threads
+/// needs a poller. It leaves on every way out, and takes back what is left of its offer.
 struct Standing<'a, V> {
     list: &'a WaitList<V>,
     node: Node<V>,
+    left: Option<&'a mut Option<V>>,
 }
 
 impl<V> Standing<'_, V> {
-    fn in_list<'a>(list: &'a WaitList<V>, hub: &Hub, offer: Option<V>) -> Standing<'a, V> {
-        Standing {
-            list,
-            node: Node::of(hub, offer),
-        }
-    }
-
     /// Whether it had been called.
     fn leave(&self) -> bool {
         self.list.leave(&self.node)
@@ -362,6 +358,9 @@ impl<V> Standing<'_, V> {
 impl<V> Drop for Standing<'_, V> {
     fn drop(&mut self) {
         self.leave();
+        if let Some(left) = &mut self.left {
+            **left = self.node.offer.take();
+        }
     }
 }
 

@@ -18,15 +18,15 @@ use crate::switch::transfer;
 
 /// One hand on a slot.
 ///
-/// It is let go of while a control block of its thread is there: that of its greenlet, which runs or is still to be
-/// discarded, or is held by the handle.
+/// It is let go of while its thread is there: a control block keeps that, which belongs to the greenlet that runs, is
+/// discarded, or is held by the handle; where none could be made, the thread has not ended yet.
 pub(super) struct Slot<R> {
-    place: NonNull<Place<R>>,
-    _owns: PhantomData<Place<R>>,
+    shared: NonNull<Shared<R>>,
+    _owns: PhantomData<Shared<R>>,
 }
 
 /// With a small outcome it is 64 bytes.
-struct Place<R> {
+struct Shared<R> {
     thread: NonNull<Thread>,
     hands: Cell<u32>,
     ended: Cell<bool>,
@@ -38,7 +38,7 @@ impl<R> Slot<R> {
     /// An empty slot, and both hands on it.
     #[inline]
     pub(super) fn new(thread: &Thread) -> (Slot<R>, Owed<R>) {
-        let place = thread.bodies.store(Place {
+        let shared = thread.bodies.store(Shared {
             thread: NonNull::from(thread),
             hands: Cell::new(2),
             ended: Cell::new(false),
@@ -46,33 +46,33 @@ impl<R> Slot<R> {
             joiners: WaitList::new(),
         });
         let hand = || Slot {
-            place,
+            shared,
             _owns: PhantomData,
         };
         (hand(), Owed { slot: hand() })
     }
 
     #[inline(always)]
-    fn place(&self) -> &Place<R> {
+    fn shared(&self) -> &Shared<R> {
         // SAFETY: it stays until the last hand is taken off it.
-        unsafe { self.place.as_ref() }
+        unsafe { self.shared.as_ref() }
     }
 
     /// Where those stand who wait for its end.
     #[inline(always)]
     pub(super) fn joiners(&self) -> &WaitList {
-        &self.place().joiners
+        &self.shared().joiners
     }
 
     #[inline(always)]
     pub(super) fn has_ended(&self) -> bool {
-        self.place().ended.get()
+        self.shared().ended.get()
     }
 
     /// For those who fetch it before it is written to.
     #[inline(always)]
     pub(super) fn address(&self) -> *const () {
-        self.place.as_ptr().cast_const().cast()
+        self.shared.as_ptr().cast_const().cast()
     }
 
     /// Waits until the greenlet, which is `control`, has ended.
@@ -91,7 +91,7 @@ impl<R> Slot<R> {
 
     /// What it left. That it could not begin comes before all else.
     pub(super) fn take(&self, control: &Control) -> Option<thread::Result<R>> {
-        let left = self.place().outcome.take();
+        let left = self.shared().outcome.take();
         let failure = self.has_ended().then(|| failure(control)).flatten();
         failure.map(Err).or(left)
     }
@@ -121,22 +121,22 @@ impl<R> Slot<R> {
     /// It has ended: says so.
     #[inline]
     fn end(&self, outcome: thread::Result<R>) {
-        self.place().outcome.set(Some(outcome));
-        self.place().ended.set(true);
+        self.shared().outcome.set(Some(outcome));
+        self.shared().ended.set(true);
     }
 }
 
 impl<R> Drop for Slot<R> {
     #[inline]
     fn drop(&mut self) {
-        let place = self.place();
-        let left = place.hands.get() - 1;
-        place.hands.set(left);
+        let shared = self.shared();
+        let left = shared.hands.get() - 1;
+        shared.hands.set(left);
         if left == 0 {
             // SAFETY: the thread stays as long as one of its control blocks (`Slot`).
-            let thread = unsafe { place.thread.as_ref() };
+            let thread = unsafe { shared.thread.as_ref() };
             // SAFETY: stored there by `new`, and the last hand is gone.
-            drop(unsafe { thread.bodies.release(self.place) });
+            drop(unsafe { thread.bodies.release(self.shared) });
         }
     }
 }
@@ -153,7 +153,7 @@ impl<R> Owed<R> {
         let hub = Hub::here();
         let slot = &self.slot;
         slot.end(outcome);
-        if slot.place().hands.get() == 1 {
+        if slot.shared().hands.get() == 1 {
             slot.give_up(hub.thread().current());
         }
         slot.joiners().call_all(hub);

@@ -1,4 +1,5 @@
-//! Closures at rest: a body waits in a pooled block until its greenlet first runs.
+//! Closures at rest: a body waits in a pooled block until its greenlet first runs. What floors above
+//! [`store`](Blocks::store) lies in the same blocks.
 //!
 //! A closure of up to 128 bytes costs no allocation; a larger one is boxed, and the box is what waits. Most are
 //! small, and a million may wait, so there are blocks of two sizes. The block goes back to the pool at the start, so
@@ -15,7 +16,7 @@ use crate::sys::context::Entry;
 const SMALL: usize = 64;
 const LARGE: usize = 128;
 
-/// Where the bodies of a thread wait.
+/// Where the bodies of a thread wait, and other small things of its greenlets lie.
 pub(crate) struct Blocks {
     small: Slab<SMALL>,
     large: Slab<LARGE>,

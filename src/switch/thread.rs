@@ -108,10 +108,15 @@ impl Thread {
         }
     }
 
+    /// Whether this thread can have greenlets: its thread-locals have not been destroyed.
+    pub(crate) fn is_possible() -> bool {
+        Thread::here_if_any().is_some() || EXIT.try_with(|_| ()).is_ok()
+    }
+
     #[cold]
     #[inline(never)]
     fn begin() -> &'static Thread {
-        if EXIT.try_with(|_| ()).is_err() {
+        if !Thread::is_possible() {
             panic!(
                 "greenlet: the thread-locals of this thread have been destroyed, it has no greenlets any more"
             );
@@ -469,8 +474,9 @@ pub fn alive() -> usize {
     Thread::here().alive()
 }
 
-/// Control blocks and closures in use on this thread, for leak checks: `(control blocks, closures)`. A
-/// control block lives until its greenlet is dead and the last handle, strong or weak, is gone.
+/// Pooled blocks in use on this thread, for leak checks: `(control blocks, others)`. A control block lives until its
+/// greenlet is dead and the last handle, strong or weak, is gone. In the others lie closures until they run, and what
+/// spawned greenlets leave until they have ended and nobody can join them.
 ///
 /// # Panics
 /// If the thread-locals of this thread have been destroyed.

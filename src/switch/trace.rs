@@ -148,7 +148,11 @@ fn call(thread: &Thread, event: &Event) -> Result<(), Payload> {
         return Ok(());
     };
     let told = catch_unwind(AssertUnwindSafe(|| tracer(event)));
-    let Err(panic) = told else { return Ok(()) };
+    let Err(panic) = told else {
+        // It may have removed itself, so that this is the last count.
+        drop_contained(tracer);
+        return Ok(());
+    };
     drop_contained((set(None), tracer));
     if panicking() {
         report(

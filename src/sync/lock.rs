@@ -15,7 +15,8 @@ use crate::switch::thread::Thread;
 /// Nobody has it.
 const FREE: u64 = 0;
 
-/// A lock without a value.
+/// A lock without a value. It is given to one at a time: by `try_acquire` if it is free, and by `release`, which calls
+/// the next one; that one's wait says that it was called. The guards of a mutex rely on it.
 pub(super) struct Lock {
     /// Its holder is the one who has the lock.
     waiters: WaitList,

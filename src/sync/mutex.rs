@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::lock::{Calm, Lock, as_std_guards, as_std_locks};
+use crate::switch::thread::Thread;
 
 /// A value that one greenlet at a time may use, also across waits.
 ///
@@ -115,7 +116,7 @@ impl<T: ?Sized> Mutex<T> {
         Ok(self.lock.poison().result(self.guard())?)
     }
 
-    /// For one that has just taken the lock.
+    /// For one that has just taken the lock: a guard for each time that `Lock` gives it away.
     #[inline(always)]
     fn guard(&self) -> MutexGuard<'_, T> {
         MutexGuard {
@@ -143,7 +144,7 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     fn look(&self) -> Option<MutexGuard<'_, T>> {
-        self.lock.try_acquire().then(|| self.guard())
+        (Thread::is_possible() && self.lock.try_acquire()).then(|| self.guard())
     }
 }
 
@@ -167,7 +168,7 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: whoever has a guard has the lock (`lock`, `try_lock`), and lends the value no longer than the guard.
+        // SAFETY: whoever has a guard has the lock (`guard`), and lends the value no longer than the guard.
         unsafe { &*self.mutex.value.get() }
     }
 }

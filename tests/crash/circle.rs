@@ -1,6 +1,5 @@
 //! Scenarios with a circle: some greenlets wait for each other, and others wait for what may come.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -23,6 +22,7 @@ pub(crate) fn run(scenario: &str) -> bool {
     match scenario {
         "circle_with_main" => with_main(),
         "circle_that_main_waits_for" => that_main_waits_for(),
+        "circle_with_a_guard_in_other_hands" => with_a_guard_in_other_hands(),
         "circle_without_main" => without_main(),
         "circle_with_writer" => with_writer(),
         "circle_at_end_of_scope" => at_end_of_scope(),
@@ -85,6 +85,14 @@ fn circle() -> [JoinHandle<()>; 2] {
     [first, second]
 }
 
+/// Ends the program after a look or two, though main waits.
+fn exit_later() {
+    drop(thread_named("exits", || {
+        sleep(2 * REST);
+        process::exit(7);
+    }));
+}
+
 fn with_main() {
     let _patient = Patient::new();
     let (a, b) = (Rc::new(Mutex::new(())), Rc::new(Mutex::new(())));
@@ -92,21 +100,35 @@ fn with_main() {
         let (a, b) = (a.clone(), b.clone());
         move || locks_both(&b, &a)
     }));
+    exit_later();
     locks_both(&a, &b);
 }
 
-/// Each time it waits, main is told.
+/// It is told while main waits, and once.
 fn that_main_waits_for() {
     let patient = Patient::new();
     let [first, second] = circle();
     let joins = thread_named("joins", move || first.wait());
-    for _ in 0..2 {
-        let caught = catch_unwind(AssertUnwindSafe(|| joins.wait())).unwrap_err();
-        let text = caught.downcast::<String>().unwrap();
-        say(text.lines().next().unwrap());
-    }
-    second.kill();
+    drop(thread_named("kills", move || {
+        (0..2).for_each(|_| sleep(REST));
+        second.kill();
+    }));
     joins.wait();
+    patient.end();
+}
+
+/// Main has locked what it waits for, and given the guard to one who goes on.
+fn with_a_guard_in_other_hands() {
+    let patient = Patient::new();
+    let mutex = Mutex::new(());
+    scope(|s| {
+        let guard = mutex.lock().unwrap();
+        s.spawn(move || {
+            sleep(2 * REST);
+            drop(guard);
+        });
+        s.spawn(|| drop(mutex.lock())).join().unwrap();
+    });
     patient.end();
 }
 
@@ -146,10 +168,7 @@ fn with_writer() {
 }
 
 fn at_end_of_scope() {
-    drop(thread_named("exits", || {
-        sleep(2 * REST);
-        process::exit(7);
-    }));
+    exit_later();
     let [first, _second] = circle();
     scope(|s| {
         s.spawn(|| first.wait());
@@ -192,7 +211,7 @@ fn with_deadline() {
     patient.end();
 }
 
-/// Main ends its wait by itself, so nothing is raised there.
+/// Main ends its wait by itself.
 fn that_main_waits_for_a_while() {
     let patient = Patient::new();
     let [first, second] = circle();

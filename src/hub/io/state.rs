@@ -57,20 +57,20 @@ impl State {
         self.ready.set(self.ready.get().without(direction.bit()));
     }
 
-    /// Fetches what `happened` touches: the state itself,
+    /// Fetches the state, the first thing that `happened` touches.
     pub(super) fn fetch(&self) {
         let first = std::ptr::from_ref(self).cast::<()>();
         Context::fetch(first);
         Context::fetch(first.wrapping_byte_add(size_of::<State>() - 1));
     }
 
-    /// then where the first ones in line stand,
+    /// Fetches where the first ones in line stand, the second.
     pub(super) fn fetch_line(&self) {
         self.readers.fetch_first();
         self.writers.fetch_first();
     }
 
-    /// and then who that is.
+    /// Fetches who they are, the third.
     pub(super) fn fetch_waiter(&self) {
         self.readers.fetch_waiter();
         self.writers.fetch_waiter();

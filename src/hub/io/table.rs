@@ -16,7 +16,7 @@ use crate::sys::poller::{Bell, Events, Poller, Readiness};
 const CALLS_IN_A_ROW: u32 = 64;
 
 /// So many sources are told at a time.
-const AT_A_TIME: usize = 16;
+const TOLD_TOGETHER: usize = 16;
 
 /// The sources of a hub that are registered, and its poller.
 #[derive(Default)]
@@ -50,32 +50,35 @@ impl Table {
     /// Tells sources what has happened to them, some at a time: in a crowd, what is touched for each of them has mostly
     /// gone cold, and is fetched for several together.
     fn tell(&self, hub: &Hub, mut events: impl Iterator<Item = (u64, Readiness)>) {
-        let mut some: [Option<(&State, Readiness)>; AT_A_TIME] = [None; AT_A_TIME];
-        loop {
-            let mut count = 0;
-            for (place, (key, what)) in some.iter_mut().zip(&mut events) {
-                // SAFETY: a state in the table lives: its source takes it out before it goes (`deregister`).
-                // Waking calls no code of the user.
-                let state = self
-                    .sources
-                    .find(key)
-                    .map(|state| unsafe { &*state.as_ptr() });
-                *place = state.map(|state| (state, what));
-                count += 1;
-            }
-            let some = &some[..count];
+        let mut some = [None; TOLD_TOGETHER];
+        let mut count = TOLD_TOGETHER;
+        while count == TOLD_TOGETHER {
+            count = self.fill(&mut some, &mut events);
+            let some = || some[..count].iter().flatten();
             if hub.thread().is_crowded() {
                 for step in [State::fetch, State::fetch_line, State::fetch_waiter] {
-                    some.iter().flatten().for_each(|(state, _)| step(state));
+                    some().for_each(|(state, _)| step(state));
                 }
             }
-            for (state, what) in some.iter().flatten() {
-                state.happened(hub, *what);
-            }
-            if count < AT_A_TIME {
-                return;
-            }
+            some().for_each(|(state, what)| state.happened(hub, *what));
         }
+    }
+
+    /// Fills `some` with sources and what has happened to them, as many as there are; returns how many.
+    fn fill(
+        &self,
+        some: &mut [Option<(&State, Readiness)>],
+        events: &mut impl Iterator<Item = (u64, Readiness)>,
+    ) -> usize {
+        let mut count = 0;
+        for (place, (key, what)) in some.iter_mut().zip(events) {
+            let state = self.sources.find(key);
+            // SAFETY: a state in the table lives: its source takes it out before it goes (`deregister`). Waking calls no
+            // code of the user.
+            *place = state.map(|state| (unsafe { &*state.as_ptr() }, what));
+            count += 1;
+        }
+        count
     }
 
     /// One call more that may not need to wait. After many in a row others go first.

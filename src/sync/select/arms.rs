@@ -277,13 +277,12 @@ impl<R, T, F: FnOnce(Result<(), SendError<T>>) -> R> Arms<R> for Send<'_, T, F> 
     }
 
     fn stand(&mut self, rest: &mut dyn FnMut()) {
-        let (Some(sender), Some(message)) = (self.sender, self.message.take()) else {
+        let Some(sender) = self.sender.filter(|_| self.message.is_some()) else {
             return rest();
         };
         let senders = sender.chan().senders();
-        let (_, left) = senders.stand(Hub::here(), Some(message), rest);
-        self.served = left.is_none();
-        *self.message = left;
+        senders.stand(Hub::here(), self.message, rest);
+        self.served = self.message.is_none();
     }
 
     fn pass_on(&mut self) {}

@@ -31,7 +31,7 @@ pub trait Ready {
 
 /// As [`Ready::stand`], for what has a list.
 fn stand_in(list: &WaitList, rest: &mut dyn FnMut()) -> bool {
-    list.stand(Hub::here(), None, rest).0
+    list.stand(Hub::here(), &mut None, rest)
 }
 
 impl<T> Ready for &Receiver<T> {
