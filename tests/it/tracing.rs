@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use greenlet::trace::{self, Event, Tracer};
-use greenlet::{Greenlet, GreenletId, Undeliverable, current};
+use greenlet::{Greenlet, GreenletId, Undeliverable, current, spawn};
 
 use crate::support::{
-    Act, Drops, Log, Place, Token, act, caught, caught_as, complaint, own, raise, run,
+    Act, Drops, Log, OnDrop, Place, Token, act, caught, caught_as, complaint, own, raise, run,
     survived_in_child,
 };
 
@@ -327,6 +327,20 @@ fn a_tracer_may_take_itself_away() {
             trace::set(None);
         });
         assert_eq!(g.switch(1), 1);
+        assert!(trace::get().is_none());
+    });
+}
+
+#[test]
+fn what_a_tracer_that_took_itself_away_has_kept_may_panic_when_it_is_dropped() {
+    run(|| {
+        let kept = OnDrop(|| raise("a planted panic of a destructor"));
+        trace::set(Some(Rc::new(move |_: &Event| {
+            let _ = &kept;
+            trace::set(None);
+        })));
+        // It is told while main waits in the hub.
+        spawn(|| ()).join().unwrap();
         assert!(trace::get().is_none());
     });
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use greenlet::os::unix::net::UnixStream;
+use greenlet::sync::{channel, remote, select};
 use greenlet::time::{Elapsed, sleep_until, timeout, timeout_at};
 use greenlet::{GreenletExit, hub_stats, offload, sleep, spawn, thread, yield_now};
 
@@ -157,6 +158,42 @@ fn without_descriptors_for_a_poller_everything_else_goes_on() {
         yield_now();
         far.write_all(&[1]).unwrap();
         assert_eq!(reader.join().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_select_that_cannot_wait_keeps_its_message_and_stands_nowhere() {
+    let name = "hub::faults::a_select_that_cannot_wait_keeps_its_message_and_stands_nowhere";
+    if survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        let (near, inner) = channel::bounded(0);
+        let (_far, outer) = remote::channel::bounded::<i32>(1);
+        let limit = libc::rlimit {
+            rlim_cur: 100,
+            rlim_max: 100,
+        };
+        // SAFETY: sets a number; the structure is there.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+        let open = || std::fs::File::open("/dev/null").ok();
+        let all: Vec<_> = std::iter::from_fn(open).collect();
+        let mut message = Some(String::from("kept"));
+        let words = complaint(|| {
+            select()
+                .send(&near, &mut message, drop)
+                .on(&outer, drop)
+                .wait();
+        });
+        assert!(
+            words.contains("cannot be woken by other threads"),
+            "{words}"
+        );
+        assert_eq!(message.as_deref(), Some("kept"));
+        assert!(inner.try_recv().is_err(), "nobody stands there any more");
+        drop(all);
+        spawn(move || near.send(message.unwrap()).unwrap());
+        assert_eq!(inner.recv().unwrap(), "kept");
     });
 }
 
