@@ -173,7 +173,7 @@ impl Hub {
     /// Act one of a wait: `me` is parked. Returns in whom to go on; that is `me` if its turn has come already. It does
     /// not unwind.
     #[inline(always)]
-    pub(super) fn set_out(&self, me: &Control, purpose: &'static &'static str) -> &'static Control {
+    pub(super) fn set_out(&self, me: &Control, purpose: &'static &'static str) -> ControlRef {
         me.purpose.set(purpose);
         me.since.set(self.pace.looked().nanos());
         me.turns.set(me.turns.get().wrapping_add(1));
@@ -187,16 +187,17 @@ impl Hub {
     /// Inline, and so should be those who call it, up to where the greenlet's own code waits: a processor expects a
     /// function to return to where one was called last, and that was on another stack.
     #[inline(always)]
-    pub(super) fn go_on_in(&self, next: &Control, me: &Control) {
+    pub(super) fn go_on_in(&self, next: ControlRef, me: &Control) {
         self.switch(next, me);
         if me.alert.get() != 0 || me.wait.get() != Wait::Switch {
             self.keep_what_came(me);
         }
     }
 
+    /// `next` is not borrowed: it may end, and go, before `me` goes on.
     #[inline(always)]
-    fn switch(&self, next: &Control, me: &Control) {
-        if !next.is(me) {
+    fn switch(&self, next: ControlRef, me: &Control) {
+        if next != ControlRef::from(me) {
             transfer::give_way(self.thread(), me, next);
         }
         me.unwinding.set(false);
@@ -298,7 +299,7 @@ impl Hub {
 
     /// Who runs when `me` does not. It does not unwind.
     #[inline(always)]
-    fn choose(&self, me: &Control) -> &'static Control {
+    fn choose(&self, me: &Control) -> ControlRef {
         let hub_is_broken = AbortOnUnwind;
         me.unwinding.set(panicking());
         let next = self.next();
@@ -306,7 +307,7 @@ impl Hub {
             self.look_ahead();
         }
         std::mem::forget(hub_is_broken);
-        next
+        next.into()
     }
 
     /// Something has come for `me`, or its wait was cut short by a throw or a kill, not by its turn.

@@ -211,7 +211,7 @@ impl<V> WaitList<V> {
         place: Place,
         hub: &Hub,
         purpose: &'static &'static str,
-    ) -> &'static Control {
+    ) -> ControlRef {
         let me = hub.thread().current();
         hub.before_waiting(me, purpose);
         self.link(node, place);

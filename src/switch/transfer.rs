@@ -191,7 +191,9 @@ pub(crate) fn hop(thread: &Thread, me: &Control, to: ControlRef, lenient: bool) 
 /// Leaves `me`, which the hub lets wait, and goes on in `to`, whose turn it is. Returns when `me` goes on; what
 /// came for it is found by `on_arrival`. The caller has said whether `me` unwinds.
 #[inline(always)]
-pub(crate) fn give_way(thread: &Thread, me: &Control, to: &Control) {
+pub(crate) fn give_way(thread: &Thread, me: &Control, to: ControlRef) {
+    // SAFETY: the hub keeps what is ready. It may be gone when this greenlet runs again.
+    let to = unsafe { to.as_ref() };
     if thread.tracing.get() | me.alert.get() != 0 {
         trace::note(thread, Kind::Switch, me, to);
         return hop(thread, me, NonNull::from(to), false);
