@@ -13,7 +13,8 @@ use greenlet::time::{Elapsed, sleep_until, timeout, timeout_at};
 use greenlet::{GreenletExit, hub_stats, offload, sleep, spawn, thread, yield_now};
 
 use crate::support::{
-    Drops, OnDrop, child, complaint, own, own_stacks, raise, run, stderr, survived_in_child, text,
+    Drops, OnDrop, child, complaint, own, own_stacks, raise, run, stderr, survived_in_child,
+    take_all_descriptors, text,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -127,14 +128,7 @@ fn without_descriptors_for_a_poller_everything_else_goes_on() {
     run(|| {
         let (near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
         let mut near = UnixStream::from(near);
-        let limit = libc::rlimit {
-            rlim_cur: 100,
-            rlim_max: 100,
-        };
-        // SAFETY: sets a number; the structure is there.
-        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
-        let open = || std::fs::File::open("/dev/null").ok();
-        let all: Vec<_> = std::iter::from_fn(open).collect();
+        let all = take_all_descriptors();
         let error = near.read(&mut [0]).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
         let ran = Rc::new(Cell::new(0));
@@ -170,14 +164,7 @@ fn a_select_that_cannot_wait_keeps_its_message_and_stands_nowhere() {
     run(|| {
         let (near, inner) = channel::bounded(0);
         let (_far, outer) = remote::channel::bounded::<i32>(1);
-        let limit = libc::rlimit {
-            rlim_cur: 100,
-            rlim_max: 100,
-        };
-        // SAFETY: sets a number; the structure is there.
-        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
-        let open = || std::fs::File::open("/dev/null").ok();
-        let all: Vec<_> = std::iter::from_fn(open).collect();
+        let all = take_all_descriptors();
         let mut message = Some(String::from("kept"));
         let words = complaint(|| {
             select()

@@ -1,7 +1,6 @@
 //! Numbers: running out of them, using them again, leaving none behind.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -11,19 +10,9 @@ use greenlet::os::unix::net::UnixStream;
 use greenlet::{sleep, spawn, yield_now};
 
 use super::faults::connected;
-use crate::support::{open_descriptors, rounds, run, run_within, survived_in_child};
-
-/// Takes what numbers there are, so that nobody gets one; only in a process of its own.
-fn take_all() -> Vec<File> {
-    let limit = libc::rlimit {
-        rlim_cur: 100,
-        rlim_max: 100,
-    };
-    // SAFETY: sets a number; the structure is there.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
-    let open = || File::open("/dev/null");
-    std::iter::from_fn(|| open().ok()).collect()
-}
+use crate::support::{
+    open_descriptors, rounds, run, run_within, survived_in_child, take_all_descriptors,
+};
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EMFILE)
@@ -57,7 +46,7 @@ fn without_descriptors_accepting_is_an_error_and_goes_on_when_one_is_free() {
         yield_now();
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
         let client = socket.unwrap();
-        let mut all = take_all();
+        let mut all = take_all_descriptors();
         client.connect(&address.into()).unwrap();
         let begin = Instant::now();
         // Others run: this returns.
@@ -95,7 +84,7 @@ fn without_descriptors_for_a_poller_waiting_is_an_error() {
     run(|| {
         let (near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
         let mut near = UnixStream::from(near);
-        let all = take_all();
+        let all = take_all_descriptors();
         far.write_all(&[1]).unwrap();
         near.read_exact(&mut [0]).unwrap();
         assert!(is_out_of_descriptors(&near.read(&mut [0]).unwrap_err()));
