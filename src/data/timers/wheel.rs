@@ -31,6 +31,8 @@ const BUCKETS: usize = LEVELS << DIGIT;
 /// Entries of a block.
 pub(super) const BLOCK: usize = 32;
 const NO_BLOCK: u32 = u32::MAX;
+/// There is memory for so many blocks as soon as there is one.
+const FIRST_BLOCKS: usize = 4;
 
 /// Timers after a tick, in buckets.
 pub(super) struct Wheel {
@@ -232,6 +234,10 @@ impl Wheel {
             len: 0,
             below: NO_BLOCK,
         });
+        if block == 0 {
+            // Two KiB at once: a few timers around the beginnings of ticks make no memory grow later on.
+            self.entries.reserve_exact(FIRST_BLOCKS * BLOCK);
+        }
         let nothing = Entry { at: 0, tag: 0 };
         self.entries.resize((block + 1) * BLOCK, nothing);
         // Fits: there are fewer than 2^30 timers, and one block for each bucket that is not full.
