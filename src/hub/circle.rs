@@ -181,10 +181,11 @@ impl Hub {
             return;
         }
         let mut links = Links::of(self);
-        if !links.circles().is_empty() {
-            links.note_timers(self);
-        }
         let mut circles = links.circles();
+        if !circles.is_empty() {
+            links.note_timers(self);
+            circles = links.circles();
+        }
         let marks = circles.iter().map(|circle| links.mark(circle)).collect();
         let told = self.circles.told.replace(marks);
         circles.retain(|circle| !told.contains(&links.mark(circle)));

@@ -325,10 +325,9 @@ impl Hub {
 
     #[cold]
     #[inline(never)]
-    fn raise_now(&self, me: &Control) {
-        if me.take_alert(alert::RAISE) {
-            exit::raise(me.raise.take().expect("announced"));
-        }
+    fn raise_now(&self, me: &Control) -> ! {
+        me.take_alert(alert::RAISE);
+        exit::raise(me.raise.take().expect("announced"))
     }
 
     /// Whose turn it is. Polls until there is somebody.

@@ -147,7 +147,7 @@ pub(super) struct Owed<R> {
 }
 
 impl<R> Owed<R> {
-    /// Pays what `control` owes, which runs.
+    /// Pays, in the greenlet that owes.
     #[inline]
     pub(super) fn pay(self, outcome: thread::Result<R>) {
         let hub = Hub::here();

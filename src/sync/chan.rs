@@ -149,41 +149,35 @@ impl<T, S: Store<T>> Chan<T, S> {
 
     /// Puts an item when there is room, or somebody who takes it; until `deadline`, if there is one.
     #[inline(always)]
-    pub(super) fn put(&self, item: T, deadline: Option<Moment>) -> Result<(), Unsent<T>> {
-        // Mostly there is room and nobody to call, or neither.
+    pub(super) fn put(&self, mut item: T, deadline: Option<Moment>) -> Result<(), Unsent<T>> {
+        let mut limit = None;
+        loop {
+            match self.put_at_once(item) {
+                Err(Unsent::Full(left)) if !has_passed(limit) => item = left,
+                outcome => return outcome,
+            }
+            match self
+                .senders
+                .offer(Hub::here(), self.why_full(), deadline, item)
+            {
+                None => return Ok(()),
+                Some(left) => item = left,
+            }
+            limit = deadline;
+        }
+    }
+
+    /// As [`try_put`](Self::try_put), with the common cases inline: there is room and nobody to call, or neither.
+    #[inline(always)]
+    fn put_at_once(&self, item: T) -> Result<(), Unsent<T>> {
         if !self.receivers.is_empty() || self.closed.get() {
-            return self.put_or_offer(item, deadline);
+            return self.try_put(item);
         }
         if self.len() >= self.capacity {
-            return self.offer(item, deadline);
+            return Err(Unsent::Full(item));
         }
         self.items.put(item);
         Ok(())
-    }
-
-    #[inline(always)]
-    fn put_or_offer(&self, item: T, deadline: Option<Moment>) -> Result<(), Unsent<T>> {
-        match self.try_put(item) {
-            Err(Unsent::Full(item)) => self.offer(item, deadline),
-            outcome => outcome,
-        }
-    }
-
-    /// Waits in the list of senders.
-    #[inline(always)]
-    fn offer(&self, mut item: T, deadline: Option<Moment>) -> Result<(), Unsent<T>> {
-        loop {
-            let left = self
-                .senders
-                .offer(Hub::here(), self.why_full(), deadline, item);
-            let Some(left) = left else {
-                return Ok(());
-            };
-            match self.try_put(left) {
-                Err(Unsent::Full(left)) if !has_passed(deadline) => item = left,
-                outcome => return outcome,
-            }
-        }
     }
 
     #[inline(always)]
