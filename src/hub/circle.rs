@@ -11,8 +11,10 @@
 //!                   └───joins────┘        C ──recv──▶ another thread: neither helps nor hides
 //! ```
 //!
-//! A look costs time, so it is taken when a hub has rested for [`SUSPICIOUS`], once in such a rest, and only if two or
-//! more wait that way. Who has a timer ends its own wait, and is in no circle; nor is one that is to be raised in soon.
+//! A look costs time. It is taken only if two or more wait that way, one of them since the last look, and when nobody has
+//! been ready for [`SUSPICIOUS`]. Some threads never rest so long: there it is taken in some short rest, as much later
+//! after each look that finds nothing, up to [`SELDOM`]. Told is of waits that are as old as that first time. Who has a
+//! timer ends its own wait, and is in no circle; nor is one that is to be raised in soon.
 //!
 //! It is only told, once, and never raised, since it is not quite certain: somebody may still kill one of them, and who
 //! has a lock is taken to be the one who has locked it, though that one may have given the guard to another greenlet.
@@ -24,21 +26,59 @@ use std::time::Duration;
 
 use super::Hub;
 use crate::switch::control::{Control, Wait, alert};
+use crate::sys::clock::Moment;
 
 /// A rest as long as this is a reason to look for circles.
-pub(super) const SUSPICIOUS: Duration = Duration::from_secs(1);
+const SUSPICIOUS: Duration = Duration::from_secs(1);
+/// Where there never is such a rest, the most time between two looks.
+const SELDOM: Duration = Duration::from_secs(64);
 
 /// So much stack is needed to look, and to say what was found without the names of functions.
 const ROOM: usize = 32 * 1024;
 
 /// What a hub knows of circles.
-#[derive(Default)]
 pub(super) struct Circles {
     /// How many wait for what one greenlet alone may be able to end. Those that were leaked, or left behind by a
     /// fork, stay counted: there is a look more then, and that is all.
     bound: Cell<usize>,
+    /// Somebody has begun to since the last look.
+    anew: Cell<bool>,
+    /// When to look though there was no long rest, and how long that is after the last look.
+    at_last: Cell<Moment>,
+    seldom: Cell<Duration>,
     /// Those of whom it was told, each by one in it and by where it waits.
     told: RefCell<Vec<Mark>>,
+}
+
+impl Default for Circles {
+    fn default() -> Circles {
+        Circles {
+            bound: Cell::new(0),
+            anew: Cell::new(false),
+            at_last: Cell::new(Moment::now().after(SUSPICIOUS)),
+            seldom: Cell::new(SUSPICIOUS),
+            told: RefCell::default(),
+        }
+    }
+}
+
+impl Circles {
+    /// When to look, if nobody has been ready since `rests_since`.
+    pub(super) fn look_at(&self, rests_since: Moment) -> Option<Moment> {
+        let suspicious = self.bound.get() >= 2 && self.anew.get();
+        suspicious.then(|| rests_since.after(SUSPICIOUS).min(self.at_last.get()))
+    }
+
+    /// There is a look now, and another one is to come: in a while, if one has begun to wait just now.
+    fn look(&self, now: Moment, again: bool) {
+        let seldom = match again {
+            true => SUSPICIOUS,
+            false => (2 * self.seldom.get()).min(SELDOM),
+        };
+        self.anew.set(again);
+        self.seldom.set(seldom);
+        self.at_last.set(now.after(seldom));
+    }
 }
 
 type Mark = (u64, *const Cell<u64>);
@@ -93,6 +133,15 @@ impl Links {
         let link = Some(&self.0[at]).filter(|link| !link.timed)?;
         self.find(link.holder)
             .filter(|&holder| !self.0[holder].timed)
+    }
+
+    /// Whether somebody in `circle` has not waited for long.
+    fn is_young(&self, circle: &[usize], now: Moment) -> bool {
+        let since = |&at: &usize| Moment::from_nanos(self.0[at].who.since.get());
+        circle
+            .iter()
+            .map(since)
+            .any(|since| since.until(now) < SUSPICIOUS)
     }
 
     /// By what a circle is known again.
@@ -163,22 +212,18 @@ pub(super) fn circles(count: usize, next: impl Fn(usize) -> Option<usize>) -> Ve
 impl Hub {
     /// The greenlet that runs begins to wait for what one other alone may be able to end.
     pub(crate) fn bind(&self) -> Bound<'_> {
-        let bound = &self.circles.bound;
+        let Circles { bound, anew, .. } = &self.circles;
         bound.set(bound.get().wrapping_add(1));
+        anew.set(true);
         Bound(bound)
     }
 
-    /// Whether as many wait for each other, perhaps, as a circle has.
-    pub(super) fn may_have_a_circle(&self) -> bool {
-        self.circles.bound.get() >= 2
-    }
-
-    /// Nobody is ready, and nothing has happened for a while: tells of circles, of each once.
+    /// Tells of circles, of each once.
     #[cold]
-    pub(super) fn look_for_circles(&self) {
+    pub(super) fn look_for_circles(&self, now: Moment) {
         // It looks on the stack of whoever waits, and who only waits needs little of that.
         if !self.has_room(ROOM) {
-            return;
+            return self.circles.look(now, false);
         }
         let mut links = Links::of(self);
         let mut circles = links.circles();
@@ -186,6 +231,9 @@ impl Hub {
             links.note_timers(self);
             circles = links.circles();
         }
+        let found = circles.len();
+        circles.retain(|circle| !links.is_young(circle, now));
+        self.circles.look(now, circles.len() < found);
         let marks = circles.iter().map(|circle| links.mark(circle)).collect();
         let told = self.circles.told.replace(marks);
         circles.retain(|circle| !told.contains(&links.mark(circle)));

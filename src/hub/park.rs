@@ -20,7 +20,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
-use super::circle::SUSPICIOUS;
 use super::deadline::Alarm;
 use super::{Hub, lateness};
 use crate::data::timers::Timers;
@@ -342,10 +341,10 @@ impl Hub {
     #[cold]
     #[inline(never)]
     fn next_later(&self, mut nobody: bool) -> &'static Control {
-        let mut has_looked = false;
+        let mut since = None;
         loop {
             if nobody {
-                self.rest(&mut has_looked);
+                self.rest(&mut since);
             }
             match self.first_ready() {
                 Ok(control) => return control,
@@ -432,15 +431,15 @@ impl Hub {
         self.raise_late();
     }
 
-    /// Nobody is ready: waits for what happens next. If that takes long, it looks for circles, unless it `has_looked`.
+    /// Nobody is ready, and has been `since`: waits for what happens next. If that takes long, it looks for circles.
     #[cold]
     #[inline(never)]
-    fn rest(&self, has_looked: &mut bool) {
+    fn rest(&self, since: &mut Option<Moment>) {
         self.raise_late();
         self.come_in();
         let begin = Moment::now();
         self.ring_alarms(begin);
-        let look = (!*has_looked && self.may_have_a_circle()).then_some(SUSPICIOUS);
+        let look = self.circles.look_at(*since.get_or_insert(begin));
         if self.ready.is_empty() {
             self.sleep_until_something_happens(begin, look);
         } else {
@@ -451,24 +450,23 @@ impl Hub {
         self.pace.rested(now);
         self.come_in();
         self.ring_alarms(now);
-        if look.is_some_and(|rest| begin.until(now) >= rest) && self.ready.is_empty() {
-            *has_looked = true;
-            self.look_for_circles();
+        if look.is_some_and(|look| look <= now) && self.ready.is_empty() {
+            self.look_for_circles(now);
         }
     }
 
     /// Sleeps, and not beyond the `look` that is to be taken then.
-    fn sleep_until_something_happens(&self, now: Moment, look: Option<Duration>) {
+    fn sleep_until_something_happens(&self, now: Moment, look: Option<Moment>) {
         let next = self.timers.borrow().next().map(Moment::from_nanos);
         if next.is_none() && self.io.awaited() + self.desk.enrolled() == 0 {
             return self.everybody_waits();
         }
         let settles = self.thread().stacks.settle(now);
-        let timeout = next
-            .map(|next| now.until(next))
+        let timeout = [next, look]
             .into_iter()
+            .flatten()
+            .map(|next| now.until(next))
             .chain(settles)
-            .chain(look)
             .min();
         self.pace.rests.store(true, Relaxed);
         if !self.io.has_poller() {

@@ -64,8 +64,8 @@ impl Hub {
         let mark = 0_u8;
         let here = (&raw const mark).addr();
         let current = self.thread().current();
-        let has_room = |(limit, _)| here.saturating_sub(limit) >= bytes;
-        current.is_main() || current.stack_ends().is_some_and(has_room)
+        let below = current.stack_below(here);
+        current.is_main() || below.is_some_and(|below| below >= bytes)
     }
 
     /// What could wake others of this thread.

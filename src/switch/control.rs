@@ -373,11 +373,21 @@ impl Control {
 
     /// The lowest and the highest address of its stack, if it has one of ours. A signal handler may ask.
     pub(crate) fn stack_ends(&self) -> Option<(usize, usize)> {
+        self.standing()?.ends()
+    }
+
+    /// How many bytes of its stack lie below `sp`, which points into it.
+    pub(crate) fn stack_below(&self, sp: usize) -> Option<usize> {
+        Some(self.standing()?.below(sp))
+    }
+
+    /// The stack that it stands on.
+    fn standing(&self) -> Option<&Stack> {
         if self.phase.get() != Phase::Started {
             return None;
         }
         // SAFETY: from its start (`transfer::bind`) to its end the stack lies there, and nobody moves it.
-        unsafe { (*self.stack.as_ptr()).as_ref() }?.ends()
+        unsafe { (*self.stack.as_ptr()).as_ref() }
     }
 
     /// Whether `sp` points into its stack.

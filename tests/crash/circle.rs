@@ -24,6 +24,7 @@ pub(crate) fn run(scenario: &str) -> bool {
         "circle_that_main_waits_for" => that_main_waits_for(),
         "circle_with_a_guard_in_other_hands" => with_a_guard_in_other_hands(),
         "circle_without_main" => without_main(),
+        "circle_on_a_busy_thread" => on_a_busy_thread(),
         "circle_with_writer" => with_writer(),
         "circle_at_end_of_scope" => at_end_of_scope(),
         "circle_of_nobody" => of_nobody(),
@@ -144,6 +145,15 @@ fn without_main() {
     second.kill();
     first.join().unwrap();
     patient.end();
+}
+
+/// Something happens all the time, and nothing that would end the circle.
+fn on_a_busy_thread() {
+    let [first, second] = circle();
+    let mut ticks = time::interval(5 * MS);
+    (0..600).for_each(|_| drop(ticks.tick()));
+    first.kill();
+    second.join().unwrap();
 }
 
 fn with_writer() {

@@ -56,6 +56,13 @@ fn a_circle_without_main_is_told_once_and_others_go_on() {
 }
 
 #[test]
+fn a_circle_on_a_thread_that_never_rests_long_is_told_once() {
+    let outcome = run("circle_on_a_busy_thread").code(0);
+    let outcome = outcome.prints(&["main returns"]);
+    assert_eq!(outcome.circles().len(), 1, "{outcome}");
+}
+
+#[test]
 fn who_writes_is_in_a_circle() {
     let outcome = run("circle_with_writer").code(0);
     let outcome = outcome.prints(&["patience: 1", "main returns"]);

@@ -82,6 +82,11 @@ impl Stack {
         Some((self.limit.addr().get(), self.top.addr().get()))
     }
 
+    /// How many bytes of it lie below `address`, which is in it.
+    pub(crate) fn below(&self, address: usize) -> usize {
+        address.saturating_sub(self.limit.addr().get())
+    }
+
     /// Whether `address` lies in the guard of this stack.
     pub(crate) fn guards(&self, address: usize) -> bool {
         let limit = self.limit.as_ptr() as usize;
