@@ -1,7 +1,7 @@
 //! The measuring order and the medians.
 //!
-//! The rounds are interleaved: a round measures every peer once in every column, so that a slow
-//! minute of the machine falls on all peers alike. A cell shows the median of its rounds, and how
+//! The rounds are interleaved: a round measures every column once, and in a column one peer right after the
+//! other, so that a slow second of the machine falls on all peers alike. A cell shows the median of its rounds, and how
 //! it compares with the yardstick (the first peer) of the same round, again the median.
 
 use std::fs;
@@ -33,9 +33,23 @@ pub struct Options {
     /// Write the table to FILE as well, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Measure the yardstick and those peers alone that have NAME in their names (can be repeated).
+    #[arg(long, value_name = "NAME")]
+    peer: Vec<String>,
+    /// Measure those columns alone that have NAME in their names (can be repeated).
+    #[arg(long, value_name = "NAME")]
+    column: Vec<String>,
 }
 
 impl Options {
+    fn wants(&self, peer: &str) -> bool {
+        is_named(&self.peer, peer)
+    }
+
+    fn wants_column(&self, column: &str) -> bool {
+        is_named(&self.column, column)
+    }
+
     /// Writes the answer where the command line wants it.
     pub fn save(&self, answer: &Value) -> Result<()> {
         match &self.json {
@@ -44,6 +58,11 @@ impl Options {
             None => Ok(()),
         }
     }
+}
+
+/// Nobody is named where all are wanted.
+fn is_named(wanted: &[String], name: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()))
 }
 
 type Measure = Box<dyn FnMut(usize) -> Result<Option<f64>>>;
@@ -86,15 +105,14 @@ impl Contender {
         self.measure.as_ref().err()
     }
 
-    /// Measures every column once; a peer that fails is missing from then on.
-    fn round(&mut self, columns: usize) -> Result<()> {
-        self.figures.resize(columns, vec![]);
+    /// Measures a column once; a peer that fails is missing from then on.
+    fn measure(&mut self, column: usize) {
         if let Ok(measure) = &mut self.measure {
-            for (column, figures) in self.figures.iter_mut().enumerate() {
-                figures.extend(measure(column)?);
+            match measure(column) {
+                Ok(figure) => self.figures[column].extend(figure),
+                Err(reason) => self.measure = Err(reason),
             }
         }
-        Ok(())
     }
 }
 
@@ -131,12 +149,18 @@ pub fn answer(
     mut contenders: Vec<Contender>,
     options: &Options,
 ) -> Result<()> {
+    let yardstick = contenders.first().map(|first| first.name);
+    contenders.retain(|peer| Some(peer.name) == yardstick || options.wants(peer.name));
+    for contender in &mut contenders {
+        contender.figures = vec![vec![]; question.columns.len()];
+    }
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
-        for place in order(round as usize, contenders.len()) {
-            let contender = &mut contenders[place];
-            if let Err(reason) = contender.round(question.columns.len()) {
-                contender.measure = Err(reason);
+        for (column, name) in question.columns.iter().enumerate() {
+            if options.wants_column(name) {
+                for place in order(round as usize, contenders.len()) {
+                    contenders[place].measure(column);
+                }
             }
         }
     }
@@ -198,12 +222,22 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_round_is_an_error() {
+    fn who_fails_is_missing_from_then_on() {
         let mut contender = Contender::new("late", String::new(), |column| match column {
             0 => Ok(Some(1.0)),
             _ => anyhow::bail!("no such ring"),
         });
-        assert!(contender.round(1).is_ok());
-        assert!(contender.round(2).is_err());
+        contender.figures = vec![vec![]; 2];
+        contender.measure(0);
+        assert!(contender.reason().is_none());
+        contender.measure(1);
+        assert!(contender.reason().is_some());
+    }
+
+    #[test]
+    fn all_are_wanted_where_none_is_named() {
+        assert!(is_named(&[], "tokio"));
+        let wanted = ["raw".into(), "kio".into()];
+        assert!(is_named(&wanted, "tokio") && !is_named(&wanted, "may"));
     }
 }
