@@ -35,6 +35,16 @@ impl<T: Copy + PartialEq> Fifo<T> {
         self.ring.peek(ahead).flatten()
     }
 
+    /// How many `peek` can see, gaps included.
+    pub(crate) fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Puts another value where `peek` has found one.
+    pub(crate) fn replace_at(&self, ahead: usize, value: T) {
+        self.ring.replace_at(ahead, Some(value));
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         // A gap may be all there is: `pop` will find out.

@@ -3,9 +3,13 @@
 //! It doubles when it is full, so that in the long run nothing is allocated. It is used through a shared reference:
 //! whoever runs puts and takes, and what runs may change at every take. Values only move in and out; none of their own
 //! code is called until the ring goes.
+//!
+//! A signal handler may look at it ([`len`](Ring::len), [`peek`](Ring::peek)), whatever it has interrupted: it finds
+//! values that are there, perhaps not all of them.
 
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 /// How many values the first ring has room for.
 const FIRST: usize = 4;
@@ -47,6 +51,7 @@ impl<T> Ring<T> {
         }
         // SAFETY: the slot is one of the ring, which is not empty by now, and holds no value.
         unsafe { self.slot(self.tail.get()).write(value) };
+        compiler_fence(Ordering::Release);
         self.tail.set(self.tail.get().wrapping_add(1));
     }
 
@@ -86,10 +91,15 @@ impl<T> Ring<T> {
         let mut slots = Vec::with_capacity((2 * self.room()).max(FIRST));
         slots.extend(std::iter::from_fn(|| self.pop()).map(MaybeUninit::new));
         slots.resize_with((2 * count).max(FIRST), MaybeUninit::uninit);
+        // It is empty while it has neither the old slots nor the new ones.
         self.head.set(0);
+        self.tail.set(0);
+        compiler_fence(Ordering::Release);
+        // SAFETY: as in `slot`.
+        let old = unsafe { std::mem::replace(&mut *self.slots.get(), slots) };
+        compiler_fence(Ordering::Release);
         self.tail.set(count);
-        // SAFETY: as in `slot`; the old slots hold no value any more.
-        unsafe { *self.slots.get() = slots };
+        drop(old);
     }
 }
 
@@ -102,12 +112,18 @@ impl<T: Copy> Ring<T> {
             .then(|| unsafe { self.slot(self.head.get().wrapping_add(ahead)).read() })
     }
 
+    /// Puts another value where `peek` has found one.
+    pub(crate) fn replace_at(&self, ahead: usize, value: T) {
+        assert!(ahead < self.len(), "nobody is there");
+        // SAFETY: from head to tail each slot holds a value.
+        unsafe { self.slot(self.head.get().wrapping_add(ahead)).write(value) };
+    }
+
     /// Changes each value.
     pub(crate) fn replace(&self, change: impl Fn(T) -> T) {
         for ahead in 0..self.len() {
-            let slot = self.slot(self.head.get().wrapping_add(ahead));
-            // SAFETY: from head to tail each slot holds a value.
-            unsafe { slot.write(change(slot.read())) };
+            let value = self.peek(ahead).expect("it is one of them");
+            self.replace_at(ahead, change(value));
         }
     }
 }

@@ -2,58 +2,81 @@
 //!
 //! The hub holds a count of each until it has ended. It is given back by the greenlet itself, last thing;
 //! for one that never ran, by whoever finds it dead in the queue. One that was given up is kept for ever.
+//! Before it has a control block there is nothing to count: it is a [seed](super::seed), which the queue has.
 
-use std::marker::PhantomData;
 use std::panic::Location;
 use std::ptr::NonNull;
 
 use super::Hub;
-use crate::switch::body::{Body, Enter};
-use crate::switch::control::{Birth, Control, ControlRef, Family, Payload, Phase, Wait};
-use crate::switch::greenlet::Greenlet;
+use super::seed::{Planted, Seed, Turn};
+use crate::switch::body::{self, Enter};
+use crate::switch::control::{Control, ControlRef, Payload, Phase, Wait};
 use crate::switch::thread::report;
 use crate::switch::{exit, transfer};
 use crate::sys::context::Context;
 use crate::sys::stack::Pages;
 
 /// Starts nobody by a switch: it waits for its turn from the beginning.
-struct Launched;
+pub(super) struct Launched;
+
+/// What a greenlet does that the hub runs.
+pub(crate) trait Job {
+    /// `control` is its greenlet, from now on.
+    fn grown(&self, control: &Control);
+
+    /// Runs it, after something was raised, if that is given. It must not unwind. Returns what is to be done after
+    /// the locals of the greenlet have been dropped.
+    fn run(self, raised: Option<Payload>) -> impl FnOnce();
+}
+
+impl<J: Job> Job for Box<J> {
+    fn grown(&self, control: &Control) {
+        (**self).grown(control);
+    }
+
+    fn run(self, raised: Option<Payload>) -> impl FnOnce() {
+        (*self).run(raised)
+    }
+}
 
 impl Hub {
-    /// Makes a greenlet that runs `job` when it is its turn.
-    ///
-    /// `job` is given what is to be raised before it begins, must not unwind, and returns what is to be done
-    /// after the locals of the greenlet have been dropped.
+    /// Has a greenlet run `job` when it is its turn; returns its number. With a name it has a control block at once.
     ///
     /// # Safety
     /// What `job` borrows lives until the greenlet is dead.
     #[inline]
-    pub(crate) unsafe fn launch<D: FnOnce()>(
+    pub(crate) unsafe fn launch<J: Job>(
         &self,
         name: Option<Box<str>>,
         pages: Pages,
         site: &'static Location<'static>,
-        job: impl FnOnce(Option<Payload>) -> D,
-    ) -> Greenlet<()> {
+        job: J,
+    ) -> u64 {
         assert!(
             !self.is_closed(),
             "no greenlet can be spawned any more: this thread is ending"
         );
-        let thread = self.thread();
-        let birth = Birth {
-            name,
-            parent: Some(NonNull::from(&thread.main)),
-            site,
-            pages,
+        // SAFETY: caller's promise; a box fits.
+        let (seed, id) = unsafe {
+            match const { body::fits::<Planted<J>>() } {
+                true => self.plant(pages, site, job),
+                false => self.plant(pages, site, Box::new(job)),
+            }
         };
-        let control = thread.new_control(Family::of::<Launched>(), birth);
-        // SAFETY: just made; the count that came with it is the hub's.
-        let control = unsafe { control.as_ref() };
-        // SAFETY: caller's promise.
-        let body = unsafe { Body::new_unchecked::<_, Start<D>>(thread, job) };
-        control.body.set(Some(body));
-        self.enqueue(control);
-        Greenlet::of(control)
+        match name {
+            None => self.sow(seed),
+            Some(name) => self.grow_at_once(seed, name),
+        }
+        id
+    }
+
+    /// In the order of numbers: whoever is older grows first.
+    #[cold]
+    fn grow_at_once(&self, seed: NonNull<Seed>, name: Box<str>) {
+        self.grow_all();
+        // SAFETY: planted just now.
+        let control = unsafe { self.grow_named(seed, Some(name)) };
+        self.ready.push(Turn::of(control));
     }
 
     /// Starts one whose turn it is for the first time; false if it cannot be, or is dead.
@@ -94,22 +117,22 @@ pub(crate) fn failure(control: &Control) -> Option<Payload> {
 }
 
 /// The entry of a greenlet that the hub runs.
-struct Start<D>(PhantomData<D>);
+pub(super) struct Start<J>(std::marker::PhantomData<J>);
 
-impl<D: FnOnce(), F: FnOnce(Option<Payload>) -> D> Enter<F> for Start<D> {
+impl<J: Job> Enter<Planted<J>> for Start<J> {
     unsafe fn enter(control: *const ()) -> *const Context {
         // SAFETY: the context was bound with the control block, which stays while the greenlet runs.
         let me: &'static Control = unsafe { &*control.cast::<Control>() };
         // SAFETY: a thread outlives its greenlets.
         let thread = unsafe { me.thread.as_ref() };
         let body = me.body.take().expect("bound with a body");
-        // SAFETY: this entry stands in the body that holds an `F`.
-        let job: F = unsafe { body.take(thread) };
+        // SAFETY: this entry stands in the body that holds what was planted with a `J`.
+        let planted: Planted<J> = unsafe { body.take(thread) };
         let raised = match me.alert.get() {
             0 => None,
             _ => transfer::on_arrival(thread, me),
         };
-        let after = job(raised);
+        let after = planted.job.run(raised);
         exit::clear_out(me);
         after();
         let next = || {

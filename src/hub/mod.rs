@@ -20,7 +20,7 @@
 //! | [`wait`] | wait lists |
 //! | [`io`] | sources: what can be read or written, and who waits for it (law 3) |
 //! | [`door`], [`remote`], [`desk`] | the way in for other threads |
-//! | [`launch`] | greenlets that the hub runs |
+//! | [`launch`], [`seed`] | greenlets that the hub runs, and those that have not had a turn |
 //! | [`lateness`] | how late alarms go off |
 //! | [`report`] | what is said when everybody waits for ever |
 //! | [`circle`] | the same of some, who wait for each other |
@@ -57,15 +57,17 @@ pub(crate) mod park;
 mod remote;
 mod report;
 pub(crate) mod roll;
+mod seed;
 pub(crate) mod seen;
 pub(crate) mod wait;
 
 use deadline::Alarm;
+use seed::Turn;
 
 /// The hub of one OS thread.
 pub(crate) struct Hub {
     thread: NonNull<Thread>,
-    ready: Fifo<ControlRef>,
+    ready: Fifo<Turn>,
     pace: park::Pace,
     timers: RefCell<Timers<Alarm>>,
     /// The timers are being changed: a signal handler must not look at them.
@@ -149,6 +151,7 @@ impl Hub {
     fn begin_again(&self) {
         self.forks.set(fork::count());
         roll::enter(self);
+        self.grow_all();
         while self.ready.pop().is_some() {}
         self.io.begin_again();
         self.desk.begin_again();
@@ -272,7 +275,11 @@ impl Upstairs for Hub {
     }
 
     fn withdraw(&self, me: &Control) {
-        self.ready.remove(me.into());
+        self.ready.remove(Turn::of(me.into()));
+    }
+
+    fn grow_all(&self) {
+        Hub::grow_all(self);
     }
 
     fn displaced(&self, control: &Control, payload: Payload) {
@@ -284,7 +291,9 @@ impl Upstairs for Hub {
         self.closed.set(true);
         roll::leave(self);
         self.desk.close();
-        while let Some(control) = self.ready.pop() {
+        self.grow_all();
+        while let Some(turn) = self.ready.pop() {
+            let control = turn.whose().expect("no seeds are left");
             // SAFETY: what is in the queue is kept: by the hub, or by whoever may take it out.
             let held = unsafe { control.as_ref() };
             held.wait.set(Wait::Parked);

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use super::deadline::Alarm;
+use super::seed::Turn;
 use super::{Hub, lateness};
 use crate::data::timers::Timers;
 use crate::switch::control::{Control, ControlRef, Family, Payload, Phase, Wait, alert};
@@ -220,7 +221,7 @@ impl Hub {
         self.before_waiting(me, "yields");
         me.turns.set(me.turns.get().wrapping_add(1));
         me.wait.set(Wait::Ready);
-        self.ready.push(me.into());
+        self.ready.push(Turn::of(me.into()));
         me.expects.set(Family::TURN);
         let next = self.choose(me);
         self.go_on_in(next, me);
@@ -235,7 +236,7 @@ impl Hub {
         let control = unsafe { control.as_ref() };
         if control.wait.get() == Wait::Parked {
             control.wait.set(Wait::Ready);
-            self.ready.push(control.into());
+            self.ready.push(Turn::of(control.into()));
         }
     }
 
@@ -243,7 +244,7 @@ impl Hub {
     #[inline]
     pub(super) fn enqueue(&self, control: &Control) {
         control.wait.set(Wait::Ready);
-        self.ready.push(control.into());
+        self.ready.push(Turn::of(control.into()));
     }
 
     /// The rare things: something is due before it waits, or it cannot wait here.
@@ -359,10 +360,14 @@ impl Hub {
         if self.pace.step() {
             self.glance();
         }
-        match self.ready.pop() {
+        let Some(turn) = self.ready.pop() else {
+            return Err(true);
+        };
+        let control = turn.whose().unwrap_or_else(|seed| self.grow(seed));
+        match self.admit(control) {
             // SAFETY: as in `admit`; it is not dead, and stays until it has run.
-            Some(control) if self.admit(control) => Ok(unsafe { &*control.as_ptr() }),
-            found => Err(found.is_none()),
+            true => Ok(unsafe { &*control.as_ptr() }),
+            false => Err(false),
         }
     }
 
@@ -401,15 +406,18 @@ impl Hub {
     fn fetch_next(&self) {
         self.fetched.set(BATCH - 1);
         let next = |places: Range<u32>| places.map_while(|place| self.ready.peek(place as usize));
-        for control in next(0..BATCH) {
+        for control in next(0..BATCH).filter_map(|turn| turn.whose().ok()) {
             // SAFETY: a control block of this thread, which lives while it is in the queue.
             let control = unsafe { control.as_ref() };
             // SAFETY: as above.
             unsafe { Context::look_ahead_to(&control.context) };
             Context::fetch(control.owes.get());
         }
-        for control in next(BATCH..2 * BATCH) {
-            Control::fetch(control);
+        for turn in next(BATCH..2 * BATCH) {
+            match turn.whose() {
+                Ok(control) => Control::fetch(control),
+                Err(seed) => Context::fetch(seed.as_ptr().cast_const().cast()),
+            }
         }
     }
 

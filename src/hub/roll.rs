@@ -87,7 +87,7 @@ const SHOWN: usize = 256;
 /// inside. It needs no debug information for that.
 #[repr(C)]
 struct Shown {
-    thread: [usize; 3],
+    thread: [usize; 4],
     control: [usize; 12],
     threads: [AtomicPtr<Thread>; SHOWN],
 }

@@ -166,6 +166,7 @@ impl Sheet {
         let thread = hub.thread();
         let all = [&thread.main].into_iter().chain(thread.all());
         self.fill_with(hub, interrupted, all);
+        self.see_seeds(hub);
         self.missed = (thread.alive() + 1).saturating_sub(self.sights.len());
     }
 
@@ -231,6 +232,30 @@ impl Sheet {
             frames: self.note_frames(registers.as_ref(), here),
         };
         self.sights.push(sight);
+    }
+
+    /// Those that have not had a turn, and no control block either.
+    fn see_seeds(&mut self, hub: &Hub) {
+        let room = self.sights.capacity() - self.sights.len();
+        for seed in hub.seeds().take(room) {
+            self.sights.push(Sight {
+                id: seed.id,
+                spawner: seed.spawner(),
+                is_main: false,
+                state: State::Ready,
+                purpose: "",
+                holder: 0,
+                since: self.at,
+                turns: 0,
+                site: seed.site,
+                may_unwind: false,
+                is_due: false,
+                stack: [0; 3],
+                address: std::ptr::from_ref(seed).addr(),
+                name: (0, 0),
+                frames: (0, 0),
+            });
+        }
     }
 
     fn measure(&self, control: &Control, sp: usize) -> [usize; 3] {

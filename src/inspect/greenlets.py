@@ -45,14 +45,14 @@ class Roll:
         if not found:
             raise gdb.GdbError("no greenlets: this program has no symbol greenlet_roll_VERSION")
         self.start = int(found[0][0], 16)
-        words = [read(self.start + 8 * n) for n in range(15)]
-        self.newest, self.main, self.current = words[:3]
+        words = [read(self.start + 8 * n) for n in range(16)]
+        self.newest, self.main, self.current, self.seeds = words[:4]
         (self.context, self.phase, self.wait, self.older, self.id, self.from_spawner, self.site,
-         self.purpose, self.awaits, self.turns, self.extra, self.name) = words[3:]
+         self.purpose, self.awaits, self.turns, self.extra, self.name) = words[4:]
 
     def threads(self):
         for n in range(256):
-            thread = read(self.start + 8 * (15 + n))
+            thread = read(self.start + 8 * (16 + n))
             if thread:
                 yield thread
 
@@ -116,6 +116,9 @@ class Greenlets(gdb.Command):
             print("thread at 0x%x" % thread)
             for control in roll.greenlets(thread):
                 print("  " + roll.describe(thread, control))
+            seeds = read(thread + roll.seeds)
+            if seeds:
+                print("  and %d that have not had a turn" % seeds)
 
 
 class AsIfCalled(Unwinder):

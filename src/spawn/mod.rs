@@ -14,11 +14,11 @@ use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::thread;
 
-use crate::hub::Hub;
 use crate::hub::interrupt::Kill;
 use crate::hub::wait::WaitList;
+use crate::hub::{Hub, launch};
 use crate::switch::census;
-use crate::switch::control::Payload;
+use crate::switch::control::{Control, Payload};
 use crate::switch::exit::{self, GreenletExit};
 use crate::switch::greenlet::{Greenlet, GreenletId};
 use crate::sys::stack::Pages;
@@ -79,7 +79,7 @@ pub fn spawn<R: 'static>(f: impl FnOnce() -> R + 'static) -> JoinHandle<R> {
     let hub = Hub::here();
     let pages = hub.thread().default_pages();
     // SAFETY: `f` borrows nothing.
-    unsafe { launch(hub, None, pages, f) }
+    unsafe { launch_in(hub, None, pages, f) }
 }
 
 /// Lets everybody who is ready go first.
@@ -95,25 +95,18 @@ pub fn yield_now() {
 /// What `f` and `R` borrow lives until the greenlet is dead and the handle is gone.
 #[track_caller]
 #[inline]
-unsafe fn launch<R>(
+unsafe fn launch_in<R>(
     hub: &Hub,
     name: Option<Box<str>>,
     pages: Pages,
     f: impl FnOnce() -> R,
 ) -> JoinHandle<R> {
     let (slot, owed) = Slot::new(hub.thread());
-    let job = Job { f, owed };
     // SAFETY: caller's promise.
-    let greenlet = unsafe {
-        hub.launch(name, pages, Location::caller(), move |raised| {
-            job.run(raised)
-        })
-    };
-    slot.joiners().holder().set(greenlet.control().id);
-    greenlet.control().owes.set(slot.address());
+    let id = unsafe { hub.launch(name, pages, Location::caller(), Job { f, owed }) };
+    slot.joiners().holder().set(id);
     JoinHandle {
         slot,
-        greenlet,
         thread: OnceCell::new(),
     }
 }
@@ -124,8 +117,13 @@ struct Job<F, R> {
     owed: Owed<R>,
 }
 
-impl<R, F: FnOnce() -> R> Job<F, R> {
-    /// Runs it; returns how to tell the outcome.
+impl<R, F: FnOnce() -> R> launch::Job for Job<F, R> {
+    #[inline]
+    fn grown(&self, control: &Control) {
+        self.owed.grown(control);
+    }
+
+    #[inline]
     fn run(self, raised: Option<Payload>) -> impl FnOnce() {
         let Job { f, owed } = self;
         let outcome = catch_unwind(AssertUnwindSafe(move || {
@@ -152,9 +150,7 @@ impl<R, F: FnOnce() -> R> Job<F, R> {
 /// share::<greenlet::JoinHandle<()>>();
 /// ```
 pub struct JoinHandle<R> {
-    /// Dropped before the greenlet, which keeps its thread.
     slot: Slot<R>,
-    greenlet: Greenlet<()>,
     thread: OnceCell<Thread>,
 }
 
@@ -170,10 +166,10 @@ impl<R> JoinHandle<R> {
     pub fn join(mut self) -> thread::Result<R> {
         // Whoever joins does not unpark.
         self.thread.take();
-        self.slot.wait(self.greenlet.control());
-        self.slot.take(self.greenlet.control()).unwrap_or_else(|| {
+        self.slot.wait();
+        self.slot.take().unwrap_or_else(|| {
             // It was left behind by a fork, or leaked at the end of its thread.
-            Err(Box::new(format!("{:?} left nothing", self.greenlet)))
+            Err(Box::new(format!("{:?} left nothing", self.greenlet())))
         })
     }
 
@@ -196,7 +192,7 @@ impl<R> JoinHandle<R> {
         if !self.start_kill() {
             return false;
         }
-        self.slot.wait(self.greenlet.control());
+        self.slot.wait();
         true
     }
 
@@ -211,7 +207,7 @@ impl<R> JoinHandle<R> {
         if self.is_finished() {
             return true;
         }
-        match Hub::here().kill(self.greenlet.control()) {
+        match Hub::here().kill(self.greenlet().control()) {
             Kill::Dead | Kill::Told => true,
             Kill::Impossible => false,
             Kill::Myself => exit::raise(Box::new(GreenletExit)),
@@ -223,7 +219,7 @@ impl<R> JoinHandle<R> {
     /// # Parks
     /// Unless it has.
     pub fn wait(&self) {
-        self.slot.wait(self.greenlet.control());
+        self.slot.wait();
     }
 
     /// Whether it has ended.
@@ -232,7 +228,7 @@ impl<R> JoinHandle<R> {
     }
 
     pub(crate) fn greenlet(&self) -> &Greenlet<()> {
-        &self.greenlet
+        self.slot.greenlet()
     }
 
     /// Where those stand who wait for its end.
@@ -243,31 +239,31 @@ impl<R> JoinHandle<R> {
     /// A handle that unparks it, from any thread.
     pub fn thread(&self) -> &Thread {
         self.thread
-            .get_or_init(|| Thread::of(self.greenlet.control()))
+            .get_or_init(|| Thread::of(self.greenlet().control()))
     }
 
     /// Its number.
     pub fn id(&self) -> GreenletId {
-        self.greenlet.id()
+        GreenletId(self.slot.id())
     }
 
     /// The name its builder gave it.
     pub fn name(&self) -> Option<&str> {
-        self.greenlet.name()
+        self.slot.greenlet_if_grown()?.name()
     }
 }
 
 impl<R> Drop for JoinHandle<R> {
     fn drop(&mut self) {
         if self.slot.has_ended() {
-            self.slot.give_up(self.greenlet.control());
+            self.slot.give_up(self.greenlet().control());
         }
     }
 }
 
 impl<R> fmt::Debug for JoinHandle<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("JoinHandle").field(&self.greenlet).finish()
+        f.debug_tuple("JoinHandle").field(self.greenlet()).finish()
     }
 }
 
@@ -332,7 +328,7 @@ impl Builder {
     }
 
     /// # Safety
-    /// As for [`launch`].
+    /// As for [`launch_in`].
     #[track_caller]
     unsafe fn launch<R>(self, f: impl FnOnce() -> R) -> io::Result<JoinHandle<R>> {
         let hub = Hub::here();
@@ -346,6 +342,6 @@ impl Builder {
         };
         let pages = learned.unwrap_or(asked);
         // SAFETY: caller's promise.
-        Ok(unsafe { launch(hub, self.name.map(String::into_boxed_str), pages, f) })
+        Ok(unsafe { launch_in(hub, self.name.map(String::into_boxed_str), pages, f) })
     }
 }

@@ -150,7 +150,7 @@ impl Builder {
         // SAFETY: the task borrows what lives for `'scope`. Its member goes after everything that borrows, and
         // the frame of the scope is not left before its members have gone (`Children::wait`).
         let handle = unsafe { self.launch(move || task.run())? };
-        let greenlet = handle.greenlet.clone();
+        let greenlet = handle.greenlet().clone();
         children.alive.borrow_mut().insert(number, greenlet);
         Ok(ScopedJoinHandle {
             handle,
@@ -349,9 +349,9 @@ impl<R> ScopedJoinHandle<'_, R> {
             None => Err(self
                 .handle
                 .slot
-                .take(self.handle.greenlet.control())
+                .take()
                 .and_then(Result::err)
-                .unwrap_or_else(|| Box::new(format!("{:?} left nothing", self.handle.greenlet)))),
+                .unwrap_or_else(|| Box::new(format!("{:?} left nothing", self.handle.greenlet())))),
         }
     }
 
@@ -401,7 +401,7 @@ impl<R> Drop for ScopedJoinHandle<'_, R> {
 impl<R> fmt::Debug for ScopedJoinHandle<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ScopedJoinHandle")
-            .field(&self.handle.greenlet)
+            .field(self.handle.greenlet())
             .finish()
     }
 }

@@ -3,7 +3,7 @@
 //! A slot is in two hands: that of the greenlet, which owes what lies there in the end, and that of the handle that
 //! can join it. It lies in a pooled block of its thread, as the closure does, so that spawning allocates nothing.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::thread;
@@ -13,13 +13,12 @@ use crate::hub::launch::failure;
 use crate::hub::wait::WaitList;
 use crate::switch::control::Control;
 use crate::switch::exit::GreenletExit;
+use crate::switch::greenlet::Greenlet;
 use crate::switch::thread::{Thread, report};
 use crate::switch::transfer;
 
 /// One hand on a slot.
 ///
-/// It is let go of while its thread is there: a control block keeps that, which belongs to the greenlet that runs, is
-/// discarded, or is held by the handle; where none could be made, the thread has not ended yet.
 pub(super) struct Slot<R> {
     shared: NonNull<Shared<R>>,
     _owns: PhantomData<Shared<R>>,
@@ -27,9 +26,10 @@ pub(super) struct Slot<R> {
 
 /// With a small outcome it is 64 bytes.
 struct Shared<R> {
-    thread: NonNull<Thread>,
     hands: Cell<u32>,
     ended: Cell<bool>,
+    /// The greenlet, if the handle was there when it got its control block. It keeps its thread.
+    greenlet: OnceCell<Greenlet<()>>,
     outcome: Cell<Option<thread::Result<R>>>,
     joiners: WaitList,
 }
@@ -39,9 +39,9 @@ impl<R> Slot<R> {
     #[inline]
     pub(super) fn new(thread: &Thread) -> (Slot<R>, Owed<R>) {
         let shared = thread.bodies.store(Shared {
-            thread: NonNull::from(thread),
             hands: Cell::new(2),
             ended: Cell::new(false),
+            greenlet: OnceCell::new(),
             outcome: Cell::new(None),
             joiners: WaitList::new(),
         });
@@ -69,37 +69,57 @@ impl<R> Slot<R> {
         self.shared().ended.get()
     }
 
-    /// For those who fetch it before it is written to.
-    #[inline(always)]
-    pub(super) fn address(&self) -> *const () {
-        self.shared.as_ptr().cast_const().cast()
+    /// The number of the greenlet.
+    pub(super) fn id(&self) -> u64 {
+        self.joiners().holder().get()
     }
 
-    /// Waits until the greenlet, which is `control`, has ended.
-    pub(super) fn wait(&self, control: &Control) {
+    /// The greenlet, for the handle, if it has a control block by now.
+    #[inline]
+    pub(super) fn greenlet_if_grown(&self) -> Option<&Greenlet<()>> {
+        self.shared().greenlet.get()
+    }
+
+    /// The greenlet, for the handle.
+    pub(super) fn greenlet(&self) -> &Greenlet<()> {
+        self.greenlet_if_grown().unwrap_or_else(|| {
+            Hub::here().grow_all();
+            self.greenlet_if_grown().expect("the handle is there")
+        })
+    }
+
+    /// Whether it will never end.
+    fn is_given_up(&self) -> bool {
+        let greenlet = self.greenlet_if_grown();
+        greenlet.is_some_and(|greenlet| greenlet.control().is_given_up())
+    }
+
+    /// Waits until the greenlet has ended.
+    pub(super) fn wait(&self) {
         // Only who has to wait needs a hub: the last destructors of a thread have none.
         if self.has_ended() {
             return;
         }
         let hub = Hub::here();
         let _bound = hub.bind();
-        while !self.has_ended() && !control.is_given_up() {
+        while !self.has_ended() && !self.is_given_up() {
             self.joiners()
                 .wait_together(hub, &"joins another greenlet", None);
         }
     }
 
     /// What it left. That it could not begin comes before all else.
-    pub(super) fn take(&self, control: &Control) -> Option<thread::Result<R>> {
+    pub(super) fn take(&self) -> Option<thread::Result<R>> {
         let left = self.shared().outcome.take();
-        let failure = self.has_ended().then(|| failure(control)).flatten();
+        let greenlet = self.greenlet_if_grown().filter(|_| self.has_ended());
+        let failure = greenlet.and_then(|greenlet| failure(greenlet.control()));
         failure.map(Err).or(left)
     }
 
     /// Nobody will ask for what it left. A panic is reported: nothing hides (law 12).
     #[inline]
     pub(super) fn give_up(&self, control: &Control) {
-        if let Some(outcome) = self.take(control) {
+        if let Some(outcome) = self.take() {
             Self::nobody_asked(outcome, control);
         }
     }
@@ -133,10 +153,18 @@ impl<R> Drop for Slot<R> {
         let left = shared.hands.get() - 1;
         shared.hands.set(left);
         if left == 0 {
-            // SAFETY: the thread stays as long as one of its control blocks (`Slot`).
-            let thread = unsafe { shared.thread.as_ref() };
-            // SAFETY: stored there by `new`, and the last hand is gone.
-            drop(unsafe { thread.bodies.release(self.shared) });
+            // It is that of the greenlet that runs, is discarded, or is held here.
+            let thread = match shared.greenlet.get() {
+                // SAFETY: a control block keeps its thread.
+                Some(greenlet) => Some(unsafe { greenlet.control().thread.as_ref() }),
+                None => Thread::here_if_any(),
+            };
+            // A thread that is gone has taken its blocks along.
+            if let Some(thread) = thread {
+                // SAFETY: stored there by `new`, and the last hand is gone. The block is free before the greenlet is,
+                // and with it perhaps the thread.
+                drop(unsafe { thread.bodies.release(self.shared) });
+            }
         }
     }
 }
@@ -147,6 +175,19 @@ pub(super) struct Owed<R> {
 }
 
 impl<R> Owed<R> {
+    /// The greenlet that owes has a control block from now on.
+    #[inline]
+    pub(super) fn grown(&self, control: &Control) {
+        let shared = self.slot.shared();
+        control
+            .owes
+            .set(self.slot.shared.as_ptr().cast_const().cast());
+        if shared.hands.get() > 1 {
+            let known = shared.greenlet.set(Greenlet::of(control));
+            debug_assert!(known.is_ok(), "it grows once");
+        }
+    }
+
     /// Pays, in the greenlet that owes.
     #[inline]
     pub(super) fn pay(self, outcome: thread::Result<R>) {

@@ -92,7 +92,8 @@ pub(crate) struct Body {
     kind: &'static Kind,
 }
 
-struct Kind {
+/// What sort of closure lies in a block.
+pub(crate) struct Kind {
     entry: Entry,
     drop: unsafe fn(NonNull<u8>, &Thread),
 }
@@ -112,12 +113,7 @@ impl Body {
         if const { fits::<F>() } {
             Body {
                 block: thread.bodies.put_in(closure),
-                kind: const {
-                    &Kind {
-                        entry: E::enter,
-                        drop: drop_stored::<F>,
-                    }
-                },
+                kind: Body::kind::<F, E>(),
             }
         } else {
             Body {
@@ -130,6 +126,24 @@ impl Body {
                 },
             }
         }
+    }
+
+    /// What is to be known of a closure that fits into a block.
+    pub(crate) const fn kind<F, E: Enter<F>>() -> &'static Kind {
+        const {
+            &Kind {
+                entry: E::enter,
+                drop: drop_stored::<F>,
+            }
+        }
+    }
+
+    /// The closure that was [stored](Blocks::store) in a block before it had a greenlet.
+    ///
+    /// # Safety
+    /// It is what `kind` says, fits, and is the body of nobody else.
+    pub(crate) unsafe fn of_block(block: NonNull<u8>, kind: &'static Kind) -> Body {
+        Body { block, kind }
     }
 
     /// What the greenlet's stack begins with.
@@ -177,7 +191,8 @@ pub(crate) trait Enter<F> {
     unsafe fn enter(control: *const ()) -> *const crate::sys::context::Context;
 }
 
-const fn fits<F>() -> bool {
+/// Whether it lies in a block, and not in a box.
+pub(crate) const fn fits<F>() -> bool {
     mem::size_of::<F>() <= LARGE && mem::align_of::<F>() <= BLOCK_ALIGN
 }
 

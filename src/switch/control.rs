@@ -232,13 +232,18 @@ impl Control {
             awaits: Cell::new(ptr::null()),
             since: Cell::new(0),
             turns: Cell::new(0),
-            from_spawner: id
-                .checked_sub(spawner)
-                .map_or(0, |far| far.try_into().unwrap_or(0)),
+            from_spawner: Control::distance(id, spawner),
             // Any line will do.
             owes: Cell::new(thread.as_ptr().cast_const().cast()),
             extra: UnsafeCell::new(extra),
         }
+    }
+
+    /// How far a number is from that of a spawner; 0 if that is too far, or if there is none.
+    #[inline(always)]
+    pub(crate) fn distance(id: u64, spawner: u64) -> u32 {
+        let far = id.checked_sub(spawner).map(u32::try_from);
+        far.and_then(Result::ok).unwrap_or(0)
     }
 
     /// The number of who made it; 0 if that is not known.

@@ -49,6 +49,8 @@ pub(crate) struct Thread {
     pub(crate) main: Control,
     /// How many greenlets are not dead, main not counted.
     alive: Cell<usize>,
+    /// How many the floor above has promised to make: they have no control block yet.
+    pub(crate) seeds: Cell<usize>,
     newest: Cell<Option<ControlRef>>,
     controls: Slab<CONTROL_SIZE>,
     pub(crate) bodies: Blocks,
@@ -70,6 +72,8 @@ pub(crate) trait Upstairs {
     fn run_others(&self, me: &Control);
     /// Whose turn it is after `me`, which ends.
     fn next_after_end(&self) -> &'static Control;
+    /// Makes those greenlets that it has only promised.
+    fn grow_all(&self);
     /// What `me` waits for at a switch has happened: it goes on at its turn.
     fn bring_back(&self, me: &Control);
     /// `me` goes on before its turn, which does not come any more.
@@ -82,10 +86,11 @@ pub(crate) trait Upstairs {
 
 impl Thread {
     /// Where debuggers find what they show: as [`Control::LAYOUT`].
-    pub(crate) const LAYOUT: [usize; 3] = [
+    pub(crate) const LAYOUT: [usize; 4] = [
         offset_of!(Thread, newest),
         offset_of!(Thread, main),
         offset_of!(Thread, current),
+        offset_of!(Thread, seeds),
     ];
 
     /// The thread that runs this, if it has greenlets (or could have them).
@@ -163,6 +168,7 @@ impl Thread {
             ids: Cell::new((first, first + ID_RUN - 1)),
             main,
             alive: Cell::new(0),
+            seeds: Cell::new(0),
             newest: Cell::new(None),
             controls: Slab::new(),
             bodies: Blocks::new(),
@@ -206,6 +212,18 @@ impl Thread {
     /// Makes the control block of a pending greenlet, with one strong count.
     #[inline]
     pub(crate) fn new_control(&self, family: &'static Family, birth: Birth) -> ControlRef {
+        self.number_control(family, birth, self.next_id(), self.current().id)
+    }
+
+    /// The same, with a number, and that of its spawner.
+    #[inline]
+    pub(crate) fn number_control(
+        &self,
+        family: &'static Family,
+        birth: Birth,
+        id: u64,
+        spawner: u64,
+    ) -> ControlRef {
         if let Some(parent) = birth.parent {
             // SAFETY: the caller has just looked at the parent.
             let parent = unsafe { parent.as_ref() };
@@ -221,8 +239,8 @@ impl Thread {
                 Phase::Pending,
                 Context::unbound(),
                 family,
-                self.next_id(),
-                self.current().id,
+                id,
+                spawner,
                 birth,
             ));
         }
@@ -250,8 +268,9 @@ impl Thread {
         }
     }
 
+    /// A number that nobody has had.
     #[inline]
-    fn next_id(&self) -> u64 {
+    pub(crate) fn next_id(&self) -> u64 {
         let (next, end) = self.ids.get();
         let (id, end) = if next < end {
             (next, end)
@@ -265,6 +284,9 @@ impl Thread {
 
     /// The newest greenlet that is not dead; main is not among them.
     pub(crate) fn newest(&self) -> Option<ControlRef> {
+        if let Some(upstairs) = self.upstairs() {
+            upstairs.grow_all();
+        }
         self.newest.get()
     }
 
@@ -300,7 +322,7 @@ impl Thread {
         }
     }
 
-    /// All greenlets that are not dead, the newest first; main is not among them. What has been returned may
+    /// All greenlets that are not dead and have a control block, the newest first; main is not among them. What has been returned may
     /// be taken out of the list before the next one is asked for, but not that next one.
     pub(crate) fn all(&self) -> impl Iterator<Item = &'static Control> {
         let mut next = self.newest.get();
@@ -314,7 +336,7 @@ impl Thread {
 
     /// Greenlets that are not dead, main not counted.
     pub(crate) fn alive(&self) -> usize {
-        self.alive.get()
+        self.alive.get() + self.seeds.get()
     }
 
     /// Whether it is at its end: nothing of it runs any more.
@@ -474,8 +496,8 @@ pub fn alive() -> usize {
     Thread::here().alive()
 }
 
-/// Pooled blocks in use on this thread, for leak checks: `(control blocks, others)`. A control block lives until its
-/// greenlet is dead and the last handle, strong or weak, is gone. In the others lie closures until they run, and what
+/// Pooled blocks in use on this thread, for leak checks: `(control blocks, others)`. A control block lives from the first
+/// turn of its greenlet, or from when somebody has asked for it, until it is dead and the last handle, strong or weak, is gone. In the others lie closures until they run, and what
 /// spawned greenlets leave until they have ended and nobody can join them.
 ///
 /// # Panics
