@@ -182,7 +182,7 @@ impl Group {
             let outcome = catch_unwind(AssertUnwindSafe(f));
             outcome.unwrap_or_else(|payload| seat.shared.fail(payload))
         });
-        let member = handle.greenlet().clone();
+        let member = handle.greenlet().expect("it has not begun");
         shared.members.borrow_mut().insert(number, member);
         handle
     }

@@ -2,8 +2,8 @@
 //!
 //! Memory comes in chunks that double in size, up to a huge page, and stay until the slab goes. A free block holds the link to
 //! the next free one, so taking and giving back are three instructions each, and the block used last, which
-//! is the warm one, is used next. Blocks are aligned to a cache line and a size that is not a power of two
-//! spreads them over all cache sets.
+//! is the warm one, is used next. Blocks are aligned to a cache line, or to half of one if that is what their size is a
+//! multiple of; a size that is not a power of two spreads them over all cache sets.
 
 use std::alloc::{Layout, dealloc, handle_alloc_error};
 use std::cell::{Cell, RefCell};
@@ -11,8 +11,10 @@ use std::ptr::NonNull;
 
 use crate::sys::memory::{self, HUGE};
 
-/// Alignment of every block, in bytes: a cache line.
-pub(crate) const BLOCK_ALIGN: usize = 64;
+/// The alignment of blocks of that size, in bytes.
+pub(crate) const fn align(size: usize) -> usize {
+    if size.is_multiple_of(64) { 64 } else { 32 }
+}
 
 /// How many blocks the first chunk has.
 const FIRST_CHUNK: usize = 64;
@@ -32,7 +34,7 @@ struct Free {
 
 impl<const SIZE: usize> Slab<SIZE> {
     pub(crate) const fn new() -> Self {
-        const { assert!(SIZE.is_multiple_of(BLOCK_ALIGN) && SIZE > 0) };
+        const { assert!(SIZE.is_multiple_of(align(SIZE)) && SIZE > 0) };
         Slab {
             free: Cell::new(None),
             chunks: RefCell::new(Vec::new()),
@@ -79,7 +81,7 @@ impl<const SIZE: usize> Slab<SIZE> {
     fn chunk(before: usize) -> Layout {
         let size = SIZE * (FIRST_CHUNK << before.min(16));
         let (size, align) = if size < LARGE {
-            (size, BLOCK_ALIGN)
+            (size, align(SIZE))
         } else {
             (HUGE, HUGE)
         };
@@ -128,16 +130,21 @@ mod tests {
 
     #[test]
     fn blocks_do_not_overlap_and_come_back() {
-        let slab = Slab::<192>::new();
+        check::<192>();
+        check::<96>();
+    }
+
+    fn check<const SIZE: usize>() {
+        let slab = Slab::<SIZE>::new();
         let blocks: Vec<_> = (0..500).map(|_| slab.take()).collect();
         for (number, block) in blocks.iter().enumerate() {
-            // SAFETY: a block of 192 bytes that is ours.
-            unsafe { block.as_ptr().write_bytes(number as u8, 192) };
+            // SAFETY: a block of so many bytes that is ours.
+            unsafe { block.as_ptr().write_bytes(number as u8, SIZE) };
         }
         for (number, block) in blocks.iter().enumerate() {
-            assert_eq!(block.as_ptr() as usize % BLOCK_ALIGN, 0);
+            assert_eq!(block.as_ptr() as usize % align(SIZE), 0);
             // SAFETY: as above, and initialised.
-            let bytes = unsafe { std::slice::from_raw_parts(block.as_ptr(), 192) };
+            let bytes = unsafe { std::slice::from_raw_parts(block.as_ptr(), SIZE) };
             assert!(bytes.iter().all(|&byte| byte == number as u8));
         }
         assert_eq!(slab.taken(), 500);

@@ -1,5 +1,6 @@
 //! A dump: what was seen of the greenlets of one thread, to be read by people and programs.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
 use std::panic::Location;
@@ -173,7 +174,10 @@ impl Dump {
         let seen = |sheet: &Sheet| {
             let deadlines = sheet.deadlines();
             let seen = |sight| Seen::of(sheet, sight, &deadlines);
-            sheet.sights.iter().map(seen).collect()
+            let mut all: Vec<_> = sheet.sights.iter().map(seen).collect();
+            // Main first, then the newest first, whether they have a control block or not.
+            all.sort_by_key(|seen| (!seen.sight.is_main, Reverse(seen.sight.id)));
+            all
         };
         Dump {
             thread: face.name.clone(),

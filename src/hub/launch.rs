@@ -11,7 +11,6 @@ use super::Hub;
 use super::seed::{Planted, Seed, Turn};
 use crate::switch::body::{self, Enter};
 use crate::switch::control::{Control, ControlRef, Payload, Phase, Wait};
-use crate::switch::thread::report;
 use crate::switch::{exit, transfer};
 use crate::sys::context::Context;
 use crate::sys::stack::Pages;
@@ -79,39 +78,49 @@ impl Hub {
         self.ready.push(Turn::of(control));
     }
 
-    /// Starts one whose turn it is for the first time; false if it cannot be, or is dead.
+    /// It is the first turn of one that was asked for before; false if it cannot start, or is dead.
     #[cold]
     #[inline(never)]
     pub(super) fn start(&self, control: ControlRef) -> bool {
-        // SAFETY: what is in the queue is kept, until it is released below.
+        // SAFETY: what is in the queue is kept, until it is let go of below.
         let pending = unsafe { control.as_ref() };
-        if pending.phase.get() == Phase::Pending {
-            match transfer::bind(self.thread(), pending) {
-                Ok(()) => {
-                    pending.wait.set(Wait::Switch);
-                    return true;
-                }
-                Err(refusal) => {
-                    let reason = format!("{pending} could not be started: {refusal}");
-                    pending.raise.set(Some(Box::new(reason)));
-                    exit::bury_pending(self.thread(), pending);
-                    if pending.strong.get() == 1
-                        && let Some(reason) = failure(pending)
-                    {
-                        report(format_args!("nobody joined it"), reason);
-                    }
-                }
+        match pending.phase.get() {
+            Phase::Pending => self.set_up(pending),
+            _ => {
+                Self::let_go(pending);
+                false
             }
         }
-        if !pending.is_given_up() {
-            exit::release(control);
+    }
+
+    /// Starts one that is pending; false if it cannot be.
+    #[inline]
+    pub(super) fn set_up(&self, pending: &Control) -> bool {
+        match transfer::bind(self.thread(), pending) {
+            Ok(()) => {
+                pending.wait.set(Wait::Switch);
+                true
+            }
+            Err(refusal) => {
+                let reason = format!("{pending} could not be started: {refusal}");
+                pending.raise.set(Some(Box::new(reason)));
+                exit::bury_pending(self.thread(), pending);
+                Self::let_go(pending);
+                false
+            }
         }
-        false
+    }
+
+    /// It is dead, and not in the queue any more.
+    fn let_go(dead: &Control) {
+        if !dead.is_given_up() {
+            exit::release(dead.into());
+        }
     }
 }
 
-/// Why one that has ended was never started, if it was not killed. It is kept where what is raised in a greenlet
-/// lies; nothing is raised in one that has ended.
+/// Why one whose closure is dropped was never started, if it was not killed. It is kept where what is raised in a
+/// greenlet lies; nothing is raised in one that has ended.
 pub(crate) fn failure(control: &Control) -> Option<Payload> {
     control.raise.take()
 }

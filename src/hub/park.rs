@@ -363,11 +363,11 @@ impl Hub {
         let Some(turn) = self.ready.pop() else {
             return Err(true);
         };
-        let control = turn.whose().unwrap_or_else(|seed| self.grow(seed));
-        match self.admit(control) {
+        match turn.whose() {
             // SAFETY: as in `admit`; it is not dead, and stays until it has run.
-            true => Ok(unsafe { &*control.as_ptr() }),
-            false => Err(false),
+            Ok(control) if self.admit(control) => Ok(unsafe { &*control.as_ptr() }),
+            Ok(_) => Err(false),
+            Err(seed) => self.sprout(seed).ok_or(false),
         }
     }
 

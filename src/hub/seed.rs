@@ -79,10 +79,7 @@ impl Turn {
 impl Seed {
     /// Whoever made it; 0 if that is not known.
     pub(super) fn spawner(&self) -> u64 {
-        match self.from_spawner {
-            0 => 0,
-            far => self.id - u64::from(far),
-        }
+        Control::spawner_of(self.id, self.from_spawner)
     }
 }
 
@@ -101,37 +98,47 @@ impl Hub {
         debug_assert!(const { body::fits::<Planted<J>>() });
         let thread = self.thread();
         let id = thread.next_id();
-        let planted = Planted {
-            seed: Seed {
-                kind: const {
-                    &Kind {
-                        body: Body::kind::<Planted<J>, Start<J>>(),
-                        grown: tell::<J>,
-                    }
-                },
-                site,
-                id,
-                pages,
-                from_spawner: Control::distance(id, thread.current().id),
-            },
-            job,
+        let place = thread.bodies.room::<Planted<J>>();
+        let kind = const {
+            &Kind {
+                body: Body::kind::<Planted<J>, Start<J>>(),
+                grown: tell::<J>,
+            }
         };
-        (thread.bodies.store(planted).cast(), id)
+        // SAFETY: there is room for it.
+        unsafe {
+            place.write(Planted {
+                seed: Seed {
+                    kind,
+                    site,
+                    id,
+                    pages,
+                    from_spawner: Control::distance(id, thread.current().id),
+                },
+                job,
+            });
+        }
+        (place.cast(), id)
     }
 
     /// Lets it wait for its turn.
     #[inline]
     pub(super) fn sow(&self, seed: NonNull<Seed>) {
-        let seeds = &self.thread().seeds;
-        seeds.set(seeds.get() + 1);
+        self.thread().promise();
         self.ready.push(Turn::of_seed(seed));
     }
 
-    /// The turn of a seed has come, or somebody asks.
+    /// Its turn has come. None if it could not start.
     #[inline(never)]
-    pub(super) fn grow(&self, seed: NonNull<Seed>) -> ControlRef {
-        let seeds = &self.thread().seeds;
-        seeds.set(seeds.get() - 1);
+    pub(super) fn sprout(&self, seed: NonNull<Seed>) -> Option<&'static Control> {
+        // SAFETY: it is new, and stays until it has run, or is let go of.
+        let pending = unsafe { &*self.grow(seed).as_ptr() };
+        self.set_up(pending).then_some(pending)
+    }
+
+    #[inline(always)]
+    fn grow(&self, seed: NonNull<Seed>) -> ControlRef {
+        self.thread().redeem();
         // SAFETY: a seed that was in the queue has not grown.
         unsafe { self.grow_named(seed, None) }
     }
@@ -140,7 +147,7 @@ impl Hub {
     ///
     /// # Safety
     /// It was planted here, and has not grown.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn grow_named(
         &self,
         seed: NonNull<Seed>,
@@ -153,17 +160,15 @@ impl Hub {
             site,
             id,
             pages,
-            ..
+            from_spawner,
         } = *unsafe { seed.as_ref() };
-        // SAFETY: as above.
-        let spawner = unsafe { seed.as_ref() }.spawner();
         let birth = Birth {
             name,
             parent: Some(NonNull::from(&thread.main)),
             site,
             pages,
         };
-        let control = thread.number_control(Family::of::<Launched>(), birth, id, spawner);
+        let control = thread.number_control(Family::of::<Launched>(), birth, id, from_spawner);
         // SAFETY: just made.
         let made = unsafe { control.as_ref() };
         // SAFETY: `plant` stored it there as what `kind` says, and it is the body of nobody else.
@@ -177,7 +182,7 @@ impl Hub {
 
     /// Has all seeds grow, the oldest first.
     pub(crate) fn grow_all(&self) {
-        let mut left = self.thread().seeds.get();
+        let mut left = self.thread().seeds();
         if left == 0 {
             return;
         }

@@ -102,9 +102,14 @@ unsafe fn launch_in<R>(
     f: impl FnOnce() -> R,
 ) -> JoinHandle<R> {
     let (slot, owed) = Slot::new(hub.thread());
+    let is_named = name.is_some();
     // SAFETY: caller's promise.
     let id = unsafe { hub.launch(name, pages, Location::caller(), Job { f, owed }) };
     slot.joiners().holder().set(id);
+    if is_named {
+        // The name is there.
+        slot.hold();
+    }
     JoinHandle {
         slot,
         thread: OnceCell::new(),
@@ -169,7 +174,7 @@ impl<R> JoinHandle<R> {
         self.slot.wait();
         self.slot.take().unwrap_or_else(|| {
             // It was left behind by a fork, or leaked at the end of its thread.
-            Err(Box::new(format!("{:?} left nothing", self.greenlet())))
+            Err(Box::new(format!("{self:?} left nothing")))
         })
     }
 
@@ -207,7 +212,10 @@ impl<R> JoinHandle<R> {
         if self.is_finished() {
             return true;
         }
-        match Hub::here().kill(self.greenlet().control()) {
+        let Some(greenlet) = self.slot.hold() else {
+            return true;
+        };
+        match Hub::here().kill(greenlet) {
             Kill::Dead | Kill::Told => true,
             Kill::Impossible => false,
             Kill::Myself => exit::raise(Box::new(GreenletExit)),
@@ -227,8 +235,9 @@ impl<R> JoinHandle<R> {
         self.slot.has_ended()
     }
 
-    pub(crate) fn greenlet(&self) -> &Greenlet<()> {
-        self.slot.greenlet()
+    /// A handle of its own to the greenlet, unless that has ended.
+    pub(crate) fn greenlet(&self) -> Option<Greenlet<()>> {
+        self.slot.hold().map(Greenlet::of)
     }
 
     /// Where those stand who wait for its end.
@@ -238,8 +247,10 @@ impl<R> JoinHandle<R> {
 
     /// A handle that unparks it, from any thread.
     pub fn thread(&self) -> &Thread {
-        self.thread
-            .get_or_init(|| Thread::of(self.greenlet().control()))
+        self.thread.get_or_init(|| match self.slot.hold() {
+            Some(greenlet) => Thread::of(greenlet),
+            None => Thread::of_ended(self.id()),
+        })
     }
 
     /// Its number.
@@ -249,21 +260,25 @@ impl<R> JoinHandle<R> {
 
     /// The name its builder gave it.
     pub fn name(&self) -> Option<&str> {
-        self.slot.greenlet_if_grown()?.name()
+        self.slot.held()?.name()
     }
 }
 
 impl<R> Drop for JoinHandle<R> {
     fn drop(&mut self) {
         if self.slot.has_ended() {
-            self.slot.give_up(self.greenlet().control());
+            self.slot.give_up();
         }
     }
 }
 
 impl<R> fmt::Debug for JoinHandle<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("JoinHandle").field(self.greenlet()).finish()
+        f.write_str("JoinHandle(")?;
+        match self.greenlet() {
+            Some(greenlet) => write!(f, "{greenlet:?})"),
+            None => write!(f, "Greenlet(#{}, dead))", self.slot.id()),
+        }
     }
 }
 

@@ -52,8 +52,12 @@ impl Shared {
             true => std::thread::current().name().map(Box::from),
             false => control.name().map(Box::from),
         };
+        Shared::with(GreenletId(control.id), name)
+    }
+
+    fn with(id: GreenletId, name: Option<Box<str>>) -> Arc<Shared> {
         Arc::new(Shared {
-            id: GreenletId(control.id),
+            id,
             name,
             permit: AtomicBool::new(false),
             handles: AtomicUsize::new(0),
@@ -187,6 +191,11 @@ impl Thread {
             hub.wake(control.into());
         }
         thread
+    }
+
+    /// One that nobody parks in any more, and that had no name.
+    pub(super) fn of_ended(id: GreenletId) -> Thread {
+        Thread::handle(Shared::with(id, None))
     }
 
     fn handle(shared: Arc<Shared>) -> Thread {

@@ -150,7 +150,7 @@ impl Builder {
         // SAFETY: the task borrows what lives for `'scope`. Its member goes after everything that borrows, and
         // the frame of the scope is not left before its members have gone (`Children::wait`).
         let handle = unsafe { self.launch(move || task.run())? };
-        let greenlet = handle.greenlet().clone();
+        let greenlet = handle.greenlet().expect("it has not begun");
         children.alive.borrow_mut().insert(number, greenlet);
         Ok(ScopedJoinHandle {
             handle,
@@ -351,7 +351,7 @@ impl<R> ScopedJoinHandle<'_, R> {
                 .slot
                 .take()
                 .and_then(Result::err)
-                .unwrap_or_else(|| Box::new(format!("{:?} left nothing", self.handle.greenlet())))),
+                .unwrap_or_else(|| Box::new(format!("{self:?} left nothing")))),
         }
     }
 
@@ -400,8 +400,6 @@ impl<R> Drop for ScopedJoinHandle<'_, R> {
 
 impl<R> fmt::Debug for ScopedJoinHandle<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ScopedJoinHandle")
-            .field(self.handle.greenlet())
-            .finish()
+        write!(f, "Scoped{:?}", self.handle)
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! A slot is in two hands: that of the greenlet, which owes what lies there in the end, and that of the handle that
 //! can join it. It lies in a pooled block of its thread, as the closure does, so that spawning allocates nothing.
+//!
+//! Most are joined, or let go of, and never asked for anything else. So the slot counts as a handle to the greenlet
+//! only from when it is asked for it: the control block of one that has ended is free at once.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::thread;
@@ -11,14 +14,12 @@ use std::thread;
 use crate::hub::Hub;
 use crate::hub::launch::failure;
 use crate::hub::wait::WaitList;
-use crate::switch::control::Control;
-use crate::switch::exit::GreenletExit;
-use crate::switch::greenlet::Greenlet;
+use crate::switch::control::{Control, ControlRef, Payload};
+use crate::switch::exit::{self, GreenletExit};
 use crate::switch::thread::{Thread, report};
 use crate::switch::transfer;
 
 /// One hand on a slot.
-///
 pub(super) struct Slot<R> {
     shared: NonNull<Shared<R>>,
     _owns: PhantomData<Shared<R>>,
@@ -28,8 +29,10 @@ pub(super) struct Slot<R> {
 struct Shared<R> {
     hands: Cell<u32>,
     ended: Cell<bool>,
-    /// The greenlet, if the handle was there when it got its control block. It keeps its thread.
-    greenlet: OnceCell<Greenlet<()>>,
+    /// The slot counts as a handle.
+    holds: Cell<bool>,
+    /// The greenlet, from when it has a control block until it has ended, or longer if it is held.
+    greenlet: Cell<Option<ControlRef>>,
     outcome: Cell<Option<thread::Result<R>>>,
     joiners: WaitList,
 }
@@ -38,13 +41,18 @@ impl<R> Slot<R> {
     /// An empty slot, and both hands on it.
     #[inline]
     pub(super) fn new(thread: &Thread) -> (Slot<R>, Owed<R>) {
-        let shared = thread.bodies.store(Shared {
-            hands: Cell::new(2),
-            ended: Cell::new(false),
-            greenlet: OnceCell::new(),
-            outcome: Cell::new(None),
-            joiners: WaitList::new(),
-        });
+        let shared = thread.bodies.room();
+        // SAFETY: there is room for it.
+        unsafe {
+            shared.write(Shared {
+                hands: Cell::new(2),
+                ended: Cell::new(false),
+                holds: Cell::new(false),
+                greenlet: Cell::new(None),
+                outcome: Cell::new(None),
+                joiners: WaitList::new(),
+            });
+        }
         let hand = || Slot {
             shared,
             _owns: PhantomData,
@@ -74,27 +82,35 @@ impl<R> Slot<R> {
         self.joiners().holder().get()
     }
 
-    /// The greenlet, for the handle, if it has a control block by now.
+    /// The greenlet, if it has a control block.
     #[inline]
-    pub(super) fn greenlet_if_grown(&self) -> Option<&Greenlet<()>> {
-        self.shared().greenlet.get()
+    fn greenlet(&self) -> Option<&Control> {
+        // SAFETY: `end` takes it away before it is freed, unless it is held by this slot.
+        self.shared()
+            .greenlet
+            .get()
+            .map(|greenlet| unsafe { greenlet.as_ref() })
     }
 
-    /// The greenlet, for the handle.
-    pub(super) fn greenlet(&self) -> &Greenlet<()> {
-        self.greenlet_if_grown().unwrap_or_else(|| {
+    /// The greenlet, if the slot counts as a handle to it.
+    pub(super) fn held(&self) -> Option<&Control> {
+        self.greenlet().filter(|_| self.shared().holds.get())
+    }
+
+    /// The greenlet, which is kept from now on as long as the slot. None if it has ended, and nobody had asked.
+    pub(super) fn hold(&self) -> Option<&Control> {
+        if !self.has_ended() && self.greenlet().is_none() {
             Hub::here().grow_all();
-            self.greenlet_if_grown().expect("the handle is there")
-        })
+        }
+        let greenlet = self.greenlet()?;
+        if !self.shared().holds.replace(true) {
+            greenlet.retain();
+        }
+        Some(greenlet)
     }
 
-    /// Whether it will never end.
-    fn is_given_up(&self) -> bool {
-        let greenlet = self.greenlet_if_grown();
-        greenlet.is_some_and(|greenlet| greenlet.control().is_given_up())
-    }
-
-    /// Waits until the greenlet has ended.
+    /// Waits until the greenlet has ended. Inline, as all that waits is (`Hub::go_on_in`).
+    #[inline(always)]
     pub(super) fn wait(&self) {
         // Only who has to wait needs a hub: the last destructors of a thread have none.
         if self.has_ended() {
@@ -102,68 +118,77 @@ impl<R> Slot<R> {
         }
         let hub = Hub::here();
         let _bound = hub.bind();
-        while !self.has_ended() && !self.is_given_up() {
+        while !self.has_ended() && !self.greenlet().is_some_and(Control::is_given_up) {
             self.joiners()
                 .wait_together(hub, &"joins another greenlet", None);
         }
     }
 
-    /// What it left. That it could not begin comes before all else.
+    /// What it left.
+    #[inline]
     pub(super) fn take(&self) -> Option<thread::Result<R>> {
-        let left = self.shared().outcome.take();
-        let greenlet = self.greenlet_if_grown().filter(|_| self.has_ended());
-        let failure = greenlet.and_then(|greenlet| failure(greenlet.control()));
-        failure.map(Err).or(left)
+        self.shared().outcome.take()
     }
 
     /// Nobody will ask for what it left. A panic is reported: nothing hides (law 12).
     #[inline]
-    pub(super) fn give_up(&self, control: &Control) {
-        if let Some(outcome) = self.take() {
-            Self::nobody_asked(outcome, control);
+    pub(super) fn give_up(&self) {
+        match self.take() {
+            Some(Err(payload)) => self.nobody_asked(payload),
+            other => transfer::drop_contained(other),
         }
     }
 
     #[cold]
-    fn nobody_asked(outcome: thread::Result<R>, control: &Control) {
-        match outcome {
-            Err(payload) if !payload.is::<GreenletExit>() => report(
+    fn nobody_asked(&self, payload: Payload) {
+        match self.greenlet() {
+            Some(control) if !payload.is::<GreenletExit>() => report(
                 format_args!(
                     "{control}, spawned at {}, died of a panic, and nobody joined it",
                     control.site
                 ),
                 payload,
             ),
-            outcome => transfer::drop_contained(outcome),
+            _ => transfer::drop_contained(payload),
         }
     }
 
-    /// It has ended: says so.
-    #[inline]
+    /// It has ended, or is about to: says so.
+    #[inline(always)]
     fn end(&self, outcome: thread::Result<R>) {
-        self.shared().outcome.set(Some(outcome));
-        self.shared().ended.set(true);
+        let shared = self.shared();
+        if outcome
+            .as_ref()
+            .is_err_and(|payload| !payload.is::<GreenletExit>())
+        {
+            // Whoever does not join it may have to say who it was.
+            self.hold();
+        }
+        if !shared.holds.get() {
+            shared.greenlet.set(None);
+        }
+        shared.outcome.set(Some(outcome));
+        shared.ended.set(true);
     }
 }
 
 impl<R> Drop for Slot<R> {
     #[inline]
     fn drop(&mut self) {
-        let shared = self.shared();
-        let left = shared.hands.get() - 1;
-        shared.hands.set(left);
+        let hands = &self.shared().hands;
+        let left = hands.get() - 1;
+        hands.set(left);
         if left == 0 {
-            // It is that of the greenlet that runs, is discarded, or is held here.
-            let thread = match shared.greenlet.get() {
-                // SAFETY: a control block keeps its thread.
-                Some(greenlet) => Some(unsafe { greenlet.control().thread.as_ref() }),
-                None => Thread::here_if_any(),
-            };
-            // A thread that is gone has taken its blocks along.
-            if let Some(thread) = thread {
-                // SAFETY: stored there by `new`, and the last hand is gone. The block is free before the greenlet is,
-                // and with it perhaps the thread.
+            let held = self.held().map(ControlRef::from);
+            // SAFETY: a control block keeps its thread.
+            let its = held.map(|held| unsafe { held.as_ref().thread.as_ref() });
+            // If it is held no more, this is its thread. One that is gone has taken its blocks along.
+            if let Some(thread) = its.or_else(Thread::here_if_any) {
+                // SAFETY: `new` put it there, and the last hand is gone.
                 drop(unsafe { thread.bodies.release(self.shared) });
+            }
+            if let Some(held) = held {
+                exit::release(held);
             }
         }
     }
@@ -178,14 +203,9 @@ impl<R> Owed<R> {
     /// The greenlet that owes has a control block from now on.
     #[inline]
     pub(super) fn grown(&self, control: &Control) {
-        let shared = self.slot.shared();
-        control
-            .owes
-            .set(self.slot.shared.as_ptr().cast_const().cast());
-        if shared.hands.get() > 1 {
-            let known = shared.greenlet.set(Greenlet::of(control));
-            debug_assert!(known.is_ok(), "it grows once");
-        }
+        let slot = &self.slot;
+        control.owes.set(slot.shared.as_ptr().cast_const().cast());
+        slot.shared().greenlet.set(Some(control.into()));
     }
 
     /// Pays, in the greenlet that owes.
@@ -195,7 +215,7 @@ impl<R> Owed<R> {
         let slot = &self.slot;
         slot.end(outcome);
         if slot.shared().hands.get() == 1 {
-            slot.give_up(hub.thread().current());
+            slot.give_up();
         }
         slot.joiners().call_all(hub);
     }
@@ -208,7 +228,12 @@ impl<R> Drop for Owed<R> {
         if slot.has_ended() {
             return;
         }
-        slot.end(Err(Box::new(GreenletExit)));
+        let failure = slot.greenlet().and_then(failure);
+        let is_lost = failure.is_some() && slot.shared().hands.get() == 1;
+        slot.end(Err(failure.unwrap_or_else(|| Box::new(GreenletExit))));
+        if is_lost && let Some(Err(reason)) = slot.take() {
+            report(format_args!("nobody joined it"), reason);
+        }
         if let Some(hub) = Hub::here_if_open() {
             slot.joiners().call_all(hub);
         }

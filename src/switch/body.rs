@@ -1,24 +1,26 @@
 //! Closures at rest: a body waits in a pooled block until its greenlet first runs. What floors above
-//! [`store`](Blocks::store) lies in the same blocks.
+//! have [room](Blocks::room) for lies in the same blocks.
 //!
 //! A closure of up to 128 bytes costs no allocation; a larger one is boxed, and the box is what waits. Most are
-//! small, and a million may wait, so there are blocks of two sizes. The block goes back to the pool at the start, so
+//! small, and a million may wait, so there are blocks of several sizes. The block goes back to the pool at the start, so
 //! that a suspended greenlet holds none.
 
 use std::mem;
 use std::ptr::NonNull;
 
 use super::thread::Thread;
-use crate::data::slab::{BLOCK_ALIGN, Slab};
+use crate::data::slab::{Slab, align};
 use crate::sys::context::Entry;
 
 /// The sizes of pooled blocks, in bytes.
 const SMALL: usize = 64;
+const MEDIUM: usize = 96;
 const LARGE: usize = 128;
 
 /// Where the bodies of a thread wait, and other small things of its greenlets lie.
 pub(crate) struct Blocks {
     small: Slab<SMALL>,
+    medium: Slab<MEDIUM>,
     large: Slab<LARGE>,
 }
 
@@ -26,31 +28,32 @@ impl Blocks {
     pub(crate) const fn new() -> Blocks {
         Blocks {
             small: Slab::new(),
+            medium: Slab::new(),
             large: Slab::new(),
         }
     }
 
     /// How many blocks are out.
     pub(crate) fn taken(&self) -> usize {
-        self.small.taken() + self.large.taken()
+        self.small.taken() + self.medium.taken() + self.large.taken()
     }
 
-    /// Puts a value into a block, or into a box if it is too large.
+    /// Memory for a value: a block, or a box if it is too large. Nothing is there yet.
     #[inline]
-    pub(crate) fn store<V>(&self, value: V) -> NonNull<V> {
+    pub(crate) fn room<V>(&self) -> NonNull<V> {
         match const { fits::<V>() } {
-            true => self.put_in(value).cast(),
-            false => NonNull::from(Box::leak(Box::new(value))),
+            true => self.block::<V>().cast(),
+            false => NonNull::from(Box::leak(Box::<V>::new_uninit())).cast(),
         }
     }
 
     /// Takes it out again.
     ///
     /// # Safety
-    /// It was stored here, and is not used again.
+    /// It lies in [room](Self::room) from here, and is not used again.
     #[inline]
     pub(crate) unsafe fn release<V>(&self, value: NonNull<V>) -> V {
-        // SAFETY: caller's promise; `store` went the same way.
+        // SAFETY: caller's promise; `room` went the same way.
         unsafe {
             match const { fits::<V>() } {
                 true => self.take_out(value.cast()),
@@ -59,12 +62,19 @@ impl Blocks {
         }
     }
 
+    /// A block for a value that fits.
+    #[inline]
+    fn block<V>(&self) -> NonNull<u8> {
+        match const { size::<V>() } {
+            SMALL => self.small.take(),
+            MEDIUM => self.medium.take(),
+            _ => self.large.take(),
+        }
+    }
+
     #[inline]
     fn put_in<V>(&self, value: V) -> NonNull<u8> {
-        let block = match const { size_of::<V>() <= SMALL } {
-            true => self.small.take(),
-            false => self.large.take(),
-        };
+        let block = self.block::<V>();
         // SAFETY: the block is fresh, large enough and aligned (`fits`, or a box).
         unsafe { block.cast::<V>().write(value) };
         block
@@ -77,9 +87,10 @@ impl Blocks {
         // SAFETY: caller's promise. The block is free before the value is used, whatever that does.
         unsafe {
             let value = block.cast::<V>().read();
-            match const { size_of::<V>() <= SMALL } {
-                true => self.small.put(block),
-                false => self.large.put(block),
+            match const { size::<V>() } {
+                SMALL => self.small.put(block),
+                MEDIUM => self.medium.put(block),
+                _ => self.large.put(block),
             }
             value
         }
@@ -138,7 +149,7 @@ impl Body {
         }
     }
 
-    /// The closure that was [stored](Blocks::store) in a block before it had a greenlet.
+    /// The closure that was put in a block ([room](Blocks::room)) before it had a greenlet.
     ///
     /// # Safety
     /// It is what `kind` says, fits, and is the body of nobody else.
@@ -193,7 +204,22 @@ pub(crate) trait Enter<F> {
 
 /// Whether it lies in a block, and not in a box.
 pub(crate) const fn fits<F>() -> bool {
-    mem::size_of::<F>() <= LARGE && mem::align_of::<F>() <= BLOCK_ALIGN
+    fits_into::<F>(LARGE)
+}
+
+const fn fits_into<F>(size: usize) -> bool {
+    mem::size_of::<F>() <= size && mem::align_of::<F>() <= align(size)
+}
+
+/// The size of the block for it.
+const fn size<F>() -> usize {
+    if fits_into::<F>(SMALL) {
+        SMALL
+    } else if fits_into::<F>(MEDIUM) {
+        MEDIUM
+    } else {
+        LARGE
+    }
 }
 
 /// # Safety

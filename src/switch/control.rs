@@ -24,7 +24,7 @@ use super::body::Body;
 use super::exit::Waiting;
 use super::local::Locals;
 use super::thread::Thread;
-use crate::sys::context::{Context, SHARES_THREAD};
+use crate::sys::context::{Context, Entry, SHARES_THREAD};
 use crate::sys::stack::{Pages, Stack};
 
 /// What a throw or a panic carries.
@@ -192,7 +192,7 @@ impl Control {
         context: Context,
         family: &'static Family,
         id: u64,
-        spawner: u64,
+        from_spawner: u32,
         birth: Birth,
     ) -> Control {
         let extra = birth.name.map(Extra::named);
@@ -232,7 +232,7 @@ impl Control {
             awaits: Cell::new(ptr::null()),
             since: Cell::new(0),
             turns: Cell::new(0),
-            from_spawner: Control::distance(id, spawner),
+            from_spawner,
             // Any line will do.
             owes: Cell::new(thread.as_ptr().cast_const().cast()),
             extra: UnsafeCell::new(extra),
@@ -248,9 +248,14 @@ impl Control {
 
     /// The number of who made it; 0 if that is not known.
     pub(crate) fn spawner(&self) -> u64 {
-        match self.from_spawner {
+        Control::spawner_of(self.id, self.from_spawner)
+    }
+
+    /// The number of who is so far from it.
+    pub(crate) fn spawner_of(id: u64, distance: u32) -> u64 {
+        match distance {
             0 => 0,
-            far => self.id - u64::from(far),
+            far => id - u64::from(far),
         }
     }
 
@@ -332,6 +337,12 @@ impl Control {
     #[inline(always)]
     pub(crate) fn is_told(&self) -> bool {
         self.alert.get() & alert::RAISE != 0
+    }
+
+    /// What its stack begins with, if it has a body.
+    pub(crate) fn entry(&self) -> Option<Entry> {
+        // SAFETY: the cell is this thread's, and is not written to here.
+        unsafe { (*self.body.as_ptr()).as_ref() }.map(Body::entry)
     }
 
     /// Whether the hub says when it goes on.

@@ -47,10 +47,10 @@ pub(crate) struct Thread {
     pub(crate) discarded: Cell<Option<Box<dyn std::any::Any>>>,
     pub(crate) tracer: RefCell<Option<Rc<Tracer>>>,
     pub(crate) main: Control,
-    /// How many greenlets are not dead, main not counted.
+    /// How many greenlets are not dead and have a control block, main not counted.
     alive: Cell<usize>,
-    /// How many the floor above has promised to make: they have no control block yet.
-    pub(crate) seeds: Cell<usize>,
+    /// How many the floor above has promised to make.
+    seeds: Cell<usize>,
     newest: Cell<Option<ControlRef>>,
     controls: Slab<CONTROL_SIZE>,
     pub(crate) bodies: Blocks,
@@ -212,17 +212,19 @@ impl Thread {
     /// Makes the control block of a pending greenlet, with one strong count.
     #[inline]
     pub(crate) fn new_control(&self, family: &'static Family, birth: Birth) -> ControlRef {
-        self.number_control(family, birth, self.next_id(), self.current().id)
+        let id = self.next_id();
+        let from_spawner = Control::distance(id, self.current().id);
+        self.number_control(family, birth, id, from_spawner)
     }
 
-    /// The same, with a number, and that of its spawner.
-    #[inline]
+    /// The same, with a number, and how far that is from the number of its spawner.
+    #[inline(always)]
     pub(crate) fn number_control(
         &self,
         family: &'static Family,
         birth: Birth,
         id: u64,
-        spawner: u64,
+        from_spawner: u32,
     ) -> ControlRef {
         if let Some(parent) = birth.parent {
             // SAFETY: the caller has just looked at the parent.
@@ -240,7 +242,7 @@ impl Thread {
                 Context::unbound(),
                 family,
                 id,
-                spawner,
+                from_spawner,
                 birth,
             ));
         }
@@ -337,6 +339,23 @@ impl Thread {
     /// Greenlets that are not dead, main not counted.
     pub(crate) fn alive(&self) -> usize {
         self.alive.get() + self.seeds.get()
+    }
+
+    /// How many of those have no control block yet.
+    pub(crate) fn seeds(&self) -> usize {
+        self.seeds.get()
+    }
+
+    /// The floor above promises to make one.
+    #[inline(always)]
+    pub(crate) fn promise(&self) {
+        self.seeds.set(self.seeds.get() + 1);
+    }
+
+    /// It makes it now.
+    #[inline(always)]
+    pub(crate) fn redeem(&self) {
+        self.seeds.set(self.seeds.get() - 1);
     }
 
     /// Whether it is at its end: nothing of it runs any more.

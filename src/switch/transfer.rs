@@ -356,11 +356,9 @@ pub(crate) unsafe fn first_value<T: 'static>(me: &Control) -> T {
 
 /// Gives a pending greenlet a stack; it is started when this returns.
 pub(crate) fn bind(thread: &Thread, target: &Control) -> Result<(), Refusal> {
-    let Some(body) = target.body.take() else {
+    let Some(entry) = target.entry() else {
         return Err(no_body(target));
     };
-    let entry = body.entry();
-    target.body.set(Some(body));
     let no_stack = |error: std::io::Error| {
         let message = format!("no stack for {target}: {error}");
         Refusal::new(RefusalKind::NoStack(error), message)

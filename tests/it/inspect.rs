@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use greenlet::inspect::{self, Dump, Options, Seen, State};
 use greenlet::sync::Mutex;
-use greenlet::{Greenlet, JoinHandle, current, sleep, spawn, thread, yield_now};
+use greenlet::{Greenlet, GreenletId, JoinHandle, current, sleep, spawn, thread, yield_now};
 
 use crate::support::{emulated, rounds, run};
 
@@ -459,6 +459,85 @@ fn a_thread_that_is_stuck_in_a_greenlet_is_seen() {
         );
         assert_eq!(dump.greenlets()[0].holder(), Some(hog.id()));
         assert_eq!(dump.greenlets()[0].calls().is_empty(), !walks());
+        end();
+    });
+}
+
+/// What can be said of those that have not had a turn: who made them, where, and in which order.
+fn check_those_that_wait_for_their_first_turn(
+    dump: &Dump,
+    spawner: GreenletId,
+    ids: &[GreenletId],
+) {
+    let waiting = dump
+        .greenlets()
+        .iter()
+        .filter(|seen| ids.contains(&seen.id()));
+    let waiting: Vec<_> = waiting.collect();
+    let newest_first: Vec<_> = ids.iter().rev().copied().collect();
+    assert_eq!(
+        waiting.iter().map(|seen| seen.id()).collect::<Vec<_>>(),
+        newest_first,
+        "{dump}"
+    );
+    for seen in waiting {
+        assert_eq!(seen.state(), State::Ready, "{dump}");
+        assert_eq!(seen.turns(), 0);
+        assert_eq!(seen.spawner(), Some(spawner), "{dump}");
+        assert!(seen.site().file().ends_with("inspect.rs"), "{dump}");
+        assert!(seen.calls().is_empty(), "{dump}");
+    }
+    let json = dump.to_json();
+    for id in ids {
+        let number = id.to_string().replace('#', "\"id\":");
+        assert!(json.contains(&number), "{json}");
+    }
+}
+
+#[test]
+fn those_that_have_not_had_a_turn_are_seen() {
+    run(|| {
+        let before = inspect::dump().greenlets().len();
+        let handles: Vec<_> = (0..5).map(|_| spawn(yield_now)).collect();
+        let ids: Vec<_> = handles.iter().map(|handle| handle.id()).collect();
+        let dump = inspect::dump();
+        assert_eq!(dump.greenlets().len(), before + 5, "{dump}");
+        let me = thread::current().id();
+        check_those_that_wait_for_their_first_turn(&dump, me, &ids);
+        // One that is asked for, and one that has a name, stay where they are in the order.
+        handles[3].thread();
+        let named = named("named", yield_now);
+        let later = spawn(yield_now);
+        let dump = inspect::dump();
+        let ids = [&ids[..], &[named.id(), later.id()]].concat();
+        check_those_that_wait_for_their_first_turn(&dump, me, &ids);
+        handles
+            .into_iter()
+            .for_each(|handle| handle.join().unwrap());
+        named.join().unwrap();
+        later.join().unwrap();
+    });
+}
+
+#[test]
+fn those_that_have_not_had_a_turn_are_seen_of_a_thread_that_is_stuck() {
+    if !asks() {
+        return;
+    }
+    run(|| {
+        let (tell, told) = mpsc::channel();
+        let (end, number) = other_thread(move |there, stop| {
+            let handles: Vec<_> = (0..100).map(|_| spawn(|| ())).collect();
+            let ids: Vec<_> = handles.iter().map(|handle| handle.id()).collect();
+            tell.send((thread::current().id(), ids)).unwrap();
+            keeps_the_thread(&there, stop);
+            handles
+                .into_iter()
+                .for_each(|handle| handle.join().unwrap());
+        });
+        let dump = dump_of(number);
+        let (spawner, ids) = told.recv().unwrap();
+        check_those_that_wait_for_their_first_turn(&dump, spawner, &ids);
         end();
     });
 }
