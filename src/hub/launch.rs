@@ -136,12 +136,12 @@ impl<J: Job> Enter<Planted<J>> for Start<J> {
         let thread = unsafe { me.thread.as_ref() };
         let body = me.body.take().expect("bound with a body");
         // SAFETY: this entry stands in the body that holds what was planted with a `J`.
-        let planted: Planted<J> = unsafe { body.take(thread) };
+        let job = unsafe { body.take::<Planted<J>>(thread) }.job;
         let raised = match me.alert.get() {
             0 => None,
             _ => transfer::on_arrival(thread, me),
         };
-        let after = planted.job.run(raised);
+        let after = job.run(raised);
         exit::clear_out(me);
         after();
         let next = || {
