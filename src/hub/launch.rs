@@ -82,20 +82,19 @@ impl Hub {
     #[cold]
     #[inline(never)]
     pub(super) fn start(&self, control: ControlRef) -> bool {
-        // SAFETY: what is in the queue is kept, until it is let go of below.
-        let pending = unsafe { control.as_ref() };
-        match pending.phase.get() {
-            Phase::Pending => self.set_up(pending),
-            _ => {
-                Self::let_go(pending);
-                false
-            }
+        // SAFETY: what is in the queue is kept, until it is let go of.
+        let phase = unsafe { control.as_ref() }.phase.get();
+        match phase {
+            Phase::Pending => self.set_up(control),
+            _ => Self::let_go(control),
         }
     }
 
-    /// Starts one that is pending; false if it cannot be.
+    /// Starts one that is pending; false if it cannot be. By address: it may go.
     #[inline]
-    pub(super) fn set_up(&self, pending: &Control) -> bool {
+    pub(super) fn set_up(&self, control: ControlRef) -> bool {
+        // SAFETY: as above.
+        let pending = unsafe { control.as_ref() };
         match transfer::bind(self.thread(), pending) {
             Ok(()) => {
                 pending.wait.set(Wait::Switch);
@@ -105,17 +104,18 @@ impl Hub {
                 let reason = format!("{pending} could not be started: {refusal}");
                 pending.raise.set(Some(Box::new(reason)));
                 exit::bury_pending(self.thread(), pending);
-                Self::let_go(pending);
-                false
+                Self::let_go(control)
             }
         }
     }
 
-    /// It is dead, and not in the queue any more.
-    fn let_go(dead: &Control) {
-        if !dead.is_given_up() {
-            exit::release(dead.into());
+    /// One that is dead is in the queue no more.
+    fn let_go(control: ControlRef) -> bool {
+        // SAFETY: the hub counts until here.
+        if !unsafe { control.as_ref() }.is_given_up() {
+            exit::release(control);
         }
+        false
     }
 }
 

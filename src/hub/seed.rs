@@ -131,9 +131,9 @@ impl Hub {
     /// Its turn has come. None if it could not start.
     #[inline(never)]
     pub(super) fn sprout(&self, seed: NonNull<Seed>) -> Option<&'static Control> {
-        // SAFETY: it is new, and stays until it has run, or is let go of.
-        let pending = unsafe { &*self.grow(seed).as_ptr() };
-        self.set_up(pending).then_some(pending)
+        let control = self.grow(seed);
+        // SAFETY: it has started, and stays until it has run.
+        self.set_up(control).then(|| unsafe { &*control.as_ptr() })
     }
 
     #[inline(always)]
