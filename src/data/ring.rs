@@ -87,18 +87,20 @@ impl<T> Ring<T> {
     #[cold]
     #[inline(never)]
     fn grow(&self) {
-        let count = self.len();
-        let mut slots = Vec::with_capacity((2 * self.room()).max(FIRST));
-        slots.extend(std::iter::from_fn(|| self.pop()).map(MaybeUninit::new));
-        slots.resize_with((2 * count).max(FIRST), MaybeUninit::uninit);
-        // It is empty while it has neither the old slots nor the new ones.
-        self.head.set(0);
-        self.tail.set(0);
+        let (head, room) = (self.head.get(), (2 * self.room()).max(FIRST));
+        let mut slots = Vec::with_capacity(room);
+        slots.resize_with(room, MaybeUninit::uninit);
+        // Each keeps its number. The ring is empty while it has neither the old slots nor the new ones.
+        for number in head..self.tail.get() {
+            slots[number & (room - 1)] = self
+                .pop()
+                .map_or_else(MaybeUninit::uninit, MaybeUninit::new);
+        }
         compiler_fence(Ordering::Release);
         // SAFETY: as in `slot`.
         let old = unsafe { std::mem::replace(&mut *self.slots.get(), slots) };
         compiler_fence(Ordering::Release);
-        self.tail.set(count);
+        self.head.set(head);
         drop(old);
     }
 }

@@ -177,6 +177,8 @@ impl Dump {
             let mut all: Vec<_> = sheet.sights.iter().map(seen).collect();
             // Main first, then the newest first, whether they have a control block or not.
             all.sort_by_key(|seen| (!seen.sight.is_main, Reverse(seen.sight.id)));
+            // One that was just getting its control block is seen with and without it.
+            all.dedup_by_key(|seen| seen.sight.id);
             all
         };
         Dump {

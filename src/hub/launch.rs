@@ -69,7 +69,7 @@ impl Hub {
         id
     }
 
-    /// In the order of numbers: whoever is older grows first.
+    /// In the order of numbers: whoever is older comes first.
     #[cold]
     fn grow_at_once(&self, seed: NonNull<Seed>, name: Box<str>) {
         self.grow_all();

@@ -291,9 +291,8 @@ impl Upstairs for Hub {
         self.closed.set(true);
         roll::leave(self);
         self.desk.close();
-        self.grow_all();
         while let Some(turn) = self.ready.pop() {
-            let control = turn.whose().expect("no seeds are left");
+            let control = turn.whose().unwrap_or_else(|seed| self.grow(seed));
             // SAFETY: what is in the queue is kept: by the hub, or by whoever may take it out.
             let held = unsafe { control.as_ref() };
             held.wait.set(Wait::Parked);

@@ -240,7 +240,7 @@ impl Hub {
         }
     }
 
-    /// Puts a new greenlet, of which the hub holds a count, in the queue.
+    /// It is ready, whatever it waited for.
     #[inline]
     pub(super) fn enqueue(&self, control: &Control) {
         control.wait.set(Wait::Ready);

@@ -49,6 +49,8 @@ pub(super) struct Planted<J> {
     pub(super) job: J,
 }
 
+const _: () = assert!(size_of::<Seed>() <= 32);
+
 impl Turn {
     /// Marks a seed: addresses of both are even.
     const SEED: usize = 1;
@@ -136,8 +138,9 @@ impl Hub {
         self.set_up(control).then(|| unsafe { &*control.as_ptr() })
     }
 
+    /// Gives it its control block: it is out of the queue, or gets another place there.
     #[inline(always)]
-    fn grow(&self, seed: NonNull<Seed>) -> ControlRef {
+    pub(super) fn grow(&self, seed: NonNull<Seed>) -> ControlRef {
         self.thread().redeem();
         // SAFETY: a seed that was in the queue has not grown.
         unsafe { self.grow_named(seed, None) }

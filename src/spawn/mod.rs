@@ -275,9 +275,10 @@ impl<R> Drop for JoinHandle<R> {
 impl<R> fmt::Debug for JoinHandle<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JoinHandle(")?;
-        match self.greenlet() {
-            Some(greenlet) => write!(f, "{greenlet:?})"),
-            None => write!(f, "Greenlet(#{}, dead))", self.slot.id()),
+        match self.slot.greenlet() {
+            Some(greenlet) => write!(f, "{:?})", Greenlet::<()>::of(greenlet)),
+            None if self.is_finished() => write!(f, "Greenlet({}, dead))", self.id()),
+            None => write!(f, "Greenlet({}, pending))", self.id()),
         }
     }
 }

@@ -193,7 +193,7 @@ impl Thread {
         thread
     }
 
-    /// One that nobody parks in any more, and that had no name.
+    /// One that has ended, and was never asked for: it had no name, since a name is asked for at once.
     pub(super) fn of_ended(id: GreenletId) -> Thread {
         Thread::handle(Shared::with(id, None))
     }

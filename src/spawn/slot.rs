@@ -27,15 +27,19 @@ pub(super) struct Slot<R> {
 
 /// With a small outcome it is 64 bytes.
 struct Shared<R> {
+    /// The greenlet, from when it has a control block until it has ended, or longer if it is held; before and
+    /// after that its thread, which stays as long as one of its blocks is out.
+    owner: Cell<NonNull<()>>,
+    has_greenlet: Cell<bool>,
     hands: Cell<u32>,
     ended: Cell<bool>,
     /// The slot counts as a handle.
     holds: Cell<bool>,
-    /// The greenlet, from when it has a control block until it has ended, or longer if it is held.
-    greenlet: Cell<Option<ControlRef>>,
     outcome: Cell<Option<thread::Result<R>>>,
     joiners: WaitList,
 }
+
+const _: () = assert!(size_of::<Shared<()>>() <= 64);
 
 impl<R> Slot<R> {
     /// An empty slot, and both hands on it.
@@ -45,10 +49,11 @@ impl<R> Slot<R> {
         // SAFETY: there is room for it.
         unsafe {
             shared.write(Shared {
+                owner: Cell::new(NonNull::from(thread).cast()),
+                has_greenlet: Cell::new(false),
                 hands: Cell::new(2),
                 ended: Cell::new(false),
                 holds: Cell::new(false),
-                greenlet: Cell::new(None),
                 outcome: Cell::new(None),
                 joiners: WaitList::new(),
             });
@@ -82,14 +87,26 @@ impl<R> Slot<R> {
         self.joiners().holder().get()
     }
 
-    /// The greenlet, if it has a control block.
+    /// The greenlet, if it has a control block, and has not ended or is held.
     #[inline]
-    fn greenlet(&self) -> Option<&Control> {
+    pub(super) fn greenlet(&self) -> Option<&Control> {
+        let Shared {
+            owner,
+            has_greenlet,
+            ..
+        } = self.shared();
         // SAFETY: `end` takes it away before it is freed, unless it is held by this slot.
-        self.shared()
-            .greenlet
+        has_greenlet
             .get()
-            .map(|greenlet| unsafe { greenlet.as_ref() })
+            .then(|| unsafe { owner.get().cast().as_ref() })
+    }
+
+    /// Its thread, which stays as long as the slot.
+    #[inline]
+    fn thread(&self) -> NonNull<Thread> {
+        let owner = &self.shared().owner;
+        self.greenlet()
+            .map_or_else(|| owner.get().cast(), |greenlet| greenlet.thread)
     }
 
     /// The greenlet, if the slot counts as a handle to it.
@@ -100,7 +117,8 @@ impl<R> Slot<R> {
     /// The greenlet, which is kept from now on as long as the slot. None if it has ended, and nobody had asked.
     pub(super) fn hold(&self) -> Option<&Control> {
         if !self.has_ended() && self.greenlet().is_none() {
-            Hub::here().grow_all();
+            // SAFETY: it stays as long as this slot.
+            unsafe { self.thread().as_ref() }.grow_all();
         }
         let greenlet = self.greenlet()?;
         if !self.shared().holds.replace(true) {
@@ -165,10 +183,29 @@ impl<R> Slot<R> {
             self.hold();
         }
         if !shared.holds.get() {
-            shared.greenlet.set(None);
+            shared.owner.set(self.thread().cast());
+            shared.has_greenlet.set(false);
         }
         shared.outcome.set(Some(outcome));
         shared.ended.set(true);
+    }
+}
+
+impl<R> Slot<R> {
+    /// The last hand is gone.
+    #[inline]
+    fn free(&self) {
+        // It may hold handles of its own, and the last of them would take the thread along.
+        drop(self.take());
+        let thread = self.thread();
+        let held = self.held().map(ControlRef::from);
+        // SAFETY: `new` put it there, and nobody uses it any more. The thread stays until that.
+        drop(unsafe { thread.as_ref().bodies.release(self.shared) });
+        match held {
+            Some(held) => exit::release(held),
+            // SAFETY: nothing of the thread is used after this.
+            None => unsafe { Thread::free_if_done(thread) },
+        }
     }
 }
 
@@ -179,17 +216,7 @@ impl<R> Drop for Slot<R> {
         let left = hands.get() - 1;
         hands.set(left);
         if left == 0 {
-            let held = self.held().map(ControlRef::from);
-            // SAFETY: a control block keeps its thread.
-            let its = held.map(|held| unsafe { held.as_ref().thread.as_ref() });
-            // If it is held no more, this is its thread. One that is gone has taken its blocks along.
-            if let Some(thread) = its.or_else(Thread::here_if_any) {
-                // SAFETY: `new` put it there, and the last hand is gone.
-                drop(unsafe { thread.bodies.release(self.shared) });
-            }
-            if let Some(held) = held {
-                exit::release(held);
-            }
+            self.free();
         }
     }
 }
@@ -205,7 +232,8 @@ impl<R> Owed<R> {
     pub(super) fn grown(&self, control: &Control) {
         let slot = &self.slot;
         control.owes.set(slot.shared.as_ptr().cast_const().cast());
-        slot.shared().greenlet.set(Some(control.into()));
+        slot.shared().owner.set(NonNull::from(control).cast());
+        slot.shared().has_greenlet.set(true);
     }
 
     /// Pays, in the greenlet that owes.

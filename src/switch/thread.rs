@@ -72,7 +72,7 @@ pub(crate) trait Upstairs {
     fn run_others(&self, me: &Control);
     /// Whose turn it is after `me`, which ends.
     fn next_after_end(&self) -> &'static Control;
-    /// Makes those greenlets that it has only promised.
+    /// Gives a control block to each of its greenlets that has none.
     fn grow_all(&self);
     /// What `me` waits for at a switch has happened: it goes on at its turn.
     fn bring_back(&self, me: &Control);
@@ -212,6 +212,8 @@ impl Thread {
     /// Makes the control block of a pending greenlet, with one strong count.
     #[inline]
     pub(crate) fn new_control(&self, family: &'static Family, birth: Birth) -> ControlRef {
+        // Whoever is older comes first.
+        self.grow_all();
         let id = self.next_id();
         let from_spawner = Control::distance(id, self.current().id);
         self.number_control(family, birth, id, from_spawner)
@@ -286,9 +288,7 @@ impl Thread {
 
     /// The newest greenlet that is not dead; main is not among them.
     pub(crate) fn newest(&self) -> Option<ControlRef> {
-        if let Some(upstairs) = self.upstairs() {
-            upstairs.grow_all();
-        }
+        self.grow_all();
         self.newest.get()
     }
 
@@ -341,6 +341,16 @@ impl Thread {
         self.alive.get() + self.seeds.get()
     }
 
+    /// Gives a control block to each that has none.
+    #[inline]
+    pub(crate) fn grow_all(&self) {
+        if self.seeds.get() > 0
+            && let Some(upstairs) = self.upstairs()
+        {
+            upstairs.grow_all();
+        }
+    }
+
     /// How many of those have no control block yet.
     pub(crate) fn seeds(&self) -> usize {
         self.seeds.get()
@@ -379,6 +389,14 @@ impl Thread {
         self.controls.taken()
     }
 
+    /// Whether nobody has a handle, or anything else that lies here.
+    #[cold]
+    fn is_unheld(&self) -> bool {
+        let main = &self.main;
+        let blocks = self.controls.taken() + self.bodies.taken();
+        main.strong.get() == 0 && main.weak.get() == 0 && blocks == 0
+    }
+
     /// The end of the thread: no greenlet is left, and none can be made any more.
     ///
     /// # Safety
@@ -397,15 +415,15 @@ impl Thread {
         unsafe { Thread::free_if_done(here) };
     }
 
-    /// Frees everything, once the thread is closed and nobody holds a handle.
+    /// Frees everything, once the thread is closed and nobody has anything of it.
     ///
     /// # Safety
     /// The caller uses nothing of a closed thread afterwards.
-    unsafe fn free_if_done(here: NonNull<Thread>) {
+    #[inline]
+    pub(crate) unsafe fn free_if_done(here: NonNull<Thread>) {
         // SAFETY: it lives until the end of this function at least.
         let thread = unsafe { here.as_ref() };
-        let held = thread.main.strong.get() > 0 || thread.main.weak.get() > 0;
-        if thread.closed.get() && thread.controls.taken() == 0 && !held {
+        if thread.closed.get() && thread.is_unheld() {
             // SAFETY: made by `Box::leak` in `begin`; no control block, handle or thread-local refers to
             // it any more.
             drop(unsafe { Box::from_raw(here.as_ptr()) });
@@ -515,8 +533,9 @@ pub fn alive() -> usize {
     Thread::here().alive()
 }
 
-/// Pooled blocks in use on this thread, for leak checks: `(control blocks, others)`. A control block lives from the first
-/// turn of its greenlet, or from when somebody has asked for it, until it is dead and the last handle, strong or weak, is gone. In the others lie closures until they run, and what
+/// Pooled blocks in use on this thread, for leak checks: `(control blocks, others)`. A control block lives from the
+/// first turn of its greenlet, or from when somebody has asked for it, until it is dead and the last handle, strong or
+/// weak, is gone. In the others lie closures until they run, and what
 /// spawned greenlets leave until they have ended and nobody can join them.
 ///
 /// # Panics
