@@ -325,8 +325,8 @@ impl Group {
         self.feed(items, begin).map(outcome)
     }
 
-    /// As [`imap`](Self::imap), in the order in which they are done. A member whose result nobody has asked for
-    /// keeps its place in the pool.
+    /// As [`imap`](Self::imap), in the order in which they are done. Ahead of whoever asks there are as many results
+    /// and as many members as the pool is large, or 1024 in a group; a member waits to hand over its result.
     ///
     /// # Parks
     /// The iterator does, unless one is there.
@@ -341,12 +341,16 @@ impl Group {
         F: Fn(T) -> R + 'static,
     {
         let f = Rc::new(f);
+        let places = Rc::new(Semaphore::new(self.ahead()));
         let begin = move |group: &Group, sender: &Sender<thread::Result<R>>, item| {
+            places.acquire().forget();
+            let place = Ahead(Rc::clone(&places));
             if sender.is_disconnected() {
                 return false;
             }
             let (f, sender) = (Rc::clone(&f), sender.clone());
             group.spawn(move || {
+                let _place = place;
                 let done = catch_unwind(AssertUnwindSafe(|| f(item)));
                 // Nobody may want it any more.
                 let _ = sender.send(done);
@@ -491,6 +495,15 @@ fn outcome<R>(handle: JoinHandle<R>) -> R {
 
 fn or_unwind<R>(outcome: thread::Result<R>) -> R {
     outcome.unwrap_or_else(|payload| resume_unwind(payload))
+}
+
+/// One that runs ahead of whoever asks for results, until it has handed over its own.
+struct Ahead(Rc<Semaphore>);
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.0.release();
+    }
 }
 
 /// What a feeder sends. Its own panic, of the items, comes last.

@@ -51,10 +51,16 @@ impl<T: Copy + PartialEq> Fifo<T> {
         self.ring.is_empty()
     }
 
-    /// Takes a value out, wherever it stands. This looks at all of them.
+    /// Takes a value out that stands there once, wherever. The last ones are looked at first: whoever ends all
+    /// begins with the newest.
     pub(crate) fn remove(&self, value: T) {
-        self.ring
-            .replace(|other| other.filter(|other| *other != value));
+        let mut places = (0..self.ring.len()).rev();
+        if let Some(place) = places.find(|&place| self.peek(place) == Some(value)) {
+            self.ring.replace_at(place, None);
+        }
+        while self.ring.last().is_some_and(|last| last.is_none()) {
+            self.ring.drop_last();
+        }
     }
 }
 
@@ -74,5 +80,21 @@ mod tests {
         );
         assert!(fifo.is_empty());
         assert_eq!(fifo.peek(0), None);
+    }
+
+    #[test]
+    fn no_gap_stays_at_the_end() {
+        let fifo = Fifo::new();
+        (0..5).for_each(|n| fifo.push(n));
+        fifo.remove(3);
+        assert_eq!(fifo.len(), 5);
+        fifo.remove(4);
+        assert_eq!(fifo.len(), 3);
+        fifo.remove(7);
+        fifo.push(5);
+        let left: Vec<_> = std::iter::from_fn(|| fifo.pop()).collect();
+        assert_eq!(left, [0, 1, 2, 5]);
+        fifo.remove(0);
+        assert!(fifo.is_empty());
     }
 }

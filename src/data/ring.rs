@@ -121,12 +121,15 @@ impl<T: Copy> Ring<T> {
         unsafe { self.slot(self.head.get().wrapping_add(ahead)).write(value) };
     }
 
-    /// Changes each value.
-    pub(crate) fn replace(&self, change: impl Fn(T) -> T) {
-        for ahead in 0..self.len() {
-            let value = self.peek(ahead).expect("it is one of them");
-            self.replace_at(ahead, change(value));
-        }
+    /// The value that was put in last.
+    pub(crate) fn last(&self) -> Option<T> {
+        self.len().checked_sub(1).and_then(|last| self.peek(last))
+    }
+
+    /// Takes it out again.
+    pub(crate) fn drop_last(&self) {
+        assert!(!self.is_empty(), "nobody is there");
+        self.tail.set(self.tail.get().wrapping_sub(1));
     }
 }
 

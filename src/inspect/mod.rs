@@ -34,6 +34,17 @@
 //! elsewhere they are empty, and all else is the same. A glibc before 2.35 takes a lock of the loader to look up how
 //! functions unwind: there a thread that hangs while it loads a library may keep a dump waiting. A dump keeps addresses;
 //! names are looked up when it is printed, and then remembered.
+//!
+//! # After a crash
+//!
+//! `src/inspect/greenlets.py`, which comes with the crate, is a script for gdb. In a process that it is attached to, or in a
+//! core, `greenlets` lists the greenlets of all threads, and `greenlet 7` shows the calls of one:
+//!
+//! ```text
+//! (gdb) source greenlets.py
+//! (gdb) greenlets
+//! (gdb) greenlet 7
+//! ```
 
 mod census;
 mod json;

@@ -38,5 +38,6 @@ pub use once::{LazyLock, Once, OnceLock, OnceState};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use select::{Select, select};
 pub use semaphore::{Permit, Semaphore};
+pub use std::sync::{Arc, Weak, atomic};
 pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 pub use wait_group::{Pending, WaitGroup};

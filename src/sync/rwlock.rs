@@ -22,10 +22,14 @@ pub struct RwLock<T: ?Sized> {
     value: RefCell<T>,
 }
 
-/// Who is in, and who waits at which door. The holder of both lists is the writer.
+/// Who is in, and who waits at which door. The holder of both lists is the writer, and that of those who want to write
+/// also the reader, if there is one alone.
 struct Gate {
     readers: Cell<usize>,
-    writing: Cell<bool>,
+    /// The numbers of all readers, one upon the other (exclusive or): of one alone it is the number.
+    their_numbers: Cell<u64>,
+    /// The number of who writes, or 0.
+    writer: Cell<u64>,
     to_read: WaitList,
     to_write: WaitList,
 }
@@ -34,22 +38,23 @@ impl Gate {
     const fn new() -> Gate {
         Gate {
             readers: Cell::new(0),
-            writing: Cell::new(false),
+            their_numbers: Cell::new(0),
+            writer: Cell::new(0),
             to_read: WaitList::new(),
             to_write: WaitList::new(),
         }
     }
 
     fn try_read(&self) -> bool {
-        let open = !self.writing.get() && !self.to_write.has_parked();
+        let open = self.writer.get() == 0 && !self.to_write.has_parked();
         if open {
-            self.readers.set(self.readers.get() + 1);
+            self.let_read(Hub::here().thread().current().id);
         }
         open
     }
 
     fn try_write(&self) -> bool {
-        let free = !self.writing.get() && self.readers.get() == 0;
+        let free = self.writer.get() == 0 && self.readers.get() == 0;
         if free {
             self.let_write(Hub::here().thread().current().id);
         }
@@ -59,7 +64,7 @@ impl Gate {
     fn read(&self) {
         while !self.try_read() {
             let hub = Hub::here();
-            let give_back = || self.leave_read();
+            let give_back = || self.leave_read(hub.thread().current().id);
             let purpose = &"waits to read what is locked";
             let _bound = hub.bind();
             if self
@@ -88,29 +93,44 @@ impl Gate {
         }
     }
 
-    fn leave_read(&self) {
+    fn leave_read(&self, who: u64) {
         self.readers.set(self.readers.get() - 1);
+        self.note_reader(who);
         if self.readers.get() == 0 && !self.next_writer() {
             self.waiting_readers();
         }
     }
 
     fn leave_write(&self) {
-        self.writing.set(false);
-        self.say_who_writes(0);
-        if !self.waiting_readers() {
+        self.let_write(0);
+        if !self.waiting_readers() && self.readers.get() == 0 {
             self.next_writer();
         }
     }
 
-    fn let_write(&self, who: u64) {
-        self.writing.set(true);
-        self.say_who_writes(who);
+    fn let_read(&self, who: u64) {
+        self.readers.set(self.readers.get() + 1);
+        self.note_reader(who);
     }
 
-    fn say_who_writes(&self, who: u64) {
-        self.to_read.holder().set(who);
-        self.to_write.holder().set(who);
+    /// One has come, or gone.
+    fn note_reader(&self, who: u64) {
+        self.their_numbers.set(self.their_numbers.get() ^ who);
+        self.say_who_is_in();
+    }
+
+    fn let_write(&self, who: u64) {
+        self.writer.set(who);
+        self.say_who_is_in();
+    }
+
+    fn say_who_is_in(&self) {
+        let writer = self.writer.get();
+        self.to_read.holder().set(writer);
+        self.to_write.holder().set(match self.readers.get() {
+            1 if writer == 0 => self.their_numbers.get(),
+            _ => writer,
+        });
     }
 
     fn next_writer(&self) -> bool {
@@ -125,8 +145,10 @@ impl Gate {
     /// Lets all in who wait to read by now; false if nobody does.
     fn waiting_readers(&self) -> bool {
         let before = self.readers.get();
-        while !self.to_read.is_empty() && self.to_read.call_one(Hub::here()).is_some() {
-            self.readers.set(self.readers.get() + 1);
+        while !self.to_read.is_empty()
+            && let Some(who) = self.to_read.call_one(Hub::here())
+        {
+            self.let_read(who);
         }
         self.readers.get() > before
     }
@@ -137,7 +159,7 @@ struct Gone<'a>(&'a Gate);
 
 impl Drop for Gone<'_> {
     fn drop(&mut self) {
-        if !self.0.writing.get() && !self.0.to_write.has_parked() {
+        if self.0.writer.get() == 0 && !self.0.to_write.has_parked() {
             self.0.waiting_readers();
         }
     }
@@ -146,7 +168,8 @@ impl Drop for Gone<'_> {
 /// The right to read the value of a [`RwLock`].
 #[must_use = "dropped at once, it unlocks at once"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
-    gate: &'a Gate,
+    lock: &'a RwLock<T>,
+    who: u64,
     value: Ref<'a, T>,
 }
 
@@ -239,7 +262,8 @@ impl<T: ?Sized> RwLock<T> {
 
     fn read_guard(&self) -> RwLockReadGuard<'_, T> {
         RwLockReadGuard {
-            gate: &self.gate,
+            lock: self,
+            who: Hub::here().thread().current().id,
             value: self.value.borrow(),
         }
     }
@@ -275,9 +299,24 @@ impl<T: ?Sized> RwLock<T> {
     }
 }
 
+impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
+    /// Turns it into the right to read, without a moment in which somebody else might write. Others who wait to read
+    /// come in as well.
+    ///
+    /// # Parks
+    /// No.
+    pub fn downgrade(guard: RwLockWriteGuard<'a, T>) -> RwLockReadGuard<'a, T> {
+        let lock = guard.lock;
+        lock.gate.let_read(Hub::here().thread().current().id);
+        // It leaves, and finds a reader there.
+        drop(guard);
+        lock.read_guard()
+    }
+}
+
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
-        self.gate.leave_read();
+        self.lock.gate.leave_read(self.who);
     }
 }
 

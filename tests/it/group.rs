@@ -345,6 +345,35 @@ fn a_panic_of_one_is_the_panic_of_all() {
     });
 }
 
+/// Of items without end only so many begin as may run ahead; and no more when nobody asks.
+#[test]
+fn what_is_mapped_does_not_run_away() {
+    run(|| {
+        for unordered in [false, true] {
+            let group = Group::new();
+            let begun = Rc::new(Cell::new(0_usize));
+            let work = {
+                let begun = begun.clone();
+                move |n: u64| {
+                    begun.set(begun.get() + 1);
+                    n
+                }
+            };
+            let mut all: Box<dyn Iterator<Item = u64>> = match unordered {
+                true => Box::new(group.imap_unordered(0.., work)),
+                false => Box::new(group.imap(0.., work)),
+            };
+            assert_eq!(all.by_ref().take(5).sum::<u64>(), 10);
+            settle();
+            let ahead = begun.get();
+            assert!((5..=2 * 1024 + 10).contains(&ahead), "{ahead} have begun");
+            drop(all);
+            group.join_all().unwrap();
+            assert!(begun.get() <= ahead + 1);
+        }
+    });
+}
+
 #[test]
 fn a_panic_of_the_items_comes_last() {
     run(|| {

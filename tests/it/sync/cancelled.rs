@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use greenlet::sync::{Barrier, Condvar, Mutex, RwLock, TryLockError};
+use greenlet::sync::{Barrier, Condvar, Mutex, RwLock, RwLockWriteGuard, TryLockError};
 use greenlet::time::{Elapsed, timeout};
 use greenlet::{GreenletExit, JoinHandle, sleep, spawn};
 
@@ -221,6 +221,66 @@ fn a_lock_that_a_killed_one_was_given_is_for_the_next() {
         next.join().unwrap();
         assert_eq!(scene.log.take(), [2, 4]);
         assert_eq!(*scene.thing.try_write().unwrap(), 2);
+    });
+}
+
+/// Whoever writes becomes a reader without a moment in between; writers wait on, and readers come in.
+#[test]
+fn a_writer_that_becomes_a_reader_lets_readers_in_and_no_writer() {
+    run(|| {
+        let scene = Scene::of(RwLock::new(0));
+        let mut guard = scene.thing.write().unwrap();
+        *guard = 7;
+        let writer = scene.does(0, writes);
+        let reader = scene.does(1, |lock| assert_eq!(*lock.read().unwrap(), 7));
+        let guard = RwLockWriteGuard::downgrade(guard);
+        settle();
+        assert!(reader.is_finished() && !writer.is_finished());
+        assert_eq!(*guard, 7);
+        assert!(scene.thing.try_write().is_err());
+        drop(guard);
+        writer.join().unwrap();
+        assert_eq!(*scene.thing.read().unwrap(), 8);
+        // Alone, it leaves nobody waiting, and the lock as it was.
+        drop(RwLockWriteGuard::downgrade(scene.thing.write().unwrap()));
+        assert!(scene.thing.try_write().is_ok());
+    });
+}
+
+#[test]
+fn who_reads_alone_is_known_to_those_who_want_to_write() {
+    run(|| {
+        let scene = Scene::of(RwLock::new(0));
+        let stays = scene.does(0, |lock| {
+            let _read = lock.read().unwrap();
+            sleep(LONG);
+        });
+        let writer = scene.does(1, writes);
+        let holder = || {
+            let dump = greenlet::inspect::dump();
+            dump.find(writer.id()).unwrap().holder()
+        };
+        assert_eq!(holder(), Some(stays.id()));
+        end(stays);
+        writer.join().unwrap();
+        // Of several, nobody alone can end the wait; then the last one can.
+        let readers = [2, 3].map(|n| {
+            scene.does(n, |lock| {
+                let _read = lock.read().unwrap();
+                sleep(LONG);
+            })
+        });
+        let writer = scene.does(4, writes);
+        let holder = || {
+            let dump = greenlet::inspect::dump();
+            dump.find(writer.id()).unwrap().holder()
+        };
+        assert_eq!(holder(), None);
+        let [one, other] = readers;
+        end(one);
+        assert_eq!(holder(), Some(other.id()));
+        end(other);
+        writer.join().unwrap();
     });
 }
 

@@ -35,6 +35,23 @@ fn everywhere(f: impl Fn(usize) + Send + Sync + 'static) {
 }
 
 #[test]
+fn a_lazy_value_of_ones_own_can_be_changed() {
+    run(|| {
+        let mut lazy = LazyLock::new(|| vec![1]);
+        assert_eq!(LazyLock::get(&lazy), None);
+        assert_eq!(LazyLock::get_mut(&mut lazy), None);
+        lazy.push(2);
+        LazyLock::force_mut(&mut lazy).push(3);
+        assert_eq!(LazyLock::get(&lazy), Some(&vec![1, 2, 3]));
+        LazyLock::get_mut(&mut lazy).unwrap().clear();
+        assert!(lazy.is_empty());
+        let mut broken: LazyLock<u8, _> = LazyLock::new(|| panic!("planted"));
+        assert_eq!(complaint(|| *LazyLock::force_mut(&mut broken)), "planted");
+        assert_ne!(complaint(|| *LazyLock::force_mut(&mut broken)), "planted");
+    });
+}
+
+#[test]
 fn many_threads_to_many_threads() {
     run(|| {
         for room in [0, 1, 5, usize::MAX] {
