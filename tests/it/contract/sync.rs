@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::Error;
+use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use greenlet::future::block_on;
@@ -13,7 +14,7 @@ use greenlet::sync::{
     AsyncResult, Barrier, Condvar, Event, Mutex, Once, OnceLock, Pending, RwLock, Semaphore,
     WaitGroup, mpsc, oneshot, select,
 };
-use greenlet::{JoinHandle, spawn, thread};
+use greenlet::{JoinHandle, spawn, thread, yield_now};
 
 use super::{Brought, Call, LONG, contract};
 
@@ -163,6 +164,162 @@ contract!(
         |queue| queue.put(7).expect("it is open"),
     )
     .leaves(Queue::close)
+    .at_once()
+);
+
+// As `sending`.
+contract!(
+    queue_put,
+    Call::new(
+        || {
+            let queue = Queue::bounded(1);
+            queue.put(0).expect("it is open");
+            queue
+        },
+        |queue| queue.put(7).map(|()| 1).map_err(|_| Error::other("closed")),
+        |queue: &Queue<u8>| drop(queue.try_get().expect("it is full")),
+    )
+    .leaves(Queue::close)
+    .lossy()
+    .at_once()
+);
+
+contract!(
+    mpsc_send,
+    Call::new(
+        || {
+            let (sender, receiver) = mpsc::sync_channel(1);
+            sender.send(0).expect("there is room");
+            Ends::of(sender, receiver)
+        },
+        |ends| item(ends.near.send(7)),
+        |ends: &Ends<mpsc::SyncSender<u8>, mpsc::Receiver<u8>>| {
+            ends.with(mpsc::Receiver::try_recv).expect("it is full");
+        },
+    )
+    .leaves(Ends::leave)
+    .lossy()
+    .at_once()
+);
+
+contract!(
+    select_sends,
+    Call::new(
+        sending,
+        |ends| {
+            let (full, _never) = bounded::<u8>(0);
+            select()
+                .send(&full, &mut Some(1), item)
+                .send(&ends.near, &mut Some(7), item)
+                .wait()
+        },
+        take,
+    )
+    .leaves(Ends::leave)
+    .lossy()
+    .at_once()
+);
+
+contract!(
+    select_waits_for_an_event,
+    Call::new(
+        Event::new,
+        |event| select()
+            .event(event, |()| Ok(1))
+            .after(LONG, || Ok(9))
+            .wait(),
+        Event::set,
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    select_waits_for_an_end,
+    Call::new(
+        group,
+        |it| select()
+            .join(&it.handle[0], |()| Ok(1))
+            .after(LONG, || Ok(9))
+            .wait(),
+        Member::tell,
+    )
+    .stays()
+    .at_once()
+);
+
+/// Something that is made once, by one who takes as long as nobody tells it to go on.
+struct Making<T> {
+    made: Rc<T>,
+    maker: RefCell<Option<JoinHandle<()>>>,
+}
+
+impl<T: Default + 'static> Making<T> {
+    fn by(make: fn(&T)) -> Making<T> {
+        let made = Rc::<T>::default();
+        let maker = spawn({
+            let made = made.clone();
+            move || make(&made)
+        });
+        yield_now();
+        let maker = RefCell::new(Some(maker));
+        Making { made, maker }
+    }
+
+    fn tell(&self) {
+        if let Some(maker) = self.maker.take() {
+            maker.thread().unpark();
+            maker.join().expect("it does not panic");
+        }
+    }
+}
+
+impl<T> Drop for Making<T> {
+    fn drop(&mut self) {
+        if let Some(maker) = self.maker.take() {
+            maker.kill();
+        }
+    }
+}
+
+/// As `Once`, which has no default.
+struct Done(Once);
+
+impl Default for Done {
+    fn default() -> Done {
+        Done(Once::new())
+    }
+}
+
+contract!(
+    once_call,
+    Call::new(
+        || Making::by(|done: &Done| done.0.call_once(thread::park)),
+        |making| {
+            making.made.0.call_once(|| unreachable!("it is done"));
+            Ok(1)
+        },
+        Making::tell,
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    once_lock_get_or_init,
+    Call::new(
+        || {
+            Making::by(|lock: &OnceLock<u8>| {
+                lock.get_or_init(|| {
+                    thread::park();
+                    1
+                });
+            })
+        },
+        |making| Ok(*making.made.get_or_init(|| unreachable!("it is made"))),
+        Making::tell,
+    )
+    .stays()
     .at_once()
 );
 
