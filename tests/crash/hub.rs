@@ -63,6 +63,7 @@ pub(crate) fn run(scenario: &str) -> bool {
             drop(cycle);
         }
         "hub_dump_on_signal" => dump_on_signal(),
+        "hub_dumps_in_dumps" => dumps_in_dumps(),
         "hub_watch_prints" => {
             let watch = greenlet::monitor::watch(10 * MS).unwrap();
             let parked = thread_named("parked", greenlet::thread::park);
@@ -182,6 +183,29 @@ fn dump_on_signal() {
     hog.join().unwrap();
     say("goes on");
     waits.unwrap().join().unwrap();
+}
+
+/// Signals come while dumps are made, on all threads, and in the middle of one another.
+fn dumps_in_dumps() {
+    greenlet::inspect::on_signal(libc::SIGUSR1).unwrap();
+    greenlet::inspect::on_signal(libc::SIGUSR2).unwrap();
+    let sleepers = [(); 50].map(|()| thread_named("sleeper", || sleep(LONG)));
+    let sender = thread::spawn(|| {
+        for n in 0..300 {
+            let signal = if n % 2 == 0 { libc::SIGUSR1 } else { libc::SIGUSR2 };
+            // SAFETY: sends a signal to ourselves.
+            unsafe { libc::kill(libc::getpid(), signal) };
+            thread::sleep(MS);
+        }
+    });
+    let mut seen = 0;
+    while !sender.is_finished() {
+        seen = greenlet::inspect::dump_all()[0].greenlets().len().max(seen);
+        yield_now();
+    }
+    sender.join().unwrap();
+    sleepers.iter().for_each(|sleeper| drop(sleeper.kill()));
+    say(&format!("seen: {seen}"));
 }
 
 fn join_cycle() {

@@ -282,6 +282,16 @@ fn a_signal_prints_what_a_stuck_program_does() {
 }
 
 #[test]
+fn signals_that_come_while_dumps_are_made_are_answered() {
+    if greenlet::BACKEND == "baton" || !cfg!(target_os = "linux") {
+        return;
+    }
+    let outcome = run("hub_dumps_in_dumps").code(0);
+    let outcome = outcome.prints(&["seen: 51", "main returns"]);
+    outcome.says("greenlet 'sleeper' (#");
+}
+
+#[test]
 fn a_watch_prints_who_keeps_the_thread() {
     if greenlet::BACKEND == "baton" || !cfg!(target_os = "linux") {
         return;
