@@ -144,7 +144,8 @@ impl Group {
     /// Runs `f` in a greenlet of its own, as a member.
     ///
     /// # Parks
-    /// Only in a pool that is full.
+    /// Only in a pool that is full. A member of that pool, or one for whom a member waits, may wait for ever for a place:
+    /// [`apply`](Self::apply) and [`map`](Self::map) do not.
     ///
     /// # Cancellation
     /// Nothing was spawned.
@@ -268,6 +269,26 @@ impl Group {
             .collect()
     }
 
+    /// What `f` leaves, which a member does: gevent's `apply`. A member that asks its own pool does it itself: it has
+    /// a place already, and might wait for ever for another.
+    ///
+    /// # Parks
+    /// Until it is done.
+    ///
+    /// # Cancellation
+    /// The member is killed.
+    ///
+    /// # Panics
+    /// With a panic of `f`.
+    #[track_caller]
+    pub fn apply<R: 'static>(&self, f: impl FnOnce() -> R + 'static) -> R {
+        if self.has_me() {
+            return f();
+        }
+        let mut team = Team(vec![Some(self.spawn(f))]);
+        team.outcome(0).expect("it is there")
+    }
+
     /// What `f` makes of each item, in order, each in a member of its own. A member that asks its own pool does
     /// it itself: it has a place already, and might wait for ever for another.
     ///
@@ -294,9 +315,8 @@ impl Group {
             let f = Rc::clone(&f);
             team.0.push(Some(self.spawn(move || f(item))));
         }
-        let each = 0..team.0.len();
-        each.filter_map(|number| team.0[number].take())
-            .map(outcome)
+        (0..team.0.len())
+            .filter_map(|number| team.outcome(number))
             .collect()
     }
 
@@ -480,6 +500,14 @@ impl fmt::Debug for Pool {
 
 /// Those who work for one `map`. If it does not come to an end, neither do they.
 struct Team<R>(Vec<Option<JoinHandle<R>>>);
+
+impl<R> Team<R> {
+    /// Waits for one of them, which is in the team until it has ended.
+    fn outcome(&mut self, number: usize) -> Option<R> {
+        self.0[number].as_ref()?.wait();
+        self.0[number].take().map(outcome)
+    }
+}
 
 impl<R> Drop for Team<R> {
     fn drop(&mut self) {

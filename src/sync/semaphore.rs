@@ -8,7 +8,8 @@ use crate::hub::Hub;
 use crate::hub::wait::{Place, WaitList};
 use crate::sys::clock::{Moment, has_passed};
 
-/// So many may pass at a time: gevent's `Semaphore` and `BoundedSemaphore`.
+/// So many may pass at a time: gevent's `Semaphore` and `BoundedSemaphore`. A [`Permit`] is given back once, so there are
+/// never more than at first, but for those that [`release`](Self::release) makes.
 ///
 /// A permit that is given back goes to the one who waits longest, who has it from then on.
 ///

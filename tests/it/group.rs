@@ -415,6 +415,41 @@ fn a_killed_map_kills_its_members() {
 }
 
 #[test]
+fn who_is_waited_for_is_killed_as_well() {
+    run(|| {
+        let group = Group::new();
+        for way in 0..2 {
+            let waits = spawn({
+                let group = group.clone();
+                move || match way {
+                    0 => drop(group.map(0..5, |_| sleep(LONG))),
+                    _ => group.apply(|| sleep(LONG)),
+                }
+            });
+            settle();
+            assert_eq!(group.len(), if way == 0 { 5 } else { 1 });
+            end(waits);
+            group.join_all().unwrap();
+        }
+        yield_now();
+    });
+}
+
+#[test]
+fn a_member_that_asks_its_own_pool_does_it_itself() {
+    run(|| {
+        let pool = Pool::new(1);
+        assert_eq!(pool.apply(|| 6 * 7), 42);
+        let inner = pool.clone();
+        let sum = pool.apply(move || inner.apply(|| 1) + inner.map(0..3, |n| n).len());
+        assert_eq!(sum, 4);
+        assert_eq!(complaint(|| pool.apply(|| raise("planted"))), "planted");
+        assert_eq!(pool.join_all().unwrap_err().message(), "planted");
+        assert_eq!(pool.free(), 1);
+    });
+}
+
+#[test]
 fn it_runs_ahead_by_the_size_of_the_pool() {
     run(|| {
         let begun = Rc::new(Cell::new(0));
