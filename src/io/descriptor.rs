@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use crate::hub::io::{Direction, Source, wait_for_foreign};
+use crate::hub::io::{Direction, Source, Watchable, Watched, wait_for_foreign};
 use crate::sys::fd;
 
 /// Waits until a read of `fd` would not wait. It stays as it is: it may block, and others may share it.
@@ -128,6 +128,12 @@ impl<T: AsFd> Descriptor<T> {
     /// Gives the thing back. It still does not block.
     pub fn into_thing(self) -> T {
         self.source.into_thing()
+    }
+}
+
+impl<T: AsFd> Watchable for Descriptor<T> {
+    fn watched(&self) -> Watched<'_> {
+        self.source.watched()
     }
 }
 

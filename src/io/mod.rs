@@ -50,6 +50,7 @@ mod pipe;
 mod stdin;
 mod turn;
 
+pub use crate::hub::io::Watchable;
 pub use descriptor::{Descriptor, readable, writable};
 pub use output::{Stderr, StderrLock, Stdout, StdoutLock, stderr, stdout};
 pub use pipe::{PipeReader, PipeWriter, pipe};

@@ -53,6 +53,12 @@ macro_rules! descriptor {
             }
         }
 
+        impl crate::hub::io::Watchable for $ours {
+            fn watched(&self) -> crate::hub::io::Watched<'_> {
+                self.source.watched()
+            }
+        }
+
         impl std::fmt::Debug for $ours {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 std::fmt::Debug::fmt(self.source.thing(), f)

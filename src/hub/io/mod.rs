@@ -24,6 +24,7 @@
 //! | [`source`] | sources, and the retry loop |
 //! | [`state`] | what is known of a source |
 //! | [`table`] | those that are registered, and the poller |
+//! | [`watched`] | waiting without a call, for `select` |
 //! | [`foreign`] | descriptors that are shared with other processes |
 //! | [`descriptor`] | conversions that all types with a descriptor have |
 
@@ -32,11 +33,14 @@ pub(crate) mod foreign;
 mod source;
 mod state;
 mod table;
+mod watched;
 
 pub(crate) use descriptor::descriptor;
 pub(crate) use foreign::{is_ready_now, wait_for_foreign};
 pub(crate) use source::Source;
 pub(super) use table::Table;
+pub use watched::Watchable;
+pub(crate) use watched::Watched;
 
 use crate::sys::poller::Readiness;
 

@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use super::Direction;
 use super::state::State;
+use super::{Direction, Watched};
 use crate::hub::Hub;
 use crate::sys::clock::Moment;
 use crate::sys::fd::{self, would_block};
@@ -99,7 +99,7 @@ impl<T: AsFd> Source<T> {
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     outcome => {
-                        self.pass_on(hub, direction);
+                        state.pass_on(hub, direction);
                         return outcome;
                     }
                 }
@@ -236,12 +236,14 @@ impl<T: AsFd> Source<T> {
         }
     }
 
-    /// What is left is for the next in line.
-    #[inline]
-    fn pass_on(&self, hub: &Hub, direction: Direction) {
-        let line = self.state.waiting(direction);
-        if !line.is_empty() && self.state.is_ready(direction) {
-            line.call_one(hub);
+    /// The same, for one who waits and leaves the call to others.
+    pub(crate) fn watched(&self) -> Watched<'_> {
+        // What is always ready gives way all the same.
+        let hub = Hub::here();
+        hub.io.spend(hub);
+        Watched {
+            fd: self.thing.as_fd(),
+            state: &self.state,
         }
     }
 
@@ -254,7 +256,7 @@ impl<T: AsFd> Source<T> {
         deadline: &mut Option<Moment>,
     ) -> io::Result<()> {
         hub.check_open()?;
-        self.register(hub, direction)?;
+        self.state.register(&self.thing, hub, direction)?;
         if let Some(timeout) = timeout {
             let at = *deadline.get_or_insert_with(|| Moment::now().after(timeout));
             if at <= Moment::now() {
@@ -264,22 +266,6 @@ impl<T: AsFd> Source<T> {
         let _awaited = hub.io.await_one();
         let line = self.state.waiting(direction);
         line.wait(hub, direction.purpose(), *deadline);
-        Ok(())
-    }
-
-    /// Registers it, unless it is.
-    #[inline]
-    fn register(&self, hub: &Hub, direction: Direction) -> io::Result<()> {
-        let state = &*self.state;
-        let watched = state.watched.get().union(direction.bit());
-        match state.key.get().filter(|&key| hub.io.knows(key, state)) {
-            Some(_) if watched == state.watched.get() => return Ok(()),
-            Some(key) => hub.io.widen(&self.thing, key, watched)?,
-            None => state
-                .key
-                .set(Some(hub.io.register(&self.thing, state, watched)?)),
-        }
-        state.watched.set(watched);
         Ok(())
     }
 
@@ -317,7 +303,7 @@ impl Hub {
     }
 }
 
-fn closed() -> io::Error {
+pub(super) fn closed() -> io::Error {
     // Not `ConnectionAborted`: servers go on accepting after that.
     io::Error::other("it was closed: somebody has called `close` on it")
 }

@@ -1,6 +1,8 @@
 //! What the hub knows of a source.
 
 use std::cell::Cell;
+use std::io;
+use std::os::fd::AsFd;
 
 use super::Direction;
 use crate::hub::Hub;
@@ -55,6 +57,36 @@ impl State {
     #[inline]
     pub(super) fn clear(&self, direction: Direction) {
         self.ready.set(self.ready.get().without(direction.bit()));
+    }
+
+    /// What is left is for the next in line.
+    #[inline]
+    pub(super) fn pass_on(&self, hub: &Hub, direction: Direction) {
+        let line = self.waiting(direction);
+        if !line.is_empty() && self.is_ready(direction) {
+            line.call_one(hub);
+        }
+    }
+
+    /// Registers the thing that it is the state of, unless it is.
+    #[inline]
+    pub(super) fn register(
+        &self,
+        thing: &impl AsFd,
+        hub: &Hub,
+        direction: Direction,
+    ) -> io::Result<()> {
+        let watched = self.watched.get().union(direction.bit());
+        match self.key.get().filter(|&key| hub.io.knows(key, self)) {
+            Some(_) if watched == self.watched.get() => return Ok(()),
+            Some(key) => hub.io.widen(thing, key, watched)?,
+            None => {
+                let key = hub.io.register(thing, self, watched)?;
+                self.key.set(Some(key));
+            }
+        }
+        self.watched.set(watched);
+        Ok(())
     }
 
     /// Fetches the state, the first thing that `happened` touches.

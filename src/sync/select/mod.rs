@@ -7,6 +7,7 @@
 mod arms;
 mod ready;
 
+use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
@@ -14,9 +15,11 @@ use super::channel::{Receiver, RecvError, SendError, Sender};
 use super::event::Event;
 use super::semaphore::{Permit, Semaphore};
 use crate::hub::Hub;
+use crate::hub::io::{Direction, Watchable};
 use crate::spawn::JoinHandle;
 use crate::sys::clock::Moment;
 use arms::{After, Any, Arms, Nothing, On, Or, Send};
+use ready::Readiness;
 pub(super) use ready::Ready;
 
 /// Waits for whatever happens first: begins to name the things to wait for.
@@ -148,6 +151,51 @@ impl<A: Arms<R>, R> Select<A, R> {
         F: FnOnce(()) -> R,
     {
         self.or(On::new(handle.into(), then))
+    }
+
+    /// That there is something to read, or the end, or an error: a read would not wait. Somebody else may be faster.
+    ///
+    /// The closure gets an error if that can never be, as for a file or a descriptor that is closed.
+    ///
+    /// ```
+    /// use greenlet::sync::{channel, select};
+    /// use std::io::{Read, Write};
+    ///
+    /// let (mut reader, mut writer) = greenlet::io::pipe()?;
+    /// let (stop, stopped) = channel::bounded::<()>(1);
+    /// greenlet::spawn(move || writer.write_all(b"x"));
+    /// let goes_on = select()
+    ///     .readable(&reader, |ready| ready.is_ok())
+    ///     .recv(&stopped, |_| false)
+    ///     .wait();
+    /// assert!(goes_on);
+    /// assert_eq!(reader.read(&mut [0; 8])?, 1);
+    /// # drop(stop);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn readable<'a, T: Watchable + 'a, F>(
+        self,
+        thing: impl Into<Option<&'a T>>,
+        then: F,
+    ) -> Select<Or<A, On<Readiness<'a>, F>>, R>
+    where
+        F: FnOnce(io::Result<()>) -> R,
+    {
+        let ready = |thing| Readiness::of(thing, Direction::Read);
+        self.or(On::new(thing.into().map(ready), then))
+    }
+
+    /// As [`readable`](Self::readable), that a write would not wait.
+    pub fn writable<'a, T: Watchable + 'a, F>(
+        self,
+        thing: impl Into<Option<&'a T>>,
+        then: F,
+    ) -> Select<Or<A, On<Readiness<'a>, F>>, R>
+    where
+        F: FnOnce(io::Result<()>) -> R,
+    {
+        let ready = |thing| Readiness::of(thing, Direction::Write);
+        self.or(On::new(thing.into().map(ready), then))
     }
 
     /// Whatever else can be waited for.

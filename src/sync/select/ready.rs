@@ -1,6 +1,10 @@
 //! What a select can wait for.
 
+use std::cell::Cell;
+use std::io;
+
 use crate::hub::Hub;
+use crate::hub::io::{Direction, Watchable, Watched};
 use crate::hub::wait::WaitList;
 use crate::spawn::JoinHandle;
 use crate::sync::channel::{Receiver, RecvError};
@@ -111,6 +115,53 @@ impl Ready for &Event {
     }
 
     fn pass_on(&self) {}
+}
+
+/// What is read from, or written to, without a wait.
+pub struct Readiness<'a> {
+    watched: Watched<'a>,
+    direction: Direction,
+    /// It cannot be waited for.
+    failed: Cell<Option<io::Error>>,
+}
+
+impl<'a> Readiness<'a> {
+    pub(super) fn of(thing: &'a impl Watchable, direction: Direction) -> Readiness<'a> {
+        Readiness {
+            watched: thing.watched(),
+            direction,
+            failed: Cell::new(None),
+        }
+    }
+}
+
+impl Ready for Readiness<'_> {
+    type Output = io::Result<()>;
+
+    fn take(&self, _: bool) -> Option<io::Result<()>> {
+        match self.failed.take() {
+            Some(error) => Some(Err(error)),
+            None => {
+                let ready = self.watched.look(self.direction)?;
+                // It stays so until somebody makes the call, who may be another one.
+                self.pass_on();
+                Some(ready)
+            }
+        }
+    }
+
+    fn stand(&self, rest: &mut dyn FnMut()) -> bool {
+        self.watched
+            .stand(self.direction, rest)
+            .unwrap_or_else(|error| {
+                self.failed.set(Some(error));
+                true
+            })
+    }
+
+    fn pass_on(&self) {
+        self.watched.pass_on(self.direction);
+    }
 }
 
 impl<T> Ready for &JoinHandle<T> {

@@ -9,6 +9,7 @@ use std::os::unix::net as unix;
 use greenlet::io::{Descriptor, PipeReader, PipeWriter, readable};
 use greenlet::net::{TcpListener, TcpStream, UdpSocket};
 use greenlet::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use greenlet::sync::select;
 use socket2::SockRef;
 
 use super::{Brought, Call, contract};
@@ -90,6 +91,29 @@ fn tcp_ends() -> Ends<TcpStream, net::TcpStream> {
     let (near, far) = connected(&listener);
     Ends::of(near.into(), far)
 }
+
+// The wait of a select, and the read that it is for.
+contract!(
+    select_readable,
+    Call::new(
+        tcp_ends,
+        |it| {
+            loop {
+                let ready = select().readable(&it.ours, |ready| ready).wait();
+                ready?;
+                it.ours.set_nonblocking(true)?;
+                let got = read_one(&it.ours);
+                it.ours.set_nonblocking(false)?;
+                match got {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    outcome => return outcome,
+                }
+            }
+        },
+        |it| it.with(|theirs| write_one(theirs)),
+    )
+    .leaves(Ends::leave)
+);
 
 contract!(
     tcp_read,

@@ -1,11 +1,13 @@
 //! Waiting for whatever happens first: crossbeam's and Go's tests of `select`, in our words.
 
 use std::cell::RefCell;
+use std::io::{Read, Write};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use greenlet::io::{Descriptor, PipeReader, pipe};
 use greenlet::sync::channel::{Receiver, RecvError, SendError, bounded, unbounded};
 use greenlet::sync::queue::Queue;
 use greenlet::sync::{AsyncResult, Event, Semaphore, remote, select};
@@ -34,6 +36,88 @@ fn what_is_ready_is_chosen_at_once() {
             .wait();
         assert!(sent && message.is_none());
         assert_eq!(receiver.recv(), Ok(8));
+    });
+}
+
+#[test]
+fn a_descriptor_that_is_ready_is_chosen() {
+    run(|| {
+        let (mut reader, mut writer) = pipe().unwrap();
+        let (sender, receiver) = bounded::<u8>(1);
+        let which = |reader: &PipeReader| {
+            select()
+                .readable(reader, |ready| ready.map(|()| "reader"))
+                .recv(&receiver, |_| Ok("receiver"))
+                .after(50 * MS, || Ok("nobody"))
+                .wait()
+        };
+        // It was never waited for, nor read from: that says nothing.
+        assert_eq!(which(&reader).unwrap(), "nobody");
+        let writes = spawn(move || {
+            writer.write_all(b"ab").unwrap();
+            writer
+        });
+        assert_eq!(which(&reader).unwrap(), "reader");
+        reader.read_exact(&mut [0]).unwrap();
+        // There is more.
+        assert_eq!(which(&reader).unwrap(), "reader");
+        reader.read_exact(&mut [0]).unwrap();
+        assert_eq!(which(&reader).unwrap(), "nobody");
+        sender.send(7).unwrap();
+        assert_eq!(which(&reader).unwrap(), "receiver");
+        let writer = writes.join().unwrap();
+        let can = select().writable(&writer, |ready| ready.is_ok());
+        assert!(can.default(|| false));
+        // The end is something to read.
+        drop(writer);
+        assert_eq!(which(&reader).unwrap(), "reader");
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+        assert_eq!(hub_stats().awaited, 0);
+    });
+}
+
+#[test]
+fn what_cannot_be_waited_for_says_so() {
+    run(|| {
+        let (_sender, receiver) = bounded::<u8>(1);
+        let file = std::env::current_exe().unwrap();
+        let file = Descriptor::new(std::fs::File::open(file).unwrap()).unwrap();
+        // The system says of a file that it is always ready.
+        let ready = select()
+            .recv(&receiver, |_| None)
+            .readable(&file, Some)
+            .wait();
+        ready.unwrap().unwrap();
+        let nothing: Option<&PipeReader> = None;
+        let ready = select()
+            .readable(nothing, |_| false)
+            .after(MS, || true)
+            .wait();
+        assert!(ready);
+    });
+}
+
+#[test]
+fn one_event_is_for_one_who_selects() {
+    run(|| {
+        let (mut reader, mut writer) = pipe().unwrap();
+        let got = Rc::new(RefCell::new(vec![]));
+        scope(|s| {
+            let reader = &reader;
+            let waits = [0, 1].map(|n| {
+                let got = got.clone();
+                s.spawn(move || {
+                    let ready = select().readable(reader, |ready| ready).wait();
+                    got.borrow_mut().push((n, ready.is_ok()));
+                })
+            });
+            settle();
+            writer.write_all(b"x").unwrap();
+            waits.map(|waits| waits.join().unwrap());
+        });
+        // It was not read, so it was ready for both.
+        assert_eq!(got.take(), [(0, true), (1, true)]);
+        reader.read_exact(&mut [0]).unwrap();
     });
 }
 
