@@ -166,7 +166,11 @@ mod tests {
             assert_eq!(ring.peek(model.len()), None);
         }
         assert!(model.len() > FIRST, "it has grown");
-        ring.replace(|value| value + 1);
+        for place in 0..ring.len() {
+            ring.replace_at(place, ring.peek(place).expect("it is one of them") + 1);
+        }
+        assert_eq!(ring.last(), model.pop_back().map(|value| value + 1));
+        ring.drop_last();
         while let Some(value) = model.pop_front() {
             assert_eq!(ring.pop(), Some(value + 1));
         }
