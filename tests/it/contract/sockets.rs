@@ -110,7 +110,7 @@ contract!(
                 }
             }
         },
-        |it| it.with(|theirs| write_one(theirs)),
+        |it| it.with(write_one),
     )
     .leaves(Ends::leave)
 );

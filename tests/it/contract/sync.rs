@@ -177,7 +177,9 @@ contract!(
             queue
         },
         |queue| queue.put(7).map(|()| 1).map_err(|_| Error::other("closed")),
-        |queue: &Queue<u8>| drop(queue.try_get().expect("it is full")),
+        |queue: &Queue<u8>| {
+            queue.try_get().expect("it is full");
+        },
     )
     .leaves(Queue::close)
     .lossy()

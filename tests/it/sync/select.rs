@@ -113,7 +113,7 @@ fn one_event_is_for_one_who_selects() {
             });
             settle();
             writer.write_all(b"x").unwrap();
-            waits.map(|waits| waits.join().unwrap());
+            waits.into_iter().for_each(|waits| waits.join().unwrap());
         });
         // It was not read, so it was ready for both.
         assert_eq!(got.take(), [(0, true), (1, true)]);
