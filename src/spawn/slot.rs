@@ -189,9 +189,7 @@ impl<R> Slot<R> {
         shared.outcome.set(Some(outcome));
         shared.ended.set(true);
     }
-}
 
-impl<R> Slot<R> {
     /// The last hand is gone.
     #[inline]
     fn free(&self) {

@@ -1,9 +1,9 @@
 //! Closures at rest: a body waits in a pooled block until its greenlet first runs. What floors above
 //! have [room](Blocks::room) for lies in the same blocks.
 //!
-//! A closure of up to 128 bytes (88 if the hub runs it) costs no allocation; a larger one is boxed, and the box is what waits. Most are
-//! small, and a million may wait, so there are blocks of several sizes. The block goes back to the pool at the start, so
-//! that a suspended greenlet holds none.
+//! A closure of up to 128 bytes (88 if the hub runs it) costs no allocation; a larger one is boxed, and the box is what
+//! waits. Most are small, and a million may wait, so there are blocks of several sizes. The block goes back to the pool at
+//! the start, so that a suspended greenlet holds none.
 
 use std::cell::Cell;
 use std::mem;

@@ -34,6 +34,10 @@ struct Gate {
     to_write: WaitList,
 }
 
+fn my_number() -> u64 {
+    Hub::here().thread().current().id
+}
+
 impl Gate {
     const fn new() -> Gate {
         Gate {
@@ -45,33 +49,42 @@ impl Gate {
         }
     }
 
-    fn try_read(&self) -> bool {
+    /// In whose name one has come in, if so.
+    fn try_read(&self) -> Option<u64> {
         let open = self.writer.get() == 0 && !self.to_write.has_parked();
-        if open {
-            self.let_read(Hub::here().thread().current().id);
-        }
-        open
+        open.then(|| self.let_me_read())
+    }
+
+    /// One comes in, and is told in whose name.
+    fn let_me_read(&self) -> u64 {
+        let who = my_number();
+        self.let_read(who);
+        who
     }
 
     fn try_write(&self) -> bool {
         let free = self.writer.get() == 0 && self.readers.get() == 0;
         if free {
-            self.let_write(Hub::here().thread().current().id);
+            self.let_write(my_number());
         }
         free
     }
 
-    fn read(&self) {
-        while !self.try_read() {
-            let hub = Hub::here();
-            let give_back = || self.leave_read(hub.thread().current().id);
+    /// Returns in whose name one has come in.
+    fn read(&self) -> u64 {
+        loop {
+            if let Some(who) = self.try_read() {
+                return who;
+            }
+            let (hub, who) = (Hub::here(), my_number());
+            let give_back = || self.leave_read(who);
             let purpose = &"waits to read what is locked";
             let _bound = hub.bind();
             if self
                 .to_read
                 .wait_at(Place::Last, hub, purpose, None, give_back)
             {
-                return;
+                return who;
             }
         }
     }
@@ -213,8 +226,8 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     /// The guard, if it is poisoned.
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        self.gate.read();
-        self.poison.result(self.read_guard())
+        let who = self.gate.read();
+        self.poison.result(self.read_guard(who))
     }
 
     /// Waits until the value may be changed.
@@ -240,10 +253,10 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     /// If it cannot be read now; the guard, if it is poisoned.
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        if !self.gate.try_read() {
+        let Some(who) = self.gate.try_read() else {
             return Err(TryLockError::WouldBlock);
-        }
-        Ok(self.poison.result(self.read_guard())?)
+        };
+        Ok(self.poison.result(self.read_guard(who))?)
     }
 
     /// The right to change, if it is not locked.
@@ -260,10 +273,10 @@ impl<T: ?Sized> RwLock<T> {
         Ok(self.poison.result(self.write_guard())?)
     }
 
-    fn read_guard(&self) -> RwLockReadGuard<'_, T> {
+    fn read_guard(&self, who: u64) -> RwLockReadGuard<'_, T> {
         RwLockReadGuard {
             lock: self,
-            who: Hub::here().thread().current().id,
+            who,
             value: self.value.borrow(),
         }
     }
@@ -307,10 +320,10 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// No.
     pub fn downgrade(guard: RwLockWriteGuard<'a, T>) -> RwLockReadGuard<'a, T> {
         let lock = guard.lock;
-        lock.gate.let_read(Hub::here().thread().current().id);
+        let who = lock.gate.let_me_read();
         // It leaves, and finds a reader there.
         drop(guard);
-        lock.read_guard()
+        lock.read_guard(who)
     }
 }
 

@@ -42,14 +42,6 @@ pub struct Options {
 }
 
 impl Options {
-    fn wants(&self, peer: &str) -> bool {
-        is_named(&self.peer, peer)
-    }
-
-    fn wants_column(&self, column: &str) -> bool {
-        is_named(&self.column, column)
-    }
-
     /// Writes the answer where the command line wants it.
     pub fn save(&self, answer: &Value) -> Result<()> {
         match &self.json {
@@ -150,14 +142,14 @@ pub fn answer(
     options: &Options,
 ) -> Result<()> {
     let yardstick = contenders.first().map(|first| first.name);
-    contenders.retain(|peer| Some(peer.name) == yardstick || options.wants(peer.name));
+    contenders.retain(|peer| Some(peer.name) == yardstick || is_named(&options.peer, peer.name));
     for contender in &mut contenders {
         contender.figures = vec![vec![]; question.columns.len()];
     }
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
         for (column, name) in question.columns.iter().enumerate() {
-            if options.wants_column(name) {
+            if is_named(&options.column, name) {
                 for place in order(round as usize, contenders.len()) {
                     contenders[place].measure(column);
                 }

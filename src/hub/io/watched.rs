@@ -32,15 +32,13 @@ impl Watched<'_> {
         if !self.state.is_ready(direction) {
             return None;
         }
-        self.state.clear(direction);
-        match is_ready_now(self.fd, direction) {
+        let ready = is_ready_now(self.fd, direction);
+        if !matches!(ready, Ok(true)) {
+            self.state.clear(direction);
+        }
+        match ready {
             Ok(false) => None,
-            Ok(true) => {
-                let ready = &self.state.ready;
-                ready.set(ready.get().union(direction.bit()));
-                Some(Ok(()))
-            }
-            Err(error) => Some(Err(error)),
+            outcome => Some(outcome.map(drop)),
         }
     }
 

@@ -181,8 +181,7 @@ impl<A: Arms<R>, R> Select<A, R> {
     where
         F: FnOnce(io::Result<()>) -> R,
     {
-        let ready = |thing| Readiness::of(thing, Direction::Read);
-        self.or(On::new(thing.into().map(ready), then))
+        self.or(On::new(Readiness::of(thing.into(), Direction::Read), then))
     }
 
     /// As [`readable`](Self::readable), that a write would not wait.
@@ -194,8 +193,7 @@ impl<A: Arms<R>, R> Select<A, R> {
     where
         F: FnOnce(io::Result<()>) -> R,
     {
-        let ready = |thing| Readiness::of(thing, Direction::Write);
-        self.or(On::new(thing.into().map(ready), then))
+        self.or(On::new(Readiness::of(thing.into(), Direction::Write), then))
     }
 
     /// Whatever else can be waited for.

@@ -126,12 +126,15 @@ pub struct Readiness<'a> {
 }
 
 impl<'a> Readiness<'a> {
-    pub(super) fn of(thing: &'a impl Watchable, direction: Direction) -> Readiness<'a> {
-        Readiness {
+    pub(super) fn of(
+        thing: Option<&'a impl Watchable>,
+        direction: Direction,
+    ) -> Option<Readiness<'a>> {
+        thing.map(|thing| Readiness {
             watched: thing.watched(),
             direction,
             failed: Cell::new(None),
-        }
+        })
     }
 }
 
