@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
@@ -55,8 +55,15 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
+        // What is left of wakers that others had and dropped comes before that is seen.
+        let nobody_else = Arc::strong_count(&alarm) == 2;
+        fence(Ordering::Acquire);
+        let _forlorn = nobody_else.then(|| hub.nobody_calls());
         while !alarm.rung.swap(false, Ordering::Acquire) {
-            hub.park(&"waits for a future");
+            hub.park(match nobody_else {
+                true => &"waits for a future that has kept no waker",
+                false => &"waits for a future",
+            });
         }
     }
 }

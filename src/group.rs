@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem::offset_of;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
@@ -19,6 +20,7 @@ use crate::switch::control::Payload;
 use crate::switch::error::describe;
 use crate::switch::exit::GreenletExit;
 use crate::switch::greenlet::Greenlet;
+use crate::switch::subject::Subject;
 use crate::sync::Semaphore;
 use crate::sync::channel::{Receiver, Sender, bounded, unbounded};
 use crate::sys::clock::{Moment, has_passed};
@@ -60,7 +62,7 @@ struct Shared {
     seats: Semaphore,
     size: usize,
     /// Those who wait for members to end.
-    waiters: WaitList,
+    waiters: WaitList<(), Subject>,
     failure: RefCell<Option<Failure>>,
 }
 
@@ -123,17 +125,19 @@ impl std::error::Error for Failure {}
 
 impl Group {
     /// One without members.
+    #[track_caller]
     pub fn new() -> Group {
         Group::of_size(usize::MAX)
     }
 
+    #[track_caller]
     fn of_size(size: usize) -> Group {
         let shared = Shared {
             members: RefCell::default(),
             next: Cell::new(0),
             seats: Semaphore::new(size),
             size,
-            waiters: WaitList::new(),
+            waiters: WaitList::within(offset_of!(Shared, waiters), size_of::<Shared>()),
             failure: RefCell::new(None),
         };
         Group {

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use super::Hub;
 use crate::switch::control::{Control, Wait, alert};
+use crate::switch::subject::Awaits;
 use crate::sys::clock::Moment;
 
 /// A rest as long as this is a reason to look for circles.
@@ -81,7 +82,7 @@ impl Circles {
     }
 }
 
-type Mark = (u64, *const Cell<u64>);
+type Mark = (u64, Awaits);
 
 /// While this is there, the greenlet that has it may be a part of a circle.
 pub(crate) struct Bound<'a>(&'a Cell<usize>);

@@ -21,6 +21,7 @@ use super::Hub;
 use crate::data::timers::TimerKey;
 use crate::switch::control::{Control, ControlRef, Payload, alert};
 use crate::switch::exit;
+use crate::switch::subject::Awaits;
 use crate::sys::clock::Moment;
 use crate::sys::context::Context;
 
@@ -125,6 +126,24 @@ impl Hub {
     ) -> bool {
         let alarm = self.wake_at(self.thread().current(), deadline);
         self.park(purpose);
+        alarm.is_some_and(Timer::has_gone_off)
+    }
+
+    /// The same for something that `awaits` tells of, which is there as long as it waits.
+    pub(crate) fn park_about(
+        &self,
+        purpose: &'static &'static str,
+        awaits: Awaits,
+        deadline: Option<Moment>,
+    ) -> bool {
+        let me = self.thread().current();
+        let alarm = self.wake_at(me, deadline);
+        self.before_waiting(me, purpose);
+        me.awaits.set(awaits);
+        let next = self.set_out(me, purpose);
+        self.go_on_in(next, me);
+        me.awaits.set(Awaits::NOTHING);
+        self.raise_what_came(|| ());
         alarm.is_some_and(Timer::has_gone_off)
     }
 

@@ -4,23 +4,28 @@
 //! may be used at any time. A knock with a ticket that has been given back names a dead key, and is ignored
 //! (law 8). How a knock and a hub that goes to sleep find each other is in [`door`](super::door).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::Arc;
 
 use super::Hub;
 use super::door::Door;
 use super::remote::Remote;
+use super::roll;
 use crate::data::register::Register;
 use crate::switch::control::ControlRef;
 
 type Key = u64;
+/// Where other threads call the greenlets of one hub.
+pub(super) type Way = Arc<Remote<Key>>;
 
 /// Who may be woken from outside.
 #[derive(Default)]
 pub(super) struct Desk {
-    door: RefCell<Option<Arc<Remote<Key>>>>,
+    door: RefCell<Option<Way>>,
     enrolled: Register<ControlRef>,
+    /// How many of those nobody can wake after all.
+    forlorn: Cell<usize>,
 }
 
 /// The running greenlet may be woken from outside for as long as it has this.
@@ -31,7 +36,7 @@ pub(crate) struct Ticket {
 /// Wakes the greenlet of one ticket, from any thread.
 #[derive(Clone)]
 pub(crate) struct Knocker {
-    door: Arc<Remote<Key>>,
+    door: Way,
     key: Key,
 }
 
@@ -62,6 +67,16 @@ impl Ticket {
     }
 }
 
+/// Somebody has enrolled whom nobody else can call, for as long as this is there.
+pub(crate) struct Forlorn<'a>(&'a Desk);
+
+impl Drop for Forlorn<'_> {
+    fn drop(&mut self) {
+        let Desk { forlorn, .. } = self.0;
+        forlorn.set(forlorn.get().saturating_sub(1));
+    }
+}
+
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(hub) = Hub::here_if_open() {
@@ -71,6 +86,13 @@ impl Drop for Ticket {
 }
 
 impl Hub {
+    /// One that has enrolled waits, and nobody else has its [`Knocker`].
+    pub(crate) fn nobody_calls(&self) -> Forlorn<'_> {
+        let Desk { forlorn, .. } = &self.desk;
+        forlorn.set(forlorn.get() + 1);
+        Forlorn(&self.desk)
+    }
+
     /// Enrols the greenlet that runs.
     ///
     /// # Errors
@@ -85,12 +107,13 @@ impl Hub {
 }
 
 impl Desk {
-    fn door(&self, hub: &Hub) -> io::Result<Arc<Remote<Key>>> {
+    fn door(&self, hub: &Hub) -> io::Result<Way> {
         let mut door = self.door.borrow_mut();
         if let Some(door) = &*door {
             return Ok(Arc::clone(door));
         }
         let made = Arc::new(Door::new(Default::default(), hub.io.bell()?));
+        roll::note_way_in(hub, &made);
         Ok(Arc::clone(door.insert(made)))
     }
 
@@ -106,14 +129,14 @@ impl Desk {
     }
 
     /// Whether it is the door of this hub.
-    fn has(&self, door: &Arc<Remote<Key>>) -> bool {
+    fn has(&self, door: &Way) -> bool {
         let own = self.door.borrow();
         own.as_ref().is_some_and(|own| Arc::ptr_eq(own, door))
     }
 
     /// How many could be woken from outside.
     pub(super) fn enrolled(&self) -> usize {
-        self.enrolled.len()
+        self.enrolled.len().saturating_sub(self.forlorn.get())
     }
 
     /// Before the hub blocks: false if somebody has knocked already.
@@ -141,5 +164,6 @@ impl Desk {
     pub(super) fn begin_again(&self) {
         *self.door.borrow_mut() = None;
         self.enrolled.clear();
+        self.forlorn.set(0);
     }
 }

@@ -114,6 +114,11 @@ impl<Q: Queue, B: Ring> Door<Q, B> {
         quiet
     }
 
+    /// Whether the hub sleeps, and nobody has called it. From any thread.
+    pub(crate) fn sleeps(&self) -> bool {
+        self.asleep.load(Ordering::Acquire) && self.queue.is_empty()
+    }
+
     /// After the hub has blocked, whatever woke it. Hub only.
     #[inline]
     pub(crate) fn wake_up(&self) {

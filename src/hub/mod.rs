@@ -43,8 +43,9 @@ use crate::switch::thread::{Thread, Upstairs};
 use crate::sys::clock::Moment;
 use crate::sys::fork;
 
+mod alone;
 pub(crate) mod calls;
-mod circle;
+pub(crate) mod circle;
 pub(crate) mod deadline;
 pub(crate) mod desk;
 mod door;

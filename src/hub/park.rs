@@ -22,9 +22,10 @@ use std::time::Duration;
 
 use super::deadline::Alarm;
 use super::seed::Turn;
-use super::{Hub, lateness};
+use super::{Hub, alone, lateness};
 use crate::data::timers::Timers;
 use crate::switch::control::{Control, ControlRef, Family, Payload, Phase, Wait, alert};
+use crate::switch::subject::Awaits;
 use crate::switch::thread::say;
 use crate::switch::{exit, transfer};
 use crate::sys::clock::Moment;
@@ -55,6 +56,8 @@ pub(super) struct Pace {
     /// In nanoseconds.
     looked: AtomicU64,
     rests: AtomicBool,
+    /// It rests until other threads call it.
+    waits_for_others: AtomicBool,
 }
 
 /// A glance at the pace of a hub, from any thread.
@@ -64,6 +67,8 @@ pub(crate) struct Pulse {
     pub(crate) looked: Moment,
     /// It waits for something to happen.
     pub(crate) rests: bool,
+    /// It waits for other threads, and for nothing else.
+    pub(super) waits_for_others: bool,
 }
 
 impl Default for Pace {
@@ -74,6 +79,7 @@ impl Default for Pace {
             done: Cell::new(0),
             looked: AtomicU64::new(Moment::now().nanos()),
             rests: AtomicBool::new(false),
+            waits_for_others: AtomicBool::new(false),
         }
     }
 }
@@ -92,6 +98,7 @@ impl Pace {
             left: self.left.load(Relaxed),
             looked: self.looked(),
             rests: self.rests.load(Relaxed),
+            waits_for_others: self.waits_for_others.load(Relaxed),
         }
     }
 
@@ -316,7 +323,7 @@ impl Hub {
     fn keep_what_came(&self, me: &Control) {
         let hub_is_broken = AbortOnUnwind;
         // What is done on arrival may wait for something else.
-        me.awaits.set(std::ptr::null());
+        me.awaits.set(Awaits::NOTHING);
         if let Some(payload) = transfer::on_arrival(self.thread(), me) {
             me.tell(payload);
         }
@@ -439,7 +446,8 @@ impl Hub {
         self.raise_late();
     }
 
-    /// Nobody is ready, and has been `since`: waits for what happens next. If that takes long, it looks for circles.
+    /// Nobody is ready, and has been `since`: waits for what happens next. If that takes long, it looks for circles, and
+    /// for somebody who could come.
     #[cold]
     #[inline(never)]
     fn rest(&self, since: &mut Option<Moment>) {
@@ -447,35 +455,38 @@ impl Hub {
         self.come_in();
         let begin = Moment::now();
         self.ring_alarms(begin);
-        let look = self.circles.look_at(*since.get_or_insert(begin));
-        if self.ready.is_empty() {
-            self.sleep_until_something_happens(begin, look);
-        } else {
+        let since = *since.get_or_insert(begin);
+        let look = self.circles.look_at(since);
+        let next = self.timers.borrow().next().map(Moment::from_nanos);
+        let for_others = next.is_none() && self.io.awaited() == 0;
+        let ask = for_others.then(|| alone::ask_at(since, begin));
+        if !self.ready.is_empty() {
             // Where some timer is always due, this is the only look at I/O.
             self.io.poll(self, Some(Duration::ZERO));
+        } else if for_others && self.desk.enrolled() == 0 {
+            self.everybody_waits(None);
+        } else {
+            self.pace.waits_for_others.store(for_others, Relaxed);
+            self.sleep_until(begin, [next, look, ask].into_iter().flatten().min());
         }
         let now = Moment::now();
         self.pace.rested(now);
         self.come_in();
         self.ring_alarms(now);
-        if look.is_some_and(|look| look <= now) && self.ready.is_empty() {
+        let is_time = |at: Option<Moment>| at.is_some_and(|at| at <= now) && self.ready.is_empty();
+        if is_time(ask) {
+            self.ask_for_others();
+        }
+        if is_time(look) {
             self.look_for_circles(now);
         }
     }
 
-    /// Sleeps, and not beyond the `look` that is to be taken then.
-    fn sleep_until_something_happens(&self, now: Moment, look: Option<Moment>) {
-        let next = self.timers.borrow().next().map(Moment::from_nanos);
-        if next.is_none() && self.io.awaited() + self.desk.enrolled() == 0 {
-            return self.everybody_waits();
-        }
+    /// Sleeps until something happens, or `next`.
+    fn sleep_until(&self, now: Moment, next: Option<Moment>) {
         let settles = self.thread().stacks.settle(now);
-        let timeout = [next, look]
-            .into_iter()
-            .flatten()
-            .map(|next| now.until(next))
-            .chain(settles)
-            .min();
+        let next = next.map(|next| now.until(next));
+        let timeout = next.into_iter().chain(settles).min();
         self.pace.rests.store(true, Relaxed);
         if !self.io.has_poller() {
             // Nothing but timers can wake anybody here.

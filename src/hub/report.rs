@@ -21,11 +21,11 @@ const UNWINDING: &str = "\n  a greenlet that is unwound waits in a destructor: w
 const ROOM: usize = 128 * 1024;
 
 impl Hub {
-    /// Nobody is ready, no timer is set, no descriptor is waited for, no other thread holds a way in: raises
-    /// that in the main greenlet, whatever it waits for.
+    /// Nobody is ready, no timer is set, no descriptor is waited for, no other thread holds a way in, or so many do and
+    /// none of those will ever come: raises that in the main greenlet, whatever it waits for.
     #[cold]
-    pub(super) fn everybody_waits(&self) {
-        let report = self.who_waits();
+    pub(super) fn everybody_waits(&self, others: Option<usize>) {
+        let report = self.who_waits(others);
         say(format_args!("{report}"));
         let main = &self.thread().main;
         if !self.can_interrupt(main) {
@@ -81,7 +81,7 @@ impl Hub {
         Ok(())
     }
 
-    fn who_waits(&self) -> String {
+    fn who_waits(&self, others: Option<usize>) -> String {
         let thread = self.thread();
         let mut report = String::from(
             "deadlock: every greenlet of this thread waits, and nothing can wake one of them",
@@ -100,6 +100,19 @@ impl Hub {
         if thread.all().chain([&thread.main]).any(Control::may_unwind) {
             report.push_str(UNWINDING);
         }
+        let _ = match others {
+            None => Ok(()),
+            Some(0) => {
+                report.write_str("\n  some wait for other threads, and there is no other thread")
+            }
+            Some(1) => report.write_str(
+                "\n  some wait for other threads, and the only other one waits like this one",
+            ),
+            Some(others) => write!(
+                report,
+                "\n  some wait for other threads, and all {others} others wait like this one"
+            ),
+        };
         report
     }
 }

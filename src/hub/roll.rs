@@ -27,9 +27,11 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use super::Hub;
+use super::desk::Way;
 use super::park::Pulse;
 use crate::switch::control::Control;
 use crate::switch::thread::Thread;
+use crate::sys::clock::Moment;
 use crate::sys::context::SHARES_THREAD;
 use crate::sys::fork::Own;
 use crate::sys::frames::{Elsewhere, Registers};
@@ -49,6 +51,14 @@ struct Entry {
     thread: libc::pthread_t,
     number: i32,
     name: Option<Box<str>>,
+    way_in: Option<Way>,
+}
+
+/// A hub that waits for other threads only, and that nobody has called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sleeper {
+    pub(super) number: i32,
+    looked: Moment,
 }
 
 // SAFETY: of the hub nobody but its own thread uses more than its pulse, which is atomic, and only while the entry is
@@ -118,6 +128,7 @@ pub(super) fn enter(hub: &Hub) {
         thread: unsafe { libc::pthread_self() },
         number: number_of_this_thread(),
         name: std::thread::current().name().map(Box::from),
+        way_in: None,
     };
     lock(entries()).push(entry);
 }
@@ -126,6 +137,30 @@ pub(super) fn enter(hub: &Hub) {
 pub(super) fn leave(hub: &Hub) {
     show(ptr::from_ref(hub.thread()).cast_mut(), ptr::null_mut());
     lock(entries()).retain(|entry| entry.hub != NonNull::from(hub));
+}
+
+/// Other threads can call the hub from now on.
+pub(super) fn note_way_in(hub: &Hub, way_in: &Way) {
+    for entry in lock(entries()).iter_mut() {
+        if entry.hub == NonNull::from(hub) {
+            entry.way_in = Some(Way::clone(way_in));
+        }
+    }
+}
+
+/// The hubs that wait for other threads only, and that nobody has called.
+pub(super) fn asleep() -> Vec<Sleeper> {
+    let sleeper = |entry: &Entry| {
+        // SAFETY: it is on the roll (`Entry`).
+        let pulse = unsafe { entry.hub.as_ref() }.pulse();
+        let sleeps = pulse.rests && pulse.waits_for_others;
+        let is_called = !entry.way_in.as_ref().is_some_and(|way| way.sleeps());
+        (sleeps && !is_called).then_some(Sleeper {
+            number: entry.number,
+            looked: pulse.looked,
+        })
+    };
+    lock(entries()).iter().filter_map(sleeper).collect()
 }
 
 /// The hubs there are.

@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 use super::Hub;
 use super::park::Pulse;
 use crate::switch::control::{Control, Phase, Wait, alert};
+use crate::switch::subject::Thing;
 use crate::switch::thread::Thread;
 use crate::sys::clock::Moment;
 use crate::sys::context::CAN_WALK;
@@ -80,6 +81,8 @@ pub(crate) struct Sight {
     pub(crate) purpose: &'static str,
     /// The number of who alone can end its wait, or 0.
     pub(crate) holder: u64,
+    /// What it is parked for, if that is something that a program has made.
+    pub(crate) thing: Option<Thing>,
     pub(crate) since: Moment,
     pub(crate) turns: u64,
     pub(crate) site: &'static Location<'static>,
@@ -88,6 +91,8 @@ pub(crate) struct Sight {
     pub(crate) is_due: bool,
     /// In bytes: its whole stack, what of it is in use, what of it was ever touched.
     pub(crate) stack: [usize; 3],
+    /// Where its stack pointer was; 0 if that is not known.
+    pub(crate) sp: usize,
     /// Where it lies: what alarms call it by.
     address: usize,
     name: (usize, usize),
@@ -221,12 +226,14 @@ impl Sheet {
             state: State::of(control, runs_itself),
             purpose: control.purpose.get(),
             holder: control.holder(),
+            thing: control.awaited_thing(),
             since: Moment::from_nanos(control.since.get()),
             turns: control.turns.get().into(),
             site: control.site,
             may_unwind: control.may_unwind(),
             is_due: control.alert.get() & (alert::DEFERRED | alert::OVERDUE) != 0,
             stack: self.measure(control, sp),
+            sp,
             address: std::ptr::from_ref(control).addr(),
             name: self.note_name(control),
             frames: self.note_frames(registers.as_ref(), here),
@@ -245,12 +252,14 @@ impl Sheet {
                 state: State::Ready,
                 purpose: "",
                 holder: 0,
+                thing: None,
                 since: self.at,
                 turns: 0,
                 site: seed.site,
                 may_unwind: false,
                 is_due: false,
                 stack: [0; 3],
+                sp: 0,
                 address: std::ptr::from_ref(seed).addr(),
                 name: (0, 0),
                 frames: (0, 0),

@@ -18,23 +18,23 @@
 
 use std::cell::Cell;
 use std::marker::PhantomPinned;
+use std::mem::offset_of;
 use std::pin::{Pin, pin};
 use std::ptr;
 
 use super::Hub;
 use crate::switch::control::{Control, ControlRef, Wait};
+use crate::switch::subject::{Awaits, Holder, Known, Subject};
 use crate::sys::clock::Moment;
 use crate::sys::context::Context;
 
-/// Those who wait for one thing, each with what it offers: a `V`, or nothing.
-pub(crate) struct WaitList<V = ()> {
+/// Those who wait for one thing, each with what it offers: a `V`, or nothing. What is [`Known`] of the thing is told of
+/// those who wait.
+pub(crate) struct WaitList<V = (), K: Known = Holder> {
     first: Cell<*const Node<V>>,
     last: Cell<*const Node<V>>,
-    holder: Holder,
+    known: K,
 }
-
-/// The number of the only greenlet that can call those who wait; 0 if it could be anybody.
-pub(crate) type Holder = Cell<u64>;
 
 /// One who waits. It does not move while it is linked.
 struct Node<V> {
@@ -56,10 +56,25 @@ pub(crate) enum Place {
 
 impl<V> WaitList<V> {
     pub(crate) const fn new() -> WaitList<V> {
+        WaitList::of(Holder::nobody())
+    }
+}
+
+impl<V> WaitList<V, Subject> {
+    /// For something that a program makes, of `size` bytes, in which this list lies at `begin`.
+    #[track_caller]
+    pub(crate) const fn within(begin: usize, size: usize) -> WaitList<V, Subject> {
+        let begin = begin + offset_of!(WaitList<V, Subject>, known);
+        WaitList::of(Subject::new(begin, size))
+    }
+}
+
+impl<V, K: Known> WaitList<V, K> {
+    const fn of(known: K) -> WaitList<V, K> {
         WaitList {
             first: Cell::new(ptr::null()),
             last: Cell::new(ptr::null()),
-            holder: Cell::new(0),
+            known,
         }
     }
 
@@ -71,7 +86,7 @@ impl<V> WaitList<V> {
     /// Who alone can call those who wait.
     #[inline(always)]
     pub(crate) fn holder(&self) -> &Holder {
-        &self.holder
+        self.known.holder()
     }
 
     /// Whether somebody waits that can be called.
@@ -215,14 +230,14 @@ impl<V> WaitList<V> {
         let me = hub.thread().current();
         hub.before_waiting(me, purpose);
         self.link(node, place);
-        me.awaits.set(&raw const self.holder);
+        me.awaits.set(self.known.awaits());
         hub.set_out(me, purpose)
     }
 
     /// The last; whether it was called.
     #[inline(never)]
     fn come_back(&self, node: &Node<V>, me: &Control) -> bool {
-        me.awaits.set(ptr::null());
+        me.awaits.set(Awaits::NOTHING);
         self.leave(node)
     }
 
@@ -264,7 +279,7 @@ impl<V> WaitList<V> {
     }
 }
 
-impl WaitList {
+impl<K: Known> WaitList<(), K> {
     /// Parks until it is called, or `deadline` has passed, or for no reason at all; true if it was called.
     ///
     /// One that is called and raised in calls the next.
@@ -315,17 +330,20 @@ impl WaitList {
     /// Stands in several lists while `rest` runs, as [`stand`](Self::stand). In which it was called: in one at most,
     /// since only the parked are called. With lists that call everybody it may be several, and the first is told.
     pub(crate) fn stand_in_all<'a>(
-        lists: impl Iterator<Item = &'a WaitList>,
+        lists: impl Iterator<Item = &'a WaitList<(), K>>,
         hub: &Hub,
         rest: impl FnOnce(),
-    ) -> Option<usize> {
+    ) -> Option<usize>
+    where
+        K: 'a,
+    {
         // They stay where they are until they have left.
         let standing = |list| Standing {
             list,
             node: Node::of(hub, None),
             left: None,
         };
-        let everywhere: Box<[Standing<'_, ()>]> = lists.map(standing).collect();
+        let everywhere: Box<[Standing<'_, (), K>]> = lists.map(standing).collect();
         for standing in &everywhere {
             standing.list.link(&standing.node, Place::Last);
         }
@@ -342,20 +360,20 @@ impl WaitList {
 
 /// One who stands in one list while it sees to others, which can fail: an arm of a select that waits for other threads
 /// needs a poller. It leaves on every way out, and takes back what is left of its offer.
-struct Standing<'a, V> {
-    list: &'a WaitList<V>,
+struct Standing<'a, V, K: Known> {
+    list: &'a WaitList<V, K>,
     node: Node<V>,
     left: Option<&'a mut Option<V>>,
 }
 
-impl<V> Standing<'_, V> {
+impl<V, K: Known> Standing<'_, V, K> {
     /// Whether it had been called.
     fn leave(&self) -> bool {
         self.list.leave(&self.node)
     }
 }
 
-impl<V> Drop for Standing<'_, V> {
+impl<V, K: Known> Drop for Standing<'_, V, K> {
     fn drop(&mut self) {
         self.leave();
         if let Some(left) = &mut self.left {
@@ -370,7 +388,7 @@ impl<V> Default for WaitList<V> {
     }
 }
 
-impl<V> Drop for WaitList<V> {
+impl<V, K: Known> Drop for WaitList<V, K> {
     fn drop(&mut self) {
         debug_assert!(self.is_empty(), "somebody still waits here");
     }

@@ -88,20 +88,24 @@ class Roll:
         if PHASES[phase] != "started":
             return PHASES[phase]
         if wait == 2:
-            awaits = read(control + self.awaits)
-            holder = read(awaits) if awaits else 0
-            alone = ", only #%d can end that" % holder if holder else ""
-            return "%s%s" % (read_text(read(control + self.purpose)), alone)
+            return read_text(read(control + self.purpose)) + self.awaited(read(control + self.awaits))
         return "runs" if self.is_current(thread, control) else WAITS[wait]
+
+    def awaited(self, marked):
+        """A number, and if the address is marked, the place in the program where the thing was made."""
+        address = marked & ~1
+        holder = read(address) if address else 0
+        made = ", made at %s:%d" % self.place(read(address + 8)) if marked & 1 else ""
+        return made + (", only #%d can end that" % holder if holder else "")
+
+    def place(self, location):
+        return read_text(location), read(location + 16, 4)
 
     def spawned(self, thread, control):
         if control == thread + self.main:
             return ""
-        site = read(control + self.site)
-        file = read_text(site)
-        line = read(site + 16, 4)
         spawner = read(control + self.id) - read(control + self.from_spawner, 4)
-        return "; spawned by #%d at %s:%d" % (spawner, file, line)
+        return "; spawned by #%d at %s:%d" % (spawner, *self.place(read(control + self.site)))
 
 
 class Greenlets(gdb.Command):

@@ -57,7 +57,7 @@ use crate::hub::roll;
 use crate::hub::seen::Wish;
 
 pub use crate::hub::calls::{Call, Calls};
-pub use crate::hub::dump::{Dump, Seen, StackUse};
+pub use crate::hub::dump::{Dump, Seen, StackUse, WaitObject};
 pub use crate::hub::seen::State;
 pub use census::{Site, Stacks, census, stacks};
 pub use serve::{Served, serve};

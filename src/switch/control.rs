@@ -23,6 +23,7 @@ use std::thread::panicking;
 use super::body::Body;
 use super::exit::Waiting;
 use super::local::Locals;
+use super::subject::{Awaits, Thing};
 use super::thread::Thread;
 use crate::sys::context::{Context, Entry, SHARES_THREAD};
 use crate::sys::stack::{Pages, Stack};
@@ -134,8 +135,8 @@ pub(crate) struct Control {
     pub(crate) deadline: Cell<*const ()>,
     /// What it is parked for, in words.
     pub(crate) purpose: Cell<&'static &'static str>,
-    /// Where the number of the greenlet stands that alone can end its wait. Null if that is not known.
-    pub(crate) awaits: Cell<*const Cell<u64>>,
+    /// What that is, if others may know.
+    pub(crate) awaits: Cell<Awaits>,
     /// When it was parked last, by the clock of its hub, in nanoseconds.
     pub(crate) since: Cell<u64>,
     /// How often it has let others run, in the hub.
@@ -229,7 +230,7 @@ impl Control {
             counted: Cell::new(false),
             deadline: Cell::new(ptr::null()),
             purpose: Cell::new(&"nothing"),
-            awaits: Cell::new(ptr::null()),
+            awaits: Cell::new(Awaits::NOTHING),
             since: Cell::new(0),
             turns: Cell::new(0),
             from_spawner,
@@ -414,8 +415,14 @@ impl Control {
 
     /// The number of who alone can end its wait; 0 if that is not known.
     pub(crate) fn holder(&self) -> u64 {
-        // SAFETY: it is set while the list that it waits in is there, and cleared on every way out.
-        unsafe { self.awaits.get().as_ref() }.map_or(0, Cell::get)
+        // SAFETY: it is set while what it waits in is there, and cleared on every way out.
+        unsafe { self.awaits.get().holder() }
+    }
+
+    /// What it waits for, if that is known.
+    pub(crate) fn awaited_thing(&self) -> Option<Thing> {
+        // SAFETY: as above.
+        unsafe { self.awaits.get().thing() }
     }
 
     /// Whether it was leaked, or left behind in a fork: what it owes will not come.

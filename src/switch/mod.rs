@@ -12,6 +12,7 @@
 //! | [`exit`] | kill, drop, the end of the thread, reaping |
 //! | [`trace`] | observers of switches |
 //! | [`census`] | how deep stacks were used |
+//! | [`subject`] | what one waits for, as others may know it |
 //! | [`local`] | storage for each greenlet |
 //! | [`greenlet`], [`error`] | the public face |
 
@@ -28,6 +29,8 @@ pub(crate) mod family;
 #[allow(unsafe_code)]
 pub(crate) mod greenlet;
 pub(crate) mod local;
+#[allow(unsafe_code)]
+pub(crate) mod subject;
 #[allow(unsafe_code)]
 pub(crate) mod thread;
 pub(crate) mod trace;

@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::mem::offset_of;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
+use crate::switch::subject::Subject;
 
 /// Where so many greenlets wait for each other.
 ///
@@ -15,7 +17,7 @@ pub struct Barrier {
     size: usize,
     arrived: Cell<usize>,
     round: Cell<u64>,
-    waiters: WaitList,
+    waiters: WaitList<(), Subject>,
 }
 
 /// Who came last; see [`Barrier::wait`].
@@ -31,12 +33,13 @@ impl BarrierWaitResult {
 
 impl Barrier {
     /// One for `size` greenlets. With 0 or 1 nobody waits.
+    #[track_caller]
     pub const fn new(size: usize) -> Barrier {
         Barrier {
             size,
             arrived: Cell::new(0),
             round: Cell::new(0),
-            waiters: WaitList::new(),
+            waiters: WaitList::within(offset_of!(Barrier, waiters), size_of::<Barrier>()),
         }
     }
 

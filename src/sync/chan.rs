@@ -14,10 +14,12 @@
 //! where it is, and the call goes to the next in line. If somebody was faster, it stands first again.
 
 use std::cell::Cell;
+use std::mem::offset_of;
 
 use crate::data::ring::Ring;
 use crate::hub::Hub;
 use crate::hub::wait::{Place, WaitList};
+use crate::switch::subject::Subject;
 use crate::sys::clock::{Moment, has_passed};
 
 /// Where items lie until they are taken. Every item passes through it.
@@ -53,7 +55,8 @@ impl<T> Store<T> for Ring<T> {
     }
 }
 
-/// A channel or a queue.
+/// A channel or a queue. What it lies in begins with it, and by that address it is known to
+/// those who have an end.
 pub(super) struct Chan<T, S = Ring<T>> {
     items: S,
     capacity: usize,
@@ -61,8 +64,8 @@ pub(super) struct Chan<T, S = Ring<T>> {
     promised: Cell<usize>,
     /// One side has gone, or somebody has said so.
     closed: Cell<bool>,
-    receivers: WaitList,
-    senders: WaitList<T>,
+    receivers: WaitList<(), Subject>,
+    senders: WaitList<T, Subject>,
 }
 
 /// Why an item was not put; it comes back.
@@ -74,14 +77,16 @@ pub(super) enum Unsent<T> {
 }
 
 impl<T, S: Store<T>> Chan<T, S> {
+    #[track_caller]
     pub(super) fn new(capacity: usize, store: S) -> Chan<T, S> {
+        let size = size_of::<Self>();
         Chan {
             items: store,
             capacity,
             promised: Cell::new(0),
             closed: Cell::new(false),
-            receivers: WaitList::new(),
-            senders: WaitList::new(),
+            receivers: WaitList::within(offset_of!(Self, receivers), size),
+            senders: WaitList::within(offset_of!(Self, senders), size),
         }
     }
 
@@ -108,11 +113,11 @@ impl<T, S: Store<T>> Chan<T, S> {
         self.closed.get()
     }
 
-    pub(super) fn receivers(&self) -> &WaitList {
+    pub(super) fn receivers(&self) -> &WaitList<(), Subject> {
         &self.receivers
     }
 
-    pub(super) fn senders(&self) -> &WaitList<T> {
+    pub(super) fn senders(&self) -> &WaitList<T, Subject> {
         &self.senders
     }
 

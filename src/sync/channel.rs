@@ -32,6 +32,7 @@ use crate::data::ring::Ring;
 use crate::sys::clock::Moment;
 
 /// What both ends share.
+#[repr(C)]
 struct Shared<T> {
     chan: Chan<T>,
     senders: Cell<usize>,
@@ -49,6 +50,7 @@ pub struct Receiver<T> {
 }
 
 /// A channel that holds `capacity` messages; with 0, a sender waits for somebody who receives.
+#[track_caller]
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let shared = Rc::new(Shared {
         chan: Chan::new(capacity, Ring::new()),
@@ -62,6 +64,7 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 /// A channel that holds whatever is sent.
+#[track_caller]
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     bounded(usize::MAX)
 }

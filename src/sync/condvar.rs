@@ -1,6 +1,7 @@
 //! `std::sync::Condvar` for greenlets of one thread.
 
 use std::fmt;
+use std::mem::offset_of;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, PoisonError};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use super::MutexGuard;
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
+use crate::switch::subject::Subject;
 use crate::sys::clock::Moment;
 
 /// Where greenlets wait for a change of what a [`Mutex`](super::Mutex) protects.
@@ -30,9 +32,8 @@ use crate::sys::clock::Moment;
 ///
 /// # Differences from std
 /// Neither `Send` nor `Sync`.
-#[derive(Default)]
 pub struct Condvar {
-    waiters: WaitList,
+    waiters: WaitList<(), Subject>,
 }
 
 /// Whether a wait with a limit ended because of it.
@@ -46,11 +47,19 @@ impl WaitTimeoutResult {
     }
 }
 
+impl Default for Condvar {
+    #[track_caller]
+    fn default() -> Condvar {
+        Condvar::new()
+    }
+}
+
 impl Condvar {
     /// One that nobody waits at.
+    #[track_caller]
     pub const fn new() -> Condvar {
         Condvar {
-            waiters: WaitList::new(),
+            waiters: WaitList::within(offset_of!(Condvar, waiters), size_of::<Condvar>()),
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;
+use std::mem::offset_of;
 use std::time::Duration;
 
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
+use crate::switch::subject::Subject;
 use crate::sys::clock::{Moment, has_passed};
 
 /// A flag that greenlets wait for: gevent's `Event`.
@@ -27,18 +29,25 @@ use crate::sys::clock::{Moment, has_passed};
 /// go.clear();
 /// waiting.join().unwrap();
 /// ```
-#[derive(Default)]
 pub struct Event {
     set: Cell<bool>,
-    waiters: WaitList,
+    waiters: WaitList<(), Subject>,
+}
+
+impl Default for Event {
+    #[track_caller]
+    fn default() -> Event {
+        Event::new()
+    }
 }
 
 impl Event {
     /// One that is not set.
+    #[track_caller]
     pub const fn new() -> Event {
         Event {
             set: Cell::new(false),
-            waiters: WaitList::new(),
+            waiters: WaitList::within(offset_of!(Event, waiters), size_of::<Event>()),
         }
     }
 
@@ -100,7 +109,7 @@ impl Event {
         true
     }
 
-    pub(super) fn waiters(&self) -> &WaitList {
+    pub(super) fn waiters(&self) -> &WaitList<(), Subject> {
         &self.waiters
     }
 }
@@ -131,6 +140,7 @@ pub struct AsyncResult<T> {
 
 impl<T> AsyncResult<T> {
     /// One without a value.
+    #[track_caller]
     pub const fn new() -> AsyncResult<T> {
         AsyncResult {
             value: OnceCell::new(),
@@ -204,6 +214,7 @@ impl<T> AsyncResult<T> {
 }
 
 impl<T> Default for AsyncResult<T> {
+    #[track_caller]
     fn default() -> AsyncResult<T> {
         AsyncResult::new()
     }

@@ -5,11 +5,13 @@
 //! told with names.
 
 use std::cell::Cell;
+use std::mem::offset_of;
 use std::sync::{LockResult, PoisonError};
 use std::thread::panicking;
 
 use crate::hub::Hub;
 use crate::hub::wait::{Place, WaitList};
+use crate::switch::subject::Subject;
 use crate::switch::thread::Thread;
 
 /// Nobody has it.
@@ -19,14 +21,15 @@ const FREE: u64 = 0;
 /// the next one; that one's wait says that it was called. The guards of a mutex rely on it.
 pub(super) struct Lock {
     /// Its holder is the one who has the lock.
-    waiters: WaitList,
+    waiters: WaitList<(), Subject>,
     poison: Poison,
 }
 
 impl Lock {
+    #[track_caller]
     pub(super) const fn new() -> Lock {
         Lock {
-            waiters: WaitList::new(),
+            waiters: WaitList::within(offset_of!(Lock, waiters), size_of::<Lock>()),
             poison: Poison::new(),
         }
     }
@@ -172,12 +175,14 @@ macro_rules! as_std_locks {
         }
 
         impl<T: Default> Default for $lock<T> {
+            #[track_caller]
             fn default() -> $lock<T> {
                 $lock::new(T::default())
             }
         }
 
         impl<T> From<T> for $lock<T> {
+            #[track_caller]
             fn from(value: T) -> $lock<T> {
                 $lock::new(value)
             }

@@ -10,12 +10,14 @@ use super::channel::{self, bounded, unbounded};
 pub use super::channel::{IntoIter, Iter, TryIter};
 
 /// A channel that holds whatever is sent.
+#[track_caller]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = unbounded();
     (Sender(sender), Receiver(receiver))
 }
 
 /// A channel that holds `bound` messages; with 0, a sender waits for somebody who receives.
+#[track_caller]
 pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Receiver<T>) {
     let (sender, receiver) = bounded(bound);
     (SyncSender(sender), Receiver(receiver))

@@ -64,6 +64,7 @@ pub struct MutexGuard<'a, T: ?Sized> {
 
 impl<T> Mutex<T> {
     /// One that is not locked.
+    #[track_caller]
     pub const fn new(value: T) -> Mutex<T> {
         Mutex {
             lock: Lock::new(),

@@ -2,12 +2,14 @@
 //! thread, is at it waits without keeping its thread.
 
 use std::fmt;
+use std::mem::offset_of;
 use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::remote::states::{Stage, Turn};
-use super::remote::{Crossing, Parker, Who, crossing, myself};
+use super::remote::{Crossing, Parker, crossing, myself};
+use crate::switch::subject::{Known, Subject};
 use crate::sys::lock::{Mutex, lock};
 
 /// Something that is done once: `std::sync::Once`.
@@ -21,7 +23,9 @@ use crate::sys::lock::{Mutex, lock};
 /// ```
 pub struct Once {
     done: AtomicBool,
-    crossing: Crossing<Stage<Who>, 1>,
+    crossing: Crossing<Stage<u64>, 1>,
+    /// Its holder is who is at it.
+    subject: Subject,
 }
 
 /// What [`Once::call_once_force`] tells its closure.
@@ -39,10 +43,12 @@ impl OnceState {
 
 impl Once {
     /// One that is to be done.
+    #[track_caller]
     pub const fn new() -> Once {
         Once {
             done: AtomicBool::new(false),
             crossing: Crossing::over(Mutex::new(crossing::Shared::new(Stage::New))),
+            subject: Subject::new(offset_of!(Once, subject), size_of::<Once>()),
         }
     }
 
@@ -99,23 +105,31 @@ impl Once {
     }
 
     /// True if it is poisoned.
-    fn wait_for(&self, is_over: impl Fn(Stage<Who>) -> bool) -> bool {
+    fn wait_for(&self, is_over: impl Fn(Stage<u64>) -> bool) -> bool {
         if self.is_completed() {
             return false;
         }
-        let attempt = |stage: &mut Stage<Who>, _: &mut _, _| is_over(*stage).then_some(*stage);
-        let parker = || Parker::new(&"waits for what is done once", None);
-        self.crossing.wait(0, parker, attempt, |_, _, _| ()) == Some(Stage::Poisoned)
+        let attempt = |stage: &mut Stage<u64>, _: &mut _, _| is_over(*stage).then_some(*stage);
+        self.crossing
+            .wait(0, || self.parker(), attempt, |_, _, _| ())
+            == Some(Stage::Poisoned)
+    }
+
+    fn parker(&self) -> Parker {
+        Parker::new(&"waits for what is done once", None).until_let_go(&self.subject)
     }
 
     #[cold]
     #[track_caller]
     fn run(&self, force: bool, f: impl FnOnce(&OnceState)) {
         let me = myself();
-        let attempt = |stage: &mut Stage<Who>, _: &mut _, _| stage.begin(me, force);
-        let parker = || Parker::new(&"waits for what is done once", None);
-        match self.crossing.wait(0, parker, attempt, |_, _, _| ()) {
+        let attempt = |stage: &mut Stage<u64>, _: &mut _, _| stage.begin(me, force);
+        match self
+            .crossing
+            .wait(0, || self.parker(), attempt, |_, _, _| ())
+        {
             Some(Turn::Yours { poisoned }) => {
+                self.subject.holder().set(me);
                 let mut attempt = Attempt {
                     once: self,
                     leaves: Stage::Poisoned,
@@ -135,12 +149,13 @@ const POISONED: &str = "what was to be done once has panicked";
 /// One who is at it. What it leaves if it unwinds is poisoned.
 struct Attempt<'a> {
     once: &'a Once,
-    leaves: Stage<Who>,
+    leaves: Stage<u64>,
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let done = self.leaves == Stage::Done;
+        self.once.subject.holder().set(0);
         self.once.done.store(done, Ordering::Release);
         self.once
             .crossing
@@ -149,6 +164,7 @@ impl Drop for Attempt<'_> {
 }
 
 impl Default for Once {
+    #[track_caller]
     fn default() -> Once {
         Once::new()
     }
@@ -178,6 +194,7 @@ pub struct OnceLock<T> {
 
 impl<T> OnceLock<T> {
     /// One without a value.
+    #[track_caller]
     pub const fn new() -> OnceLock<T> {
         OnceLock {
             once: Once::new(),
@@ -251,6 +268,7 @@ impl<T> OnceLock<T> {
 }
 
 impl<T> Default for OnceLock<T> {
+    #[track_caller]
     fn default() -> OnceLock<T> {
         OnceLock::new()
     }
@@ -302,6 +320,7 @@ pub struct LazyLock<T, F = fn() -> T> {
 
 impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// One that `make` makes the value of.
+    #[track_caller]
     pub const fn new(make: F) -> LazyLock<T, F> {
         LazyLock {
             value: OnceLock::new(),
@@ -375,6 +394,7 @@ impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {
 }
 
 impl<T: Default> Default for LazyLock<T> {
+    #[track_caller]
     fn default() -> LazyLock<T> {
         LazyLock::new(T::default)
     }

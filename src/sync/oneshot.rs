@@ -14,6 +14,7 @@ use super::channel::{self, bounded};
 /// greenlet::spawn(move || promise.send("kept"));
 /// assert_eq!(future.recv(), Ok("kept"));
 /// ```
+#[track_caller]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = bounded(1);
     (Sender(sender), Receiver(receiver))

@@ -7,12 +7,14 @@ use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
+use std::mem::offset_of;
 use std::time::Duration;
 
 use super::chan::{Chan, Store, Unsent};
 use crate::data::ring::Ring;
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
+use crate::switch::subject::Subject;
 use crate::sys::clock::{Moment, has_passed};
 
 /// A queue, first in, first out, unless `S` says otherwise.
@@ -34,10 +36,11 @@ use crate::sys::clock::{Moment, has_passed};
 ///     worker.join().unwrap();
 /// });
 /// ```
+#[repr(C)]
 pub struct Queue<T, S = Fifo<T>> {
     chan: Chan<T, Counted<S>>,
     done: Cell<usize>,
-    joiners: WaitList,
+    joiners: WaitList<(), Subject>,
 }
 
 /// The last in is the first out.
@@ -181,11 +184,13 @@ impl<T> PutError<T> {
 
 impl<T> Queue<T> {
     /// One that takes whatever is put.
+    #[track_caller]
     pub fn unbounded() -> Queue<T> {
-        Queue::default()
+        Queue::with_room(usize::MAX)
     }
 
     /// One that holds `capacity` items; with 0, an item goes straight to somebody who waits for it.
+    #[track_caller]
     pub fn bounded(capacity: usize) -> Queue<T> {
         Queue::with_room(capacity)
     }
@@ -201,11 +206,12 @@ impl<T, S: Order<T>> Queue<T, S> {
     /// [3, 1, 2].map(|n| queue.put(n).unwrap());
     /// assert_eq!(queue.get(), Some(1));
     /// ```
+    #[track_caller]
     pub fn with_room(capacity: usize) -> Queue<T, S> {
         Queue {
             chan: Chan::new(capacity, Counted::default()),
             done: Cell::new(0),
-            joiners: WaitList::new(),
+            joiners: WaitList::within(offset_of!(Self, joiners), size_of::<Self>()),
         }
     }
 
@@ -392,6 +398,7 @@ impl<T, S: Order<T>> Queue<T, S> {
 }
 
 impl<T, S: Order<T>> Default for Queue<T, S> {
+    #[track_caller]
     fn default() -> Queue<T, S> {
         Queue::with_room(usize::MAX)
     }

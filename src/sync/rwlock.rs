@@ -4,18 +4,21 @@
 //! readers that wait by then come before the next writer. So neither starves.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
+use std::mem::offset_of;
 use std::ops::{Deref, DerefMut};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::lock::{Calm, Poison, as_std_guards, as_std_locks};
 use crate::hub::Hub;
 use crate::hub::wait::{Place, WaitList};
+use crate::switch::subject::Subject;
 
 /// A value that many may read or one may change, also across waits.
 ///
 /// # Differences from std
 /// Neither `Send` nor `Sync`. Fair to both sides. Poisoned as [`Mutex`](super::Mutex) is, by writers: too much rather
 /// than too little while another greenlet waits in the middle of its unwinding, but for what is locked meanwhile.
+#[repr(C)]
 pub struct RwLock<T: ?Sized> {
     gate: Gate,
     poison: Poison,
@@ -30,8 +33,8 @@ struct Gate {
     their_numbers: Cell<u64>,
     /// The number of who writes, or 0.
     writer: Cell<u64>,
-    to_read: WaitList,
-    to_write: WaitList,
+    to_read: WaitList<(), Subject>,
+    to_write: WaitList<(), Subject>,
 }
 
 fn my_number() -> u64 {
@@ -39,13 +42,14 @@ fn my_number() -> u64 {
 }
 
 impl Gate {
+    #[track_caller]
     const fn new() -> Gate {
         Gate {
             readers: Cell::new(0),
             their_numbers: Cell::new(0),
             writer: Cell::new(0),
-            to_read: WaitList::new(),
-            to_write: WaitList::new(),
+            to_read: WaitList::within(offset_of!(Gate, to_read), size_of::<Gate>()),
+            to_write: WaitList::within(offset_of!(Gate, to_write), size_of::<Gate>()),
         }
     }
 
@@ -196,6 +200,7 @@ pub struct RwLockWriteGuard<'a, T: ?Sized> {
 
 impl<T> RwLock<T> {
     /// One that is not locked.
+    #[track_caller]
     pub const fn new(value: T) -> RwLock<T> {
         RwLock {
             gate: Gate::new(),

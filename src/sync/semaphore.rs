@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::mem::offset_of;
 use std::time::Duration;
 
 use crate::hub::Hub;
 use crate::hub::wait::{Place, WaitList};
+use crate::switch::subject::Subject;
 use crate::sys::clock::{Moment, has_passed};
 
 /// So many may pass at a time: gevent's `Semaphore` and `BoundedSemaphore`. A [`Permit`] is given back once, so there are
@@ -29,7 +31,7 @@ use crate::sys::clock::{Moment, has_passed};
 /// ```
 pub struct Semaphore {
     permits: Cell<usize>,
-    waiters: WaitList,
+    waiters: WaitList<(), Subject>,
 }
 
 /// A permit of a [`Semaphore`], given back when it is dropped.
@@ -40,10 +42,11 @@ pub struct Permit<'a> {
 
 impl Semaphore {
     /// One with so many permits.
+    #[track_caller]
     pub const fn new(permits: usize) -> Semaphore {
         Semaphore {
             permits: Cell::new(permits),
-            waiters: WaitList::new(),
+            waiters: WaitList::within(offset_of!(Semaphore, waiters), size_of::<Semaphore>()),
         }
     }
 
@@ -129,7 +132,7 @@ impl Semaphore {
         Permit { semaphore: self }
     }
 
-    pub(super) fn waiters(&self) -> &WaitList {
+    pub(super) fn waiters(&self) -> &WaitList<(), Subject> {
         &self.waiters
     }
 }

@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::mem::offset_of;
 use std::rc::Rc;
 
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
+use crate::switch::subject::Subject;
 
 /// Waits until everything is done that was begun: Go's `WaitGroup`.
 ///
@@ -24,7 +26,7 @@ use crate::hub::wait::WaitList;
 /// }
 /// group.wait();
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct WaitGroup {
     shared: Rc<Shared>,
 }
@@ -35,16 +37,22 @@ pub struct Pending {
     shared: Rc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     pending: Cell<usize>,
-    waiters: WaitList,
+    waiters: WaitList<(), Subject>,
 }
 
 impl WaitGroup {
     /// One with nothing to wait for.
+    #[track_caller]
     pub fn new() -> WaitGroup {
-        WaitGroup::default()
+        let waiters = WaitList::within(offset_of!(Shared, waiters), size_of::<Shared>());
+        WaitGroup {
+            shared: Rc::new(Shared {
+                pending: Cell::new(0),
+                waiters,
+            }),
+        }
     }
 
     /// Begins something.
@@ -69,6 +77,13 @@ impl WaitGroup {
     pub fn wait(&self) {
         let (waiters, purpose) = (&self.shared.waiters, &"waits for a group");
         while self.pending() > 0 && !waiters.wait_together(Hub::here(), purpose, None) {}
+    }
+}
+
+impl Default for WaitGroup {
+    #[track_caller]
+    fn default() -> WaitGroup {
+        WaitGroup::new()
     }
 }
 

@@ -15,6 +15,18 @@ pub(crate) fn number_of_this_thread() -> i32 {
     0
 }
 
+/// The numbers of all other threads of this process. None where the system does not say.
+pub(crate) fn others() -> Option<Vec<i32>> {
+    let me = number_of_this_thread();
+    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
+    let number =
+        |task: std::io::Result<std::fs::DirEntry>| task.ok()?.file_name().to_str()?.parse().ok();
+    let all: Option<Vec<i32>> = tasks.map(number).collect();
+    // If this one is not among them, they are those of something else.
+    let all = all.filter(|all| all.contains(&me))?;
+    Some(all.into_iter().filter(|number| *number != me).collect())
+}
+
 /// The error number of the code that a signal has interrupted, put back when this goes.
 pub(crate) struct Errno(c_int);
 

@@ -22,8 +22,10 @@ fn a_circle_with_main_is_told_though_another_thread_could_call_somebody() {
     let circle = outcome.circles();
     assert_eq!(circle.len(), 1, "{outcome}");
     let has = |part: &str| assert!(circle[0].contains(part), "{outcome}");
-    has("the main greenlet (#1) waits for a mutex → greenlet 'second' (#");
-    has(") waits for a mutex → the main greenlet (#1)");
+    has("the main greenlet (#1) waits for a mutex, made at ");
+    has(" → greenlet 'second' (#");
+    has(") waits for a mutex, made at ");
+    has(" → the main greenlet (#1)");
     outcome.does_not_say("'patient'").does_not_say("aborting");
 }
 
@@ -66,7 +68,7 @@ fn a_circle_on_a_thread_that_never_rests_long_is_told_once() {
 fn who_writes_is_in_a_circle() {
     let outcome = run("circle_with_writer").code(0);
     let outcome = outcome.prints(&["patience: 1", "main returns"]);
-    let outcome = outcome.says("waits to read what is locked →");
+    let outcome = outcome.says(" waits to read what is locked, made at ");
     assert_eq!(outcome.circles().len(), 1, "{outcome}");
 }
 

@@ -5,6 +5,7 @@
 
 #![cfg(unix)]
 
+mod alone_tests;
 mod circle_tests;
 mod hub_tests;
 

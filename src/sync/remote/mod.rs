@@ -24,7 +24,9 @@ mod semaphore;
 pub(crate) mod states;
 
 use crate::hub::Hub;
+use crate::hub::circle::Bound;
 use crate::hub::desk::{Knocker, Ticket};
+use crate::switch::subject::{Awaits, Known, Subject};
 use crate::sys::clock::Moment;
 use crossing::{Bell, Sleeper};
 
@@ -35,12 +37,9 @@ pub use semaphore::{Permit, Semaphore};
 /// A crossing whose bells wake greenlets.
 pub(crate) type Crossing<S, const LINES: usize> = crossing::Crossing<S, Knocker, LINES>;
 
-/// A greenlet of this process: its hub, and its number.
-pub(crate) type Who = (usize, u64);
-
-pub(crate) fn myself() -> Who {
-    let hub = Hub::here();
-    (std::ptr::from_ref(hub).addr(), hub.thread().current().id)
+/// The number of the greenlet that runs, which no other greenlet of this process has.
+pub(crate) fn myself() -> u64 {
+    Hub::here().thread().current().id
 }
 
 impl Bell for Knocker {
@@ -55,6 +54,8 @@ pub(crate) struct Parker {
     ticket: Ticket,
     purpose: &'static &'static str,
     deadline: Option<Moment>,
+    awaits: Awaits,
+    _bound: Option<Bound<'static>>,
 }
 
 impl Parker {
@@ -74,6 +75,24 @@ impl Parker {
             ticket,
             purpose,
             deadline,
+            awaits: Awaits::NOTHING,
+            _bound: None,
+        }
+    }
+
+    /// Tells others for what it waits: `subject` is there as long as this is.
+    pub(crate) fn about(self, subject: &Subject) -> Parker {
+        Parker {
+            awaits: subject.awaits(),
+            ..self
+        }
+    }
+
+    /// The same where one greenlet alone may be able to end the wait, whom the subject names.
+    pub(crate) fn until_let_go(self, subject: &Subject) -> Parker {
+        Parker {
+            _bound: Some(self.hub.bind()),
+            ..self.about(subject)
         }
     }
 }
@@ -86,6 +105,7 @@ impl Sleeper for Parker {
     }
 
     fn sleep(&self) -> bool {
-        self.hub.park_until(self.purpose, self.deadline)
+        self.hub
+            .park_about(self.purpose, self.awaits, self.deadline)
     }
 }

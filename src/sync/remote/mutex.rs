@@ -7,9 +7,9 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
 
-use super::{Permit, Semaphore, Who, myself};
+use super::{Permit, Semaphore, myself};
 use crate::hub::Hub;
-use crate::sys::lock::lock;
+use crate::switch::subject::Holder;
 
 /// A value that one greenlet at a time may use, of all threads, also across waits, in order of arrival.
 ///
@@ -24,7 +24,6 @@ use crate::sys::lock::lock;
 /// ```
 pub struct Mutex<T: ?Sized> {
     turn: Semaphore,
-    holder: sync::Mutex<Option<Who>>,
     value: sync::Mutex<T>,
 }
 
@@ -33,16 +32,16 @@ pub struct Mutex<T: ?Sized> {
 pub struct MutexGuard<'a, T: ?Sized> {
     // The value is let go of before the turn ends.
     value: sync::MutexGuard<'a, T>,
-    holder: &'a sync::Mutex<Option<Who>>,
+    holder: &'a Holder,
     _turn: Permit<'a>,
 }
 
 impl<T> Mutex<T> {
     /// One that is not locked.
+    #[track_caller]
     pub const fn new(value: T) -> Mutex<T> {
         Mutex {
             turn: Semaphore::new(1),
-            holder: sync::Mutex::new(None),
             value: sync::Mutex::new(value),
         }
     }
@@ -73,11 +72,11 @@ impl<T: ?Sized> Mutex<T> {
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         let turn = self.turn.try_acquire().unwrap_or_else(|| {
             assert!(
-                *lock(&self.holder) != Some(myself()),
+                self.turn.holder().get() != myself(),
                 "{} locks a mutex that it has locked already: it would wait for ever; drop the guard first",
                 Hub::here().thread().current()
             );
-            self.turn.acquire()
+            self.turn.acquire_alone()
         });
         self.guard(turn)
     }
@@ -95,10 +94,10 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     fn guard<'a>(&'a self, turn: Permit<'a>) -> LockResult<MutexGuard<'a, T>> {
-        *lock(&self.holder) = Some(myself());
+        self.turn.holder().set(myself());
         let with = |value| MutexGuard {
             value,
-            holder: &self.holder,
+            holder: self.turn.holder(),
             _turn: turn,
         };
         match self.value.lock() {
@@ -129,7 +128,7 @@ impl<T: ?Sized> Mutex<T> {
 /// Unlocks.
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
-        *lock(self.holder) = None;
+        self.holder.set(0);
     }
 }
 
@@ -160,12 +159,14 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
 }
 
 impl<T: Default> Default for Mutex<T> {
+    #[track_caller]
     fn default() -> Mutex<T> {
         Mutex::new(T::default())
     }
 }
 
 impl<T> From<T> for Mutex<T> {
+    #[track_caller]
     fn from(value: T) -> Mutex<T> {
         Mutex::new(value)
     }

@@ -1,16 +1,19 @@
 //! [`Semaphore`](crate::sync::Semaphore) between threads.
 
 use std::fmt;
+use std::mem::offset_of;
 use std::time::Duration;
 
 use super::states::Permits;
 use super::{Crossing, Parker, crossing};
+use crate::switch::subject::{Holder, Known, Subject};
 use crate::sys::clock::Moment;
 use crate::sys::lock::Mutex;
 
 /// So many may pass at a time, of all threads, in order of arrival.
 pub struct Semaphore {
     crossing: Crossing<Permits, 1>,
+    subject: Subject,
 }
 
 /// A permit of a [`Semaphore`], given back when it is dropped.
@@ -21,9 +24,11 @@ pub struct Permit<'a> {
 
 impl Semaphore {
     /// One with so many permits.
+    #[track_caller]
     pub const fn new(permits: usize) -> Semaphore {
         Semaphore {
             crossing: Crossing::over(Mutex::new(crossing::Shared::new(Permits(permits)))),
+            subject: Subject::new(offset_of!(Semaphore, subject), size_of::<Semaphore>()),
         }
     }
 
@@ -59,7 +64,22 @@ impl Semaphore {
     }
 
     fn acquire_until(&self, deadline: Option<Moment>) -> Option<Permit<'_>> {
-        let parker = || Parker::new(&"waits for a permit that threads share", deadline);
+        let purpose = &"waits for a permit that threads share";
+        self.acquire_by(|| Parker::new(purpose, deadline).about(&self.subject))
+    }
+
+    /// As a mutex, whose holder is named.
+    pub(super) fn acquire_alone(&self) -> Permit<'_> {
+        let purpose = &"waits for a mutex that threads share";
+        let parker = || Parker::new(purpose, None).until_let_go(&self.subject);
+        self.acquire_by(parker).expect("no deadline")
+    }
+
+    pub(super) fn holder(&self) -> &Holder {
+        self.subject.holder()
+    }
+
+    fn acquire_by(&self, parker: impl FnOnce() -> Parker) -> Option<Permit<'_>> {
         let attempt = |permits: &mut Permits, _: &mut _, called| permits.take(called);
         let taken = self.crossing.wait(0, parker, attempt, Permits::give_back);
         taken.map(|()| Permit { semaphore: self })

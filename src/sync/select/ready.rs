@@ -7,6 +7,7 @@ use crate::hub::Hub;
 use crate::hub::io::{Direction, Watchable, Watched};
 use crate::hub::wait::WaitList;
 use crate::spawn::JoinHandle;
+use crate::switch::subject::Known;
 use crate::sync::channel::{Receiver, RecvError};
 use crate::sync::event::Event;
 use crate::sync::queue::{Order, Queue};
@@ -34,7 +35,7 @@ pub trait Ready {
 }
 
 /// As [`Ready::stand`], for what has a list.
-fn stand_in(list: &WaitList, rest: &mut dyn FnMut()) -> bool {
+fn stand_in<K: Known>(list: &WaitList<(), K>, rest: &mut dyn FnMut()) -> bool {
     list.stand(Hub::here(), &mut None, rest)
 }
 

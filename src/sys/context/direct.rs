@@ -239,7 +239,8 @@ unsafe extern "C" {
 
 // The outermost frame of every stack: calls `entry(arg)`, and jumps into the context that comes back. Its
 // unwind information says that there is no caller, and the frame-pointer chain ends here too, so backtraces
-// and profilers stop cleanly.
+// and profilers stop cleanly. What the one before had in its registers is not pushed onto this stack, where it would look
+// as if this one knew it.
 #[cfg(target_arch = "x86_64")]
 global_asm!(
     ".balign 16",
@@ -250,6 +251,11 @@ global_asm!(
     "mov rdi, rbx",
     "mov rax, rbp",
     "xor ebp, ebp",
+    "xor ebx, ebx",
+    "xor r12d, r12d",
+    "xor r13d, r13d",
+    "xor r14d, r14d",
+    "xor r15d, r15d",
     "call rax",
     "mov rsp, [rax]",
     "mov rbx, [rax + 16]",
@@ -271,6 +277,16 @@ global_asm!(
     "mov x9, x29",
     "mov x29, xzr",
     "mov x30, xzr",
+    "mov x19, xzr",
+    "mov x20, xzr",
+    "mov x21, xzr",
+    "mov x22, xzr",
+    "mov x23, xzr",
+    "mov x24, xzr",
+    "mov x25, xzr",
+    "mov x26, xzr",
+    "mov x27, xzr",
+    "mov x28, xzr",
     "blr x9",
     "ldp x10, x9, [x0]",
     "ldp x19, x29, [x0, #16]",

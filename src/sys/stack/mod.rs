@@ -22,6 +22,9 @@ mod borrowed;
 #[cfg(any(greenlet_baton, miri))]
 pub(crate) use borrowed::{Stack, Stacks};
 
+mod search;
+pub(crate) use search::{search, search_native};
+
 /// The usable size of a stack whose builder names none, in bytes.
 const DEFAULT_SIZE: usize = 256 * 1024;
 /// The largest stack that can be asked for, in bytes.

@@ -1,9 +1,13 @@
 //! A dump: what was seen of the greenlets of one thread, to be read by people and programs.
 
+mod knows;
+mod text;
+
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::fmt::{self, Write};
+use std::fmt::{self, Write as _};
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Hub;
@@ -41,6 +45,17 @@ pub struct Seen {
     waiting: Option<Duration>,
     deadline: Option<Duration>,
     frames: Box<[usize]>,
+    known_to: Option<Arc<[GreenletId]>>,
+}
+
+/// What a greenlet waits for, if a program has made it: a mutex, a channel, a semaphore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WaitObject {
+    /// Where it lies in memory; those who wait for the same thing have the same.
+    pub address: usize,
+    /// Where it was made.
+    pub made: &'static Location<'static>,
 }
 
 /// How much of a stack is used, in bytes. All are 0 for the main greenlet, whose stack is the system's.
@@ -65,6 +80,7 @@ impl Seen {
             waiting: waits.then(|| sight.since.until(sheet.at)),
             deadline: deadline.map(|at| sheet.at.until(*at)),
             frames: sheet.frames(sight).into(),
+            known_to: None,
         }
     }
 
@@ -88,15 +104,36 @@ impl Seen {
         self.sight.state
     }
 
+    fn is_parked(&self) -> bool {
+        self.sight.state == State::Parked
+    }
+
     /// What it waits for, in words, if it is parked.
     pub fn waits(&self) -> Option<&'static str> {
-        (self.sight.state == State::Parked).then_some(self.sight.purpose)
+        self.is_parked().then_some(self.sight.purpose)
+    }
+
+    /// Which thing it waits for, if it is parked, and the thing says so.
+    pub fn object(&self) -> Option<WaitObject> {
+        let thing = self.sight.thing.filter(|_| self.is_parked())?;
+        Some(WaitObject {
+            address: thing.begin,
+            made: thing.made,
+        })
     }
 
     /// The greenlet that alone can end its wait: who has the mutex, who is joined.
     pub fn holder(&self) -> Option<GreenletId> {
-        let parked = self.sight.state == State::Parked && self.sight.holder != 0;
-        parked.then_some(GreenletId(self.sight.holder))
+        let known = self.is_parked() && self.sight.holder != 0;
+        known.then_some(GreenletId(self.sight.holder))
+    }
+
+    /// On whose stacks the address of that thing was found, of those who do not wait for it themselves, in the order of
+    /// a dump, at most 16: one of them may send, release or set it. Those who know it by way of the heap alone are not
+    /// found. None if nobody has looked: dumps of other threads and those without frames do not, nor do systems other
+    /// than Linux.
+    pub fn known_to(&self) -> Option<&[GreenletId]> {
+        self.known_to.as_deref()
     }
 
     /// For how long it has waited, to about a millisecond.
@@ -274,108 +311,6 @@ impl Dump {
         text
     }
 
-    /// One line for each of the first `limit` greenlets, with what is known of it below it.
-    pub(super) fn write(&self, f: &mut dyn Write, limit: usize) -> fmt::Result {
-        let mut stacks: HashMap<&[usize], u64> = HashMap::new();
-        let names: HashMap<u64, &Seen> = self
-            .greenlets
-            .iter()
-            .map(|seen| (seen.sight.id, seen))
-            .collect();
-        for seen in self.greenlets.iter().take(limit) {
-            self.write_line(f, seen)?;
-            self.write_details(f, seen, &names)?;
-            if seen.frames.is_empty() {
-                continue;
-            }
-            let first = *stacks.entry(&seen.frames).or_insert(seen.sight.id);
-            match first == seen.sight.id {
-                true => seen.calls().write(f, 6)?,
-                false => write!(f, "\n      as greenlet #{first}")?,
-            }
-        }
-        let left = self.missed + self.greenlets.len().saturating_sub(limit);
-        match left {
-            0 => Ok(()),
-            left => write!(f, "\n  and {left} others"),
-        }
-    }
-
-    fn write_line(&self, f: &mut dyn Write, seen: &Seen) -> fmt::Result {
-        write!(f, "\n  {seen} {}", seen.does())?;
-        if seen.sight.may_unwind {
-            f.write_str(", in a destructor or since another greenlet waits in one")?;
-        }
-        if seen.sight.is_due {
-            f.write_str(", with a kill, a deadline or a throw to come")?;
-        }
-        match seen.is_main() {
-            true => Ok(()),
-            false => write!(f, " (spawned at {})", seen.site()),
-        }
-    }
-
-    fn write_details(
-        &self,
-        f: &mut dyn Write,
-        seen: &Seen,
-        names: &HashMap<u64, &Seen>,
-    ) -> fmt::Result {
-        let mut separator = "\n      ";
-        let mut next = || std::mem::replace(&mut separator, ", ");
-        if let Some(waiting) = seen.waiting {
-            write!(f, "{}for {}", next(), Short(waiting))?;
-        }
-        if let Some(deadline) = seen.deadline {
-            write!(f, "{}at most {} more", next(), Short(deadline))?;
-        }
-        if let Some(holder) = seen.holder() {
-            match names.get(&holder.0) {
-                Some(holder) => write!(f, "{}until {holder} ends that", next())?,
-                None => write!(f, "{}until greenlet #{} ends that", next(), holder.0)?,
-            }
-        }
-        write!(f, "{}turn {}", next(), seen.sight.turns + 1)?;
-        let stack = seen.stack();
-        if stack.used + stack.deepest > 0 {
-            let kibibytes = |bytes: usize| bytes.div_ceil(1024);
-            write!(
-                f,
-                "{}stack {}",
-                next(),
-                kibibytes(stack.used.max(stack.deepest))
-            )?;
-            write!(f, " of {} KiB", kibibytes(stack.size))?;
-        }
-        if let Some(spawner) = seen.spawner() {
-            write!(f, "{}spawned by #{}", next(), spawner.0)?;
-        }
-        Ok(())
-    }
-
-    /// The circles, one line each.
-    pub(super) fn write_cycles(&self, f: &mut dyn Write) -> fmt::Result {
-        for cycle in self.cycles() {
-            f.write_str("\n  in a circle:")?;
-            for seen in &cycle {
-                write!(f, " {seen} {} →", seen.does())?;
-            }
-            write!(f, " {}", cycle[0])?;
-        }
-        Ok(())
-    }
-
-    /// Who can be woken from outside.
-    pub(super) fn write_ways_in(&self, f: &mut dyn Write) -> fmt::Result {
-        if self.enrolled > 0 {
-            write!(f, ", other threads may wake {}", self.enrolled)?;
-        }
-        if self.awaited > 0 {
-            write!(f, ", {} wait for descriptors", self.awaited)?;
-        }
-        Ok(())
-    }
-
     pub(crate) fn silence(&self) -> Option<&'static str> {
         self.silence.map(|silence| match silence {
             Silence::Gone => "it has ended",
@@ -385,42 +320,18 @@ impl Dump {
     }
 }
 
-/// A time, as precise as it is of interest.
-struct Short(Duration);
-
-impl fmt::Display for Short {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_millis() {
-            0..10 => write!(f, "{:.1} ms", self.0.as_secs_f64() * 1e3),
-            ms @ 10..1000 => write!(f, "{ms} ms"),
-            1000..600_000 => write!(f, "{:.1} s", self.0.as_secs_f64()),
-            ms => write!(f, "{} min", ms / 60_000),
-        }
-    }
-}
-
-impl fmt::Display for Dump {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.thread.as_deref().unwrap_or("without a name");
-        write!(f, "thread '{name}' ({}): ", self.number)?;
-        if let Some(silence) = self.silence() {
-            return write!(f, "no answer, {silence}");
-        }
-        write!(f, "{} greenlets", self.greenlets.len() + self.missed)?;
-        match self.rests {
-            true => write!(f, ", waits")?,
-            false => write!(f, ", works for {}", Short(self.quiet))?,
-        }
-        self.write_ways_in(f)?;
-        self.write(f, usize::MAX)?;
-        self.write_cycles(f)
-    }
-}
-
 impl Hub {
     /// A dump of this thread.
+    #[inline(never)]
     pub(crate) fn dump(&self, wish: Wish) -> Dump {
-        self.dump_of_sheet(&self.look_at_all(wish))
+        // What is handled from here on is not what the greenlet that runs knows by itself.
+        let mark = 0_u8;
+        let mut dump = self.dump_of_sheet(&self.look_at_all(wish));
+        if wish.frames {
+            let me = self.thread().current().id;
+            knows::note(&mut dump.greenlets, me, (&raw const mark).addr());
+        }
+        dump
     }
 
     /// A dump of some greenlets of this thread.

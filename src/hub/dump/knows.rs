@@ -1,0 +1,83 @@
+//! Who knows what somebody waits for: whose stack has an address of it.
+//!
+//! A channel does not know who has its ends, nor a semaphore who has its permits; but an end, a permit or a reference
+//! that somebody uses lies in a frame of that one's stack. So the stacks are searched, word by word, for anything that
+//! points into what is waited for, as a conservative garbage collector does. A word may be left over from an earlier
+//! call, or from a register that another greenlet used: what is found is who *could* help. Who has it in a box, and nowhere else, is not found.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Seen;
+use crate::hub::seen::{Sight, State};
+use crate::switch::greenlet::GreenletId;
+use crate::switch::subject::Thing;
+use crate::sys::context::CAN_WALK;
+use crate::sys::stack;
+
+/// The most that are kept of those who know one thing.
+const MOST: usize = 16;
+
+/// One thing, and who knows it.
+struct Sought {
+    thing: Thing,
+    known_to: Vec<GreenletId>,
+}
+
+/// Notes of all who wait for a thing who else knows it. The stack of the one that runs is searched from `mark` on.
+pub(super) fn note(all: &mut [Seen], runs: u64, mark: usize) {
+    let mut sought = things(all);
+    if !CAN_WALK || sought.is_empty() {
+        return;
+    }
+    // If one cannot be searched, nothing is said: it might be that one.
+    let searched = all.iter().all(|seen| match seen.sight.id == runs {
+        true => search(&seen.sight, mark, &mut sought),
+        false => search(&seen.sight, seen.sight.sp, &mut sought),
+    });
+    if !searched {
+        return;
+    }
+    let known = |found: Sought| (found.thing.begin, Arc::from(found.known_to));
+    let known: BTreeMap<usize, Arc<[GreenletId]>> = sought.into_iter().map(known).collect();
+    for seen in all {
+        let object = seen.object();
+        seen.known_to = object.and_then(|object| known.get(&object.address).cloned());
+    }
+}
+
+/// All that is waited for, in the order of addresses.
+fn things(all: &[Seen]) -> Vec<Sought> {
+    let things = all.iter().filter_map(|seen| thing_of(&seen.sight));
+    let things: BTreeMap<usize, Thing> = things.map(|thing| (thing.begin, thing)).collect();
+    let sought = |thing| Sought {
+        thing,
+        known_to: Vec::new(),
+    };
+    things.into_values().map(sought).collect()
+}
+
+fn thing_of(sight: &Sight) -> Option<Thing> {
+    sight.thing.filter(|_| sight.state == State::Parked)
+}
+
+/// Searches one stack from `begin` on; false if that cannot be done.
+fn search(sight: &Sight, begin: usize, sought: &mut [Sought]) -> bool {
+    let own = thing_of(sight).map(|thing| thing.begin);
+    let id = GreenletId(sight.id);
+    let look_at = |word: usize| {
+        let after = sought.partition_point(|sought| sought.thing.reach().start <= word);
+        let Some(Sought { thing, known_to }) = after.checked_sub(1).map(|at| &mut sought[at])
+        else {
+            return;
+        };
+        let is_it = thing.reach().contains(&word) && own != Some(thing.begin);
+        if is_it && known_to.last() != Some(&id) && known_to.len() < MOST {
+            known_to.push(id);
+        }
+    };
+    match sight.is_main {
+        true => stack::search_native(begin, look_at),
+        false => stack::search(begin, sight.sp + sight.stack[1], look_at),
+    }
+}

@@ -1,0 +1,196 @@
+//! How a dump reads: a paragraph for each greenlet.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Write};
+use std::panic::Location;
+use std::time::Duration;
+
+use super::{Dump, Seen, WaitObject};
+use crate::switch::greenlet::GreenletId;
+
+/// So many are named who know what somebody waits for; of the others only the number is told.
+const KNOWN_TO: usize = 4;
+
+/// What is needed to name greenlets and things, made once for a text.
+struct Names<'a> {
+    greenlets: HashMap<u64, &'a Seen>,
+    /// The things that were made at each place; where it is not one alone, it says too little.
+    things: HashMap<&'a Location<'static>, HashSet<usize>>,
+}
+
+impl<'a> Names<'a> {
+    fn of(dump: &'a Dump) -> Names<'a> {
+        let mut things: HashMap<_, HashSet<_>> = HashMap::new();
+        for WaitObject { made, address } in dump.greenlets.iter().filter_map(Seen::object) {
+            things.entry(made).or_default().insert(address);
+        }
+        let greenlets = dump.greenlets.iter().map(|seen| (seen.sight.id, seen));
+        Names {
+            greenlets: greenlets.collect(),
+            things,
+        }
+    }
+
+    /// What somebody does, and with which thing.
+    fn write_does(&self, f: &mut dyn Write, seen: &Seen) -> fmt::Result {
+        write!(f, "{seen} {}", seen.does())?;
+        let Some(WaitObject { made, address }) = seen.object() else {
+            return Ok(());
+        };
+        write!(f, ", made at {made}")?;
+        match self.things[made].len() {
+            1 => Ok(()),
+            _ => write!(f, " ({address:#x})"),
+        }
+    }
+
+    fn write_greenlet(&self, f: &mut dyn Write, id: GreenletId) -> fmt::Result {
+        match self.greenlets.get(&id.0) {
+            Some(seen) => write!(f, "{seen}"),
+            None => write!(f, "greenlet {id}"),
+        }
+    }
+
+    /// Who can end a wait, as far as that is known.
+    fn write_who_can_help(&self, f: &mut dyn Write, seen: &Seen) -> fmt::Result {
+        if let Some(holder) = seen.holder() {
+            f.write_str(", until ")?;
+            self.write_greenlet(f, holder)?;
+            return f.write_str(" ends that");
+        }
+        let Some(known_to) = seen.known_to() else {
+            return Ok(());
+        };
+        for (n, &id) in known_to.iter().take(KNOWN_TO).enumerate() {
+            f.write_str(if n == 0 {
+                ", may be known to "
+            } else {
+                " and "
+            })?;
+            self.write_greenlet(f, id)?;
+        }
+        match known_to.len() {
+            0 => f.write_str(", known to no other stack"),
+            1..=KNOWN_TO => Ok(()),
+            count => write!(f, " and {} others", count - KNOWN_TO),
+        }
+    }
+}
+
+impl Dump {
+    /// One line for each of the first `limit` greenlets, with what is known of it below it.
+    pub(in crate::hub) fn write(&self, f: &mut dyn Write, limit: usize) -> fmt::Result {
+        let mut stacks: HashMap<&[usize], u64> = HashMap::new();
+        let names = Names::of(self);
+        for seen in self.greenlets.iter().take(limit) {
+            write_line(f, seen, &names)?;
+            write_details(f, seen, &names)?;
+            if seen.frames.is_empty() {
+                continue;
+            }
+            let first = *stacks.entry(&seen.frames).or_insert(seen.sight.id);
+            match first == seen.sight.id {
+                true => seen.calls().write(f, 6)?,
+                false => write!(f, "\n      as greenlet #{first}")?,
+            }
+        }
+        let left = self.missed + self.greenlets.len().saturating_sub(limit);
+        match left {
+            0 => Ok(()),
+            left => write!(f, "\n  and {left} others"),
+        }
+    }
+
+    /// The circles, one line each.
+    pub(in crate::hub) fn write_cycles(&self, f: &mut dyn Write) -> fmt::Result {
+        let names = Names::of(self);
+        for cycle in self.cycles() {
+            f.write_str("\n  in a circle: ")?;
+            for seen in &cycle {
+                names.write_does(f, seen)?;
+                f.write_str(" → ")?;
+            }
+            write!(f, "{}", cycle[0])?;
+        }
+        Ok(())
+    }
+
+    /// Who can be woken from outside.
+    pub(in crate::hub) fn write_ways_in(&self, f: &mut dyn Write) -> fmt::Result {
+        if self.enrolled > 0 {
+            write!(f, ", other threads may wake {}", self.enrolled)?;
+        }
+        if self.awaited > 0 {
+            write!(f, ", {} wait for descriptors", self.awaited)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_line(f: &mut dyn Write, seen: &Seen, names: &Names<'_>) -> fmt::Result {
+    f.write_str("\n  ")?;
+    names.write_does(f, seen)?;
+    if seen.sight.may_unwind {
+        f.write_str(", in a destructor or since another greenlet waits in one")?;
+    }
+    if seen.sight.is_due {
+        f.write_str(", with a kill, a deadline or a throw to come")?;
+    }
+    match seen.is_main() {
+        true => Ok(()),
+        false => write!(f, " (spawned at {})", seen.site()),
+    }
+}
+
+fn write_details(f: &mut dyn Write, seen: &Seen, names: &Names<'_>) -> fmt::Result {
+    write!(f, "\n      turn {}", seen.sight.turns + 1)?;
+    if let Some(waiting) = seen.waiting {
+        write!(f, ", for {}", Short(waiting))?;
+    }
+    if let Some(deadline) = seen.deadline {
+        write!(f, ", at most {} more", Short(deadline))?;
+    }
+    names.write_who_can_help(f, seen)?;
+    let stack = seen.stack();
+    if stack.used + stack.deepest > 0 {
+        let kibibytes = |bytes: usize| bytes.div_ceil(1024);
+        let used = kibibytes(stack.used.max(stack.deepest));
+        write!(f, ", stack {used} of {} KiB", kibibytes(stack.size))?;
+    }
+    match seen.spawner() {
+        Some(spawner) => write!(f, ", spawned by {spawner}"),
+        None => Ok(()),
+    }
+}
+
+/// A time, as precise as it is of interest.
+struct Short(Duration);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            0..10 => write!(f, "{:.1} ms", self.0.as_secs_f64() * 1e3),
+            ms @ 10..1000 => write!(f, "{ms} ms"),
+            1000..600_000 => write!(f, "{:.1} s", self.0.as_secs_f64()),
+            ms => write!(f, "{} min", ms / 60_000),
+        }
+    }
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.thread.as_deref().unwrap_or("without a name");
+        write!(f, "thread '{name}' ({}): ", self.number)?;
+        if let Some(silence) = self.silence() {
+            return write!(f, "no answer, {silence}");
+        }
+        write!(f, "{} greenlets", self.greenlets.len() + self.missed)?;
+        match self.rests {
+            true => write!(f, ", waits")?,
+            false => write!(f, ", works for {}", Short(self.quiet))?,
+        }
+        self.write_ways_in(f)?;
+        self.write(f, usize::MAX)?;
+        self.write_cycles(f)
+    }
+}

@@ -1,0 +1,160 @@
+//! Scenarios in which greenlets wait for other threads, and no thread is left that could come.
+
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use greenlet::sync::remote::{self, Mutex};
+use greenlet::sync::{Once, Semaphore, channel};
+use greenlet::{future, sleep, spawn, yield_now};
+
+use crate::hub::thread_named;
+use crate::say;
+
+const MS: Duration = Duration::from_millis(1);
+/// Longer than it takes until somebody asks whether anybody can come.
+const REST: Duration = Duration::from_millis(1600);
+
+/// Runs a scenario of this module, if it has that name.
+pub(crate) fn run(scenario: &str) -> bool {
+    match scenario {
+        "alone_with_an_idle_way_in" => with_an_idle_way_in(),
+        "alone_with_both_ends" => {
+            let (_sender, receiver) = remote::channel::bounded::<()>(1);
+            let _ = receiver.recv();
+        }
+        "alone_with_locks_of_threads" => with_locks_of_threads(),
+        "alone_with_what_is_done_once" => with_what_is_done_once(),
+        "alone_with_a_future" => alone_with_a_future(),
+        "alone_with_a_future_that_is_woken" => with_a_future_that_is_woken(),
+        "alone_in_two_threads" => in_two_threads(),
+        "not_alone_beside_a_timer" => beside_a_timer(),
+        "not_alone_beside_a_plain_thread" => beside_a_plain_thread(),
+        "alone_when_the_last_thread_has_gone" => when_the_last_thread_has_gone(),
+        "alone_with_a_channel_that_somebody_knows" => with_a_channel_that_somebody_knows(),
+        _ => return false,
+    }
+    true
+}
+
+/// One waits for another thread, and there is none; so who waits for something else waits for ever.
+fn with_an_idle_way_in() {
+    let (sender, receiver) = remote::channel::bounded::<()>(1);
+    drop(thread_named("patient", move || drop(receiver.recv())));
+    let (rendezvous, _receiver) = channel::bounded(0);
+    let sent = catch_unwind(AssertUnwindSafe(|| rendezvous.send(1)));
+    say(&format!("a deadlock: {}", sent.is_err()));
+    drop(sender);
+}
+
+fn locks_both(first: &Mutex<()>, second: &Mutex<()>) {
+    let _first = first.lock();
+    yield_now();
+    let _second = second.lock();
+}
+
+/// A circle of locks that threads share, within one thread; another one goes on meanwhile.
+fn with_locks_of_threads() {
+    static A: Mutex<()> = Mutex::new(());
+    static B: Mutex<()> = Mutex::new(());
+    drop(thread_named("first", || locks_both(&A, &B)));
+    drop(thread_named("second", || locks_both(&B, &A)));
+    thread::spawn(|| loop {
+        thread::sleep(MS);
+    });
+    sleep(REST);
+}
+
+/// Who does it waits for a lock, and who has the lock waits until it is done.
+fn with_what_is_done_once() {
+    static ONCE: Once = Once::new();
+    static LOCK: Mutex<()> = Mutex::new(());
+    let _locked = LOCK.lock();
+    drop(thread_named("does it", || ONCE.call_once(|| drop(LOCK.lock()))));
+    yield_now();
+    ONCE.call_once(|| ());
+}
+
+/// Another thread is there, and is not asked: nobody has the waker.
+fn alone_with_a_future() {
+    thread::spawn(|| loop {
+        thread::sleep(MS);
+    });
+    future::block_on(pending::<()>());
+}
+
+fn with_a_future_that_is_woken() {
+    let (sender, receiver) = remote::channel::bounded(1);
+    let other = thread::spawn(move || {
+        thread::sleep(2 * REST);
+        sender.send(1).unwrap();
+    });
+    let woken = future::block_on(async { spawn(move || receiver.recv()).await });
+    say(&format!("{:?}", woken.unwrap()));
+    other.join().unwrap();
+}
+
+/// Two threads have what the other one needs. Each says so, and lets go of what it had.
+fn in_two_threads() {
+    static A: Mutex<()> = Mutex::new(());
+    static B: Mutex<()> = Mutex::new(());
+    let (tell, told) = remote::channel::bounded(2);
+    let other = move || {
+        let _b = B.lock();
+        tell.send(()).unwrap();
+        sleep(50 * MS);
+        drop(A.lock());
+    };
+    let _other = thread::spawn(move || catch_unwind(other));
+    let _a = A.lock();
+    told.recv().unwrap();
+    drop(B.lock());
+}
+
+fn beside_a_timer() {
+    let (sender, receiver) = remote::channel::bounded(1);
+    let other = thread::spawn(move || {
+        sleep(2 * REST);
+        sender.send(1).unwrap();
+    });
+    say(&format!("received {}", receiver.recv().unwrap()));
+    other.join().unwrap();
+}
+
+fn beside_a_plain_thread() {
+    let (sender, receiver) = remote::channel::bounded(1);
+    let other = thread::spawn(move || {
+        thread::sleep(2 * REST);
+        sender.send(1).unwrap();
+    });
+    say(&format!("received {}", receiver.recv().unwrap()));
+    other.join().unwrap();
+}
+
+fn when_the_last_thread_has_gone() {
+    let (_sender, receiver) = remote::channel::bounded::<()>(1);
+    thread::spawn(|| thread::sleep(REST));
+    let _ = receiver.recv();
+}
+
+/// Of those who wait, one has a sender, and one a permit.
+fn with_a_channel_that_somebody_knows() {
+    let (sender, receiver) = channel::bounded(1);
+    let semaphore = Rc::new(Semaphore::new(1));
+    drop(thread_named("has a permit", {
+        let semaphore = semaphore.clone();
+        move || {
+            let permit = semaphore.acquire();
+            let (_end, never) = channel::bounded::<()>(0);
+            let _ = never.recv();
+            drop(permit);
+            sender.send(1).unwrap();
+        }
+    }));
+    drop(thread_named("wants a permit", move || {
+        drop(semaphore.acquire());
+    }));
+    let _ = receiver.recv();
+}
