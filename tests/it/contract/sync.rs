@@ -744,7 +744,7 @@ impl Drop for Mapped {
     }
 }
 
-// One at a time can ask an iterator. Whoever is killed while it joins the member for the next item has had that item.
+// One at a time can ask an iterator.
 contract!(
     group_imap,
     Call::new(
@@ -791,27 +791,31 @@ struct Ending {
 /// More than any rule brings.
 const ENDING: usize = 8;
 
+type Body = Rc<dyn Fn() -> Brought>;
+
 impl Ending {
-    fn new() -> Ending {
+    /// `run` runs so many times what it is given, and tells of the ends.
+    fn by(run: fn(Body) -> Box<dyn Iterator<Item = Brought>>) -> Ending {
         let (seats, given_up) = (Rc::new(Semaphore::new(0)), Rc::new(Cell::new(false)));
-        let ends = |_| {
+        let body = {
             let (seats, given_up) = (seats.clone(), given_up.clone());
-            spawn(move || {
+            move || {
                 seats.acquire().forget();
                 match given_up.get() {
                     true => Err(Error::other("it is given up")),
-                    false => Ok(1_u8),
+                    false => Ok(1),
                 }
-            })
+            }
         };
-        let handles: Vec<_> = (0..ENDING).map(ends).collect();
-        let ends = as_completed(handles).map(|(_, end)| end.expect("it does not panic"));
-        let ends = RefCell::new(Box::new(ends) as Box<_>);
         Ending {
-            ends,
+            ends: RefCell::new(run(Rc::new(body))),
             seats,
             given_up,
         }
+    }
+
+    fn next(&self) -> Brought {
+        self.ends.borrow_mut().next().expect("there are more")
     }
 
     fn give_up(&self) {
@@ -822,6 +826,8 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
+        // Nothing more begins.
+        drop(self.ends.replace(Box::new(std::iter::empty())));
         self.give_up();
         super::settle();
     }
@@ -830,8 +836,54 @@ impl Drop for Ending {
 contract!(
     completed,
     Call::new(
-        Ending::new,
-        |ending| ending.ends.borrow_mut().next().expect("there are more"),
+        || {
+            Ending::by(|body| {
+                let begin = move |_| {
+                    let body = body.clone();
+                    spawn(move || body())
+                };
+                let handles: Vec<_> = (0..ENDING).map(begin).collect();
+                Box::new(as_completed(handles).map(|(_, end)| end.expect("it does not panic")))
+            })
+        },
+        Ending::next,
+        |ending| ending.seats.release(),
+    )
+    .leaves(Ending::give_up)
+    .alone()
+    .at_once()
+);
+
+// Whoever waits for the next item waits for a member.
+contract!(
+    group_imap_by_slow_members,
+    Call::new(
+        || Ending::by(|body| Box::new(Group::new().imap(0..ENDING, move |_| body()))),
+        Ending::next,
+        |ending| ending.seats.release(),
+    )
+    .leaves(Ending::give_up)
+    .alone()
+    .at_once()
+);
+
+contract!(
+    pool_imap_by_slow_members,
+    Call::new(
+        || Ending::by(|body| Box::new(Pool::new(2).imap(0..ENDING, move |_| body()))),
+        Ending::next,
+        |ending| ending.seats.release(),
+    )
+    .leaves(Ending::give_up)
+    .alone()
+    .at_once()
+);
+
+contract!(
+    imap_unordered_by_slow_members,
+    Call::new(
+        || Ending::by(|body| Box::new(Pool::new(2).imap_unordered(0..ENDING, move |_| body()))),
+        Ending::next,
         |ending| ending.seats.release(),
     )
     .leaves(Ending::give_up)
