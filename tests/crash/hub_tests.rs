@@ -329,10 +329,17 @@ const SCRIPT: &str = concat!(
 /// What a debugger that stops at `place` prints when it is told to do `commands`. None: there is no debugger, or it
 /// may not look at other processes.
 fn debug(scenario: &str, place: &str, commands: &[&str]) -> Option<String> {
-    let stop = format!("rbreak {place}");
-    let commands = [&[&stop, "run", SCRIPT], commands].concat();
+    // With debug information gdb finds the path, and may not find what it has found by a pattern; without, the
+    // other way round.
+    let stops = [
+        format!("break program::hub::{place}"),
+        format!("rbreak {place}"),
+    ];
+    let commands = [&[&stops[0], &stops[1], "run", SCRIPT], commands].concat();
     let program = super::program().as_os_str();
     let text = gdb(&commands, &["--args".as_ref(), program, scenario.as_ref()])?;
+    // One that may not look does not run it.
+    assert!(!text.contains("exited normally"), "it did not stop\n{text}");
     text.contains("hit Breakpoint").then_some(text)
 }
 
