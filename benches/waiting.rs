@@ -1,8 +1,9 @@
 //! What does waiting for each other cost? Channels, locks, select, trees of greenlets: ratios to a pair of
 //! corosensei switches of the same run.
 //!
-//! `cargo bench --bench waiting`
+//! `cargo bench --bench waiting`; who gets how much: `cargo bench --bench waiting -- --fairness`
 
+mod fairness;
 mod measure;
 #[allow(dead_code, reason = "the rings of greenlets are for other benches")]
 mod rings;
@@ -23,6 +24,9 @@ fn main() {
         .nth(1)
     {
         return skynet_alone(leaves.parse().expect("a number of leaves"));
+    }
+    if std::env::args().any(|word| word == "--fairness") {
+        return fairness::table();
     }
     let mut pair = Yardstick::new(2);
     let mut pairs = |n| pair.run(n);

@@ -331,6 +331,9 @@ impl Group {
     ///
     /// # Parks
     /// The iterator does, unless the next one is there.
+    ///
+    /// # Cancellation
+    /// The next one is still the next one.
     #[track_caller]
     pub fn imap<T: 'static, R: 'static, I, F>(
         &self,
@@ -346,7 +349,15 @@ impl Group {
             let f = Rc::clone(&f);
             sender.send(group.spawn(move || f(item))).is_ok()
         };
-        self.feed(items, begin).map(outcome)
+        let (mut fed, mut next) = (self.feed(items, begin), None);
+        std::iter::from_fn(move || {
+            if next.is_none() {
+                next = fed.next();
+            }
+            // If something is raised here, it is still the next one.
+            next.as_ref().map(JoinHandle::wait)?;
+            next.take().map(outcome)
+        })
     }
 
     /// As [`imap`](Self::imap), in the order in which they are done. Ahead of whoever asks there are as many results

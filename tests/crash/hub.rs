@@ -76,6 +76,7 @@ pub(crate) fn run(scenario: &str) -> bool {
                 thread::sleep(MS);
             }
         }
+        "hub_waits_in_many_ways" => waits_in_many_ways(),
         "hub_return" => leave_three_kinds(),
         "hub_thread_ends" => thread::spawn(leave_three_kinds).join().unwrap(),
         "hub_return_waiting_destructor" => waiting_destructor(),
@@ -156,6 +157,32 @@ fn keeps_the_thread(time: Duration) {
     while begin.elapsed() < time {
         std::hint::spin_loop();
     }
+}
+
+/// Two threads. Whoever looks from outside looks when `keeps_the_thread` runs.
+fn waits_in_many_ways() {
+    let (there, is_there) = std::sync::mpsc::channel();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let other = thread::spawn(move || {
+        let sleeper = thread_named("sleeper", || sleep(LONG));
+        yield_now();
+        there.send(()).unwrap();
+        let _ = gone.recv();
+        sleeper.kill();
+    });
+    is_there.recv().unwrap();
+    let (sender, receiver) = channel::bounded::<u8>(0);
+    let parked = thread_named("parked", greenlet::thread::park);
+    let receives = thread_named("receives", move || drop(receiver.recv()));
+    let joins = thread_named("joins", move || drop(receives.join()));
+    yield_now();
+    let waits_for_a_turn = spawn(|| ());
+    keeps_the_thread(MS);
+    drop((sender, go));
+    parked.kill();
+    joins.join().unwrap();
+    waits_for_a_turn.join().unwrap();
+    other.join().unwrap();
 }
 
 /// Two threads: one keeps itself busy, the other one waits. Both say what they do, several times.

@@ -1,5 +1,9 @@
 //! What becomes of programs whose greenlets wait; the scenarios are in `hub.rs`.
 
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
 use super::{run, run_without_unwinding};
 
 const DEADLOCK: &str =
@@ -303,26 +307,56 @@ fn a_watch_prints_who_keeps_the_thread() {
     }
 }
 
+const NO_DEBUGGER: &str = "not run: there is no gdb that may look at another process";
+
+/// A debugger that is told to do these commands, and then `arguments`. None: there is none.
+fn gdb(commands: &[&str], arguments: &[&OsStr]) -> Option<String> {
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-batch", "-nx", "-ex", "set debuginfod enabled off"]);
+    for command in commands {
+        gdb.args(["-ex", command]);
+    }
+    let output = gdb.args(arguments).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+const SCRIPT: &str = concat!(
+    "source ",
+    env!("CARGO_MANIFEST_DIR"),
+    "/src/inspect/greenlets.py"
+);
+
 /// What a debugger that stops at `place` prints when it is told to do `commands`. None: there is no debugger, or it
 /// may not look at other processes.
 fn debug(scenario: &str, place: &str, commands: &[&str]) -> Option<String> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/inspect/greenlets.py");
-    let mut gdb = std::process::Command::new("gdb");
-    gdb.args(["-batch", "-nx", "-ex", "set debuginfod enabled off", "-ex"]);
-    gdb.arg(format!("rbreak {place}"))
-        .args(["-ex", "run", "-ex"]);
-    gdb.arg(format!("source {script}"));
-    commands
-        .iter()
-        .for_each(|command| _ = gdb.args(["-ex", command]));
-    let output = gdb
-        .arg("--args")
-        .arg(super::program())
-        .arg(scenario)
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // With debug information gdb finds the path, and may not find what it has found by a pattern; without, the
+    // other way round.
+    let stops = [
+        format!("break program::hub::{place}"),
+        format!("rbreak {place}"),
+    ];
+    let commands = [&[&stops[0], &stops[1], "run", SCRIPT], commands].concat();
+    let program = super::program().as_os_str();
+    let text = gdb(&commands, &["--args".as_ref(), program, scenario.as_ref()])?;
+    // One that may not look does not run it.
+    assert!(!text.contains("exited normally"), "it did not stop\n{text}");
     text.contains("hit Breakpoint").then_some(text)
+}
+
+/// What a debugger prints of a core, without the process.
+fn debug_core(core: &Path, commands: &[&str]) -> Option<String> {
+    let commands = [&[SCRIPT], commands].concat();
+    gdb(&commands, &[super::program().as_os_str(), core.as_os_str()])
+}
+
+/// The lines about threads and greenlets.
+fn listed(text: &str) -> Vec<&str> {
+    let about = |line: &&str| {
+        let line = line.trim_start();
+        let starts = ["thread at 0x", "greenlet ", "main greenlet ", "and "];
+        starts.iter().any(|start| line.starts_with(start))
+    };
+    text.lines().filter(about).collect()
 }
 
 #[test]
@@ -332,7 +366,7 @@ fn a_debugger_lists_greenlets_and_shows_their_stacks() {
     }
     let commands = ["greenlets", "greenlet 2", "greenlet 1", "greenlet 99"];
     let Some(text) = debug("hub_watch_prints", "keeps_the_thread", &commands) else {
-        return eprintln!("not run: there is no gdb that may look at another process");
+        return eprintln!("{NO_DEBUGGER}");
     };
     let has = |part: &str| assert!(text.contains(part), "no {part:?} in\n{text}");
     has("greenlet 'parked' #2: is parked; turns 1; spawned by #1 at ");
@@ -341,4 +375,40 @@ fn a_debugger_lists_greenlets_and_shows_their_stacks() {
     has("it has no stack at rest");
     let below = text.split("#0 ").last().unwrap();
     assert!(below.contains("park"), "{text}");
+}
+
+/// A debugger writes the core, as the kernel does not everywhere. What it leaves out of it is no part of the list.
+#[test]
+fn a_debugger_lists_the_same_greenlets_from_a_core() {
+    if !walks() {
+        return;
+    }
+    let core = Path::new(env!("CARGO_TARGET_TMPDIR")).join("waits_in_many_ways.core");
+    let write = format!("generate-core-file {}", core.display());
+    let commands = ["greenlets", &write];
+    let Some(live) = debug("hub_waits_in_many_ways", "keeps_the_thread", &commands) else {
+        return eprintln!("{NO_DEBUGGER}");
+    };
+    if !core.exists() {
+        return eprintln!("not run: this gdb writes no core\n{live}");
+    }
+    let text = debug_core(&core, &["greenlets", "greenlet 99"]).expect("it was there");
+    std::fs::remove_file(&core).unwrap();
+    let list = listed(&text);
+    assert_eq!(list, listed(&live), "{text}");
+    let count = |part: &str| list.iter().filter(|line| line.contains(part)).count();
+    assert_eq!(count("thread at 0x"), 2, "{text}");
+    assert_eq!(count("main greenlet #"), 2, "{text}");
+    assert_eq!(count("and 1 that have not had a turn"), 1, "{text}");
+    for line in [
+        "greenlet 'sleeper' #",
+        "greenlet 'parked' #",
+        "greenlet 'receives' #",
+        "greenlet 'joins' #",
+        ": is parked; turns 1; spawned by #",
+        ": receives from a channel that is empty; turns 1; spawned by #",
+        ": joins another greenlet, only #",
+    ] {
+        assert_eq!(count(line), 1, "{line}: {text}");
+    }
 }

@@ -3,10 +3,11 @@
 
 use std::cell::RefCell;
 use std::io::Error;
+use std::sync::{Arc, mpsc};
 
 use greenlet::sync::remote::channel::{Receiver, Sender, bounded, unbounded};
 use greenlet::sync::remote::{Event, Mutex, Semaphore, oneshot};
-use greenlet::sync::select;
+use greenlet::sync::{Once, OnceLock, select};
 
 use super::{Brought, Call, LONG, contract};
 
@@ -231,6 +232,83 @@ contract!(
             Ok(1)
         },
         Held::let_go,
+    )
+    .stays()
+    .at_once()
+);
+
+/// A value that another thread makes, as soon as it is told to.
+struct MadeThere<L> {
+    value: Arc<L>,
+    go: RefCell<Option<mpsc::Sender<()>>>,
+    maker: RefCell<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl<L: Send + Sync + 'static> MadeThere<L> {
+    /// `make` is given something to wait for, and does so before it makes the value.
+    fn by(value: L, make: fn(&L, &dyn Fn())) -> MadeThere<L> {
+        let value = Arc::new(value);
+        let ((go, gone), (begun, begins)) = (mpsc::channel(), mpsc::channel());
+        let theirs = value.clone();
+        let maker = std::thread::spawn(move || {
+            make(&theirs, &|| {
+                begun.send(()).expect("it is waited for");
+                // It is told by a message, or as the sender goes.
+                let _ = gone.recv();
+            });
+        });
+        begins.recv().expect("it begins");
+        MadeThere {
+            value,
+            go: RefCell::new(Some(go)),
+            maker: RefCell::new(Some(maker)),
+        }
+    }
+}
+
+impl<L> MadeThere<L> {
+    fn tell(&self) {
+        drop(self.go.take());
+        let maker = self.maker.take();
+        maker
+            .into_iter()
+            .for_each(|maker| maker.join().expect("it makes it"));
+    }
+}
+
+impl<L> Drop for MadeThere<L> {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+contract!(
+    once_lock_there,
+    Call::new(
+        || {
+            MadeThere::by(OnceLock::new(), |lock: &OnceLock<u8>, waits| {
+                lock.get_or_init(|| {
+                    waits();
+                    1
+                });
+            })
+        },
+        |made| Ok(*made.value.get_or_init(|| unreachable!("it is made"))),
+        MadeThere::tell,
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    once_there,
+    Call::new(
+        || MadeThere::by(Once::new(), |once: &Once, waits| once.call_once(waits)),
+        |made| {
+            made.value.call_once(|| unreachable!("it is done"));
+            Ok(1)
+        },
+        MadeThere::tell,
     )
     .stays()
     .at_once()

@@ -1,18 +1,19 @@
 //! What greenlets of one thread wait on, groups and futures.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use greenlet::future::block_on;
-use greenlet::group::{Group, Pool, wait_any};
+use greenlet::group::{Group, Pool, as_completed, wait_any};
 use greenlet::sync::channel::{Receiver, Sender, bounded, unbounded};
 use greenlet::sync::queue::Queue;
 use greenlet::sync::{
-    AsyncResult, Barrier, Condvar, Event, Mutex, Once, OnceLock, Pending, RwLock, Semaphore,
-    WaitGroup, mpsc, oneshot, select,
+    AsyncResult, Barrier, Condvar, Event, LazyLock, Mutex, Once, OnceLock, Pending, RwLock,
+    Semaphore, WaitGroup, mpsc, oneshot, select,
 };
 use greenlet::{JoinHandle, spawn, thread, yield_now};
 
@@ -267,20 +268,26 @@ impl<T: Default + 'static> Making<T> {
         let maker = RefCell::new(Some(maker));
         Making { made, maker }
     }
+}
 
+impl<T> Making<T> {
     fn tell(&self) {
         if let Some(maker) = self.maker.take() {
             maker.thread().unpark();
             maker.join().expect("it does not panic");
         }
     }
+
+    fn end(&self) {
+        if let Some(maker) = self.maker.take() {
+            maker.kill();
+        }
+    }
 }
 
 impl<T> Drop for Making<T> {
     fn drop(&mut self) {
-        if let Some(maker) = self.maker.take() {
-            maker.kill();
-        }
+        self.end();
     }
 }
 
@@ -321,6 +328,63 @@ contract!(
         |making| Ok(*making.made.get_or_init(|| unreachable!("it is made"))),
         Making::tell,
     )
+    .stays()
+    .at_once()
+);
+
+// Whoever waits makes it then.
+contract!(
+    once_lock_whose_maker_is_killed,
+    Call::new(
+        || {
+            Making::by(|lock: &OnceLock<u8>| {
+                lock.get_or_init(|| {
+                    thread::park();
+                    unreachable!("it is killed")
+                });
+            })
+        },
+        |making| Ok(*making.made.get_or_init(|| 1)),
+        Making::end,
+    )
+    .stays()
+    .at_once()
+);
+
+/// A value whose maker is parked until it is told.
+struct Lazy(LazyLock<u8>);
+
+impl Default for Lazy {
+    fn default() -> Lazy {
+        Lazy(LazyLock::new(|| {
+            thread::park();
+            1
+        }))
+    }
+}
+
+/// The value; an error if it cannot be made. A kill or a limit passes through.
+fn value_of(lazy: &Lazy) -> Brought {
+    let value = catch_unwind(AssertUnwindSafe(|| *LazyLock::force(&lazy.0)));
+    value.or_else(|payload| match payload.downcast::<String>() {
+        Ok(words) => Err(Error::other(*words)),
+        Err(raised) => resume_unwind(raised),
+    })
+}
+
+// Its maker is asked for once. If that is killed, nobody makes it.
+contract!(
+    lazy_lock,
+    Call::new(
+        || {
+            Making::by(|lazy: &Lazy| {
+                LazyLock::force(&lazy.0);
+            })
+        },
+        |making| value_of(&making.made),
+        Making::tell,
+    )
+    .leaves(Making::end)
     .stays()
     .at_once()
 );
@@ -638,6 +702,246 @@ contract!(
     Call::new(group, |it| Ok(wait_any(&it.handle) as u8 + 1), Member::tell,)
         .stays()
         .at_once()
+);
+
+/// What members of a group make of items that come one by one.
+struct Mapped {
+    items: RefCell<Option<Box<dyn Iterator<Item = u8>>>>,
+    source: RefCell<Option<Sender<u8>>>,
+}
+
+impl Mapped {
+    fn by(map: fn(Receiver<u8>) -> Box<dyn Iterator<Item = u8>>) -> Mapped {
+        let (sender, receiver) = unbounded();
+        Mapped {
+            items: RefCell::new(Some(map(receiver))),
+            source: RefCell::new(Some(sender)),
+        }
+    }
+
+    fn next(&self) -> Brought {
+        let mut items = self.items.borrow_mut();
+        let next = items.as_mut().and_then(Iterator::next);
+        next.ok_or_else(|| Error::other("there are no more"))
+    }
+
+    fn bring(&self) {
+        let source = self.source.borrow();
+        let source = source.as_ref().expect("it is still there");
+        source.send(1).expect("somebody maps it");
+    }
+
+    fn leave(&self) {
+        drop(self.source.take());
+    }
+}
+
+/// Whoever feeds and those who are fed are gone as well.
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        drop(self.items.take());
+        super::settle();
+    }
+}
+
+// One at a time can ask an iterator.
+contract!(
+    group_imap,
+    Call::new(
+        || Mapped::by(|items| Box::new(Group::new().imap(items, |item| item))),
+        Mapped::next,
+        Mapped::bring,
+    )
+    .leaves(Mapped::leave)
+    .alone()
+    .at_once()
+);
+
+contract!(
+    pool_imap,
+    Call::new(
+        || Mapped::by(|items| Box::new(Pool::new(2).imap(items, |item| item))),
+        Mapped::next,
+        Mapped::bring,
+    )
+    .leaves(Mapped::leave)
+    .alone()
+    .at_once()
+);
+
+contract!(
+    pool_imap_unordered,
+    Call::new(
+        || Mapped::by(|items| Box::new(Pool::new(2).imap_unordered(items, |item| item))),
+        Mapped::next,
+        Mapped::bring,
+    )
+    .leaves(Mapped::leave)
+    .alone()
+    .at_once()
+);
+
+/// Greenlets that end one by one, or all at once when they are given up.
+struct Ending {
+    ends: RefCell<Box<dyn Iterator<Item = Brought>>>,
+    seats: Rc<Semaphore>,
+    given_up: Rc<Cell<bool>>,
+}
+
+/// More than any rule brings.
+const ENDING: usize = 8;
+
+type Body = Rc<dyn Fn() -> Brought>;
+
+impl Ending {
+    /// `run` runs so many times what it is given, and tells of the ends.
+    fn by(run: fn(Body) -> Box<dyn Iterator<Item = Brought>>) -> Ending {
+        let (seats, given_up) = (Rc::new(Semaphore::new(0)), Rc::new(Cell::new(false)));
+        let body = {
+            let (seats, given_up) = (seats.clone(), given_up.clone());
+            move || {
+                seats.acquire().forget();
+                match given_up.get() {
+                    true => Err(Error::other("it is given up")),
+                    false => Ok(1),
+                }
+            }
+        };
+        Ending {
+            ends: RefCell::new(run(Rc::new(body))),
+            seats,
+            given_up,
+        }
+    }
+
+    fn next(&self) -> Brought {
+        self.ends.borrow_mut().next().expect("there are more")
+    }
+
+    fn give_up(&self) {
+        self.given_up.set(true);
+        (0..ENDING).for_each(|_| self.seats.release());
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // Nothing more begins.
+        drop(self.ends.replace(Box::new(std::iter::empty())));
+        self.give_up();
+        super::settle();
+    }
+}
+
+contract!(
+    completed,
+    Call::new(
+        || {
+            Ending::by(|body| {
+                let begin = move |_| {
+                    let body = body.clone();
+                    spawn(move || body())
+                };
+                let handles: Vec<_> = (0..ENDING).map(begin).collect();
+                Box::new(as_completed(handles).map(|(_, end)| end.expect("it does not panic")))
+            })
+        },
+        Ending::next,
+        |ending| ending.seats.release(),
+    )
+    .leaves(Ending::give_up)
+    .alone()
+    .at_once()
+);
+
+// Whoever waits for the next item waits for a member.
+contract!(
+    group_imap_by_slow_members,
+    Call::new(
+        || Ending::by(|body| Box::new(Group::new().imap(0..ENDING, move |_| body()))),
+        Ending::next,
+        |ending| ending.seats.release(),
+    )
+    .leaves(Ending::give_up)
+    .alone()
+    .at_once()
+);
+
+contract!(
+    pool_imap_by_slow_members,
+    Call::new(
+        || Ending::by(|body| Box::new(Pool::new(2).imap(0..ENDING, move |_| body()))),
+        Ending::next,
+        |ending| ending.seats.release(),
+    )
+    .leaves(Ending::give_up)
+    .alone()
+    .at_once()
+);
+
+contract!(
+    imap_unordered_by_slow_members,
+    Call::new(
+        || Ending::by(|body| Box::new(Pool::new(2).imap_unordered(0..ENDING, move |_| body()))),
+        Ending::next,
+        |ending| ending.seats.release(),
+    )
+    .leaves(Ending::give_up)
+    .alone()
+    .at_once()
+);
+
+/// A group whose member has been killed, and ends when it is told to: as `dying` among the greenlets.
+struct Stubborn {
+    group: Group,
+    told: Rc<Cell<bool>>,
+    handle: JoinHandle<()>,
+}
+
+fn stubborn() -> Stubborn {
+    let (group, told) = (Group::new(), Rc::new(Cell::new(false)));
+    let handle = group.spawn({
+        let told = told.clone();
+        move || {
+            while !told.get() {
+                let _ = catch_unwind(thread::park);
+            }
+        }
+    });
+    super::settle();
+    Stubborn {
+        group,
+        told,
+        handle,
+    }
+}
+
+impl Stubborn {
+    fn tell(&self) {
+        self.told.set(true);
+        self.handle.thread().unpark();
+        self.handle.wait();
+    }
+}
+
+impl Drop for Stubborn {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+contract!(
+    group_kill_all,
+    Call::new(
+        stubborn,
+        |it| {
+            it.group.kill_all();
+            Ok(1)
+        },
+        Stubborn::tell,
+    )
+    .stays()
+    .at_once()
 );
 
 /// A future of items, woken by whoever brings one.

@@ -3,6 +3,7 @@
 mod cores;
 mod faults;
 mod fork;
+mod handover;
 mod killing;
 mod mixing;
 mod order;
