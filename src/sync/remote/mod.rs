@@ -13,6 +13,9 @@
 //! thread.join().unwrap().unwrap();
 //! ```
 //!
+//! [`select`](crate::sync::select()) waits for channels, permits and events of other threads as for those of its own:
+//! `.on(&receiver, …)`, `.on(&semaphore, …)`, `.on(&event, …)`, `.send(&sender, …)`.
+//!
 //! Each is a state of `states` in a `crossing`; both are run by a model checker.
 
 pub mod channel;
@@ -26,6 +29,7 @@ pub(crate) mod states;
 use crate::hub::Hub;
 use crate::hub::desk::{Knocker, Ticket};
 use crate::sys::clock::Moment;
+pub(crate) use crossing::Who;
 use crossing::{Bell, Sleeper};
 
 pub use event::Event;
@@ -34,9 +38,6 @@ pub use semaphore::{Permit, Semaphore};
 
 /// A crossing whose bells wake greenlets.
 pub(crate) type Crossing<S, const LINES: usize> = crossing::Crossing<S, Knocker, LINES>;
-
-/// A greenlet of this process: its hub, and its number.
-pub(crate) type Who = (usize, u64);
 
 pub(crate) fn myself() -> Who {
     let hub = Hub::here();
@@ -78,11 +79,22 @@ impl Parker {
     }
 }
 
+impl Parker {
+    /// One that stands in other lines as well.
+    pub(crate) fn of_select() -> Parker {
+        Parker::new(&"waits for one of several things", None)
+    }
+}
+
 impl Sleeper for Parker {
     type Bell = Knocker;
 
     fn bell(&self) -> Knocker {
         self.ticket.knocker()
+    }
+
+    fn who(&self) -> Who {
+        myself()
     }
 
     fn sleep(&self) -> bool {
