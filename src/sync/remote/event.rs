@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::states::Flag;
 use super::{Crossing, Parker, crossing};
+use crate::sync::select::Ready;
 use crate::sys::clock::Moment;
 use crate::sys::lock::Mutex;
 
@@ -70,6 +71,24 @@ impl Event {
             .wait(0, parker, attempt, |_, _, _| ())
             .is_some()
     }
+}
+
+impl Ready for &Event {
+    type Output = ();
+
+    /// It may have been cleared since.
+    fn take(&self, called: bool) -> Option<()> {
+        (called || self.is_set()).then_some(())
+    }
+
+    fn stand(&self, rest: &mut dyn FnMut()) -> bool {
+        let look = |flag: &mut Flag, _: &mut _| flag.is_up(false).map(|()| true);
+        let lost = |_: &mut _, _: &mut _, _| ();
+        self.crossing
+            .stand_while(0, Parker::of_select(), look, rest, lost)
+    }
+
+    fn pass_on(&self) {}
 }
 
 impl Default for Event {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::states::Permits;
 use super::{Crossing, Parker, crossing};
+use crate::sync::select::Ready;
 use crate::sys::clock::Moment;
 use crate::sys::lock::Mutex;
 
@@ -77,6 +78,28 @@ impl Semaphore {
     /// How many permits could be taken now.
     pub fn available(&self) -> usize {
         self.crossing.look(|permits| permits.0)
+    }
+}
+
+impl<'a> Ready for &'a Semaphore {
+    type Output = Permit<'a>;
+
+    /// Being called is having one.
+    fn take(&self, called: bool) -> Option<Permit<'a>> {
+        match called {
+            true => Some(Permit { semaphore: self }),
+            false => self.try_acquire(),
+        }
+    }
+
+    fn stand(&self, rest: &mut dyn FnMut()) -> bool {
+        let look = |permits: &mut Permits, _: &mut _| permits.take(false).map(|()| true);
+        self.crossing
+            .stand_while(0, Parker::of_select(), look, rest, Permits::give_back)
+    }
+
+    fn pass_on(&self) {
+        self.release();
     }
 }
 
