@@ -1132,13 +1132,16 @@ fn killed_when_it_was_called_it_passes_on_what_is_remote() {
             let [killed, next] = [1, 2].map(selects);
             let receives = spawn({
                 let receiver = receiver.clone();
-                move || (0..=room).map(|_| receiver.recv().unwrap()).last()
+                move || {
+                    (0..room).for_each(|_| assert_eq!(receiver.recv(), Ok(0)));
+                    receiver.recv()
+                }
             });
             // It has called the first, whose turn has not come.
             settle_one();
             end(killed);
             assert!(next.join().unwrap());
-            assert_eq!(receives.join().unwrap(), Some(2));
+            assert_eq!(receives.join().unwrap(), Ok(2));
             let [killed, next] = [3, 4].map(|n| {
                 (0..room).for_each(|_| _ = sender.try_send(0));
                 selects(n)
@@ -1278,7 +1281,7 @@ fn kills_and_limits_of_selects_while_other_threads_receive() {
                     let wait = || {
                         select()
                             .send(&sender, &mut message, |sent| sent.unwrap())
-                            .on(&*seats, |seat| drop(seat))
+                            .on(&*seats, drop)
                             .wait();
                     };
                     timeout(MS / 10, wait)
