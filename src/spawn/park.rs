@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The knocker hangs under a lock, so one of the two finds what the other has left. A greenlet that is parked
-//! can be woken from outside, and the hub waits for that for ever; so it enrols only while somebody else has
+//! can be woken from outside, and the hub waits for that as long as anybody could come; so it enrols only while somebody else has
 //! its handle, and when the last one of them goes it is knocked for, to look again, and stands on its own:
 //! then a deadlock is one, and is reported.
 
@@ -169,8 +169,8 @@ fn own() -> Arc<Shared> {
 /// ```
 ///
 /// # Differences from std
-/// While a handle is somewhere, its greenlet may be unparked, so it is never part of a deadlock that is
-/// reported. The main greenlet of an OS thread has the name of that thread.
+/// While a handle is somewhere, its greenlet may be unparked, so it is part of no deadlock that is
+/// reported, unless there is no other thread that could come. The main greenlet of an OS thread has the name of that thread.
 pub struct Thread {
     shared: Arc<Shared>,
 }

@@ -2,14 +2,12 @@
 //! thread, is at it waits without keeping its thread.
 
 use std::fmt;
-use std::mem::offset_of;
 use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::remote::states::{Stage, Turn};
-use super::remote::{Crossing, Parker, crossing, myself};
-use crate::switch::subject::{Known, Subject};
+use super::remote::{Crossing, Parker, myself};
 use crate::sys::lock::{Mutex, lock};
 
 /// Something that is done once: `std::sync::Once`.
@@ -23,9 +21,8 @@ use crate::sys::lock::{Mutex, lock};
 /// ```
 pub struct Once {
     done: AtomicBool,
-    crossing: Crossing<Stage<u64>, 1>,
     /// Its holder is who is at it.
-    subject: Subject,
+    crossing: Crossing<Stage<u64>, 1>,
 }
 
 /// What [`Once::call_once_force`] tells its closure.
@@ -47,8 +44,7 @@ impl Once {
     pub const fn new() -> Once {
         Once {
             done: AtomicBool::new(false),
-            crossing: Crossing::over(Mutex::new(crossing::Shared::new(Stage::New))),
-            subject: Subject::new(offset_of!(Once, subject), size_of::<Once>()),
+            crossing: Crossing::over(Stage::New),
         }
     }
 
@@ -116,7 +112,7 @@ impl Once {
     }
 
     fn parker(&self) -> Parker {
-        Parker::new(&"waits for what is done once", None).until_let_go(&self.subject)
+        self.crossing.parker_bound(&"waits for what is done once")
     }
 
     #[cold]
@@ -129,7 +125,7 @@ impl Once {
             .wait(0, || self.parker(), attempt, |_, _, _| ())
         {
             Some(Turn::Yours { poisoned }) => {
-                self.subject.holder().set(me);
+                self.crossing.holder().set(me);
                 let mut attempt = Attempt {
                     once: self,
                     leaves: Stage::Poisoned,
@@ -155,7 +151,7 @@ struct Attempt<'a> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let done = self.leaves == Stage::Done;
-        self.once.subject.holder().set(0);
+        self.once.crossing.holder().set(0);
         self.once.done.store(done, Ordering::Release);
         self.once
             .crossing

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use greenlet::inspect::{self, Dump, Options, Seen, State};
-use greenlet::sync::Mutex;
+use greenlet::sync::{Mutex, Semaphore, channel};
 use greenlet::{Greenlet, GreenletId, JoinHandle, current, sleep, spawn, thread, yield_now};
 
 use crate::support::{emulated, rounds, run};
@@ -228,7 +228,7 @@ fn a_cycle_is_found_while_others_run() {
         assert_eq!(seen(&dump, "joins").holder(), Some(seen(&dump, "a").id()));
         let text = dump.to_string();
         assert!(text.contains("in a circle:"), "{text}");
-        assert!(text.contains("waits for a mutex →"), "{text}");
+        assert!(text.contains("waits for a mutex, made at "), "{text}");
         drop(dump);
         crossed[1].kill();
         (0..4).for_each(|_| yield_now());
@@ -356,6 +356,70 @@ fn stacks_are_measured() {
     });
 }
 
+/// Also those that stand at different ends of it.
+#[test]
+fn those_who_wait_for_one_thing_have_the_same_object() {
+    run(|| {
+        let mutex = Rc::new(Mutex::new(()));
+        let semaphores = [0, 1].map(|_| Rc::new(Semaphore::new(0)));
+        let guard = mutex.lock();
+        let lock = |name: &str| {
+            let mutex = mutex.clone();
+            named(name, move || drop(mutex.lock()))
+        };
+        let acquire = |name: &str, at: usize| {
+            let semaphore = semaphores[at].clone();
+            named(name, move || semaphore.acquire().forget())
+        };
+        let waiting = [lock("a"), lock("b"), acquire("c", 0), acquire("d", 1)];
+        yield_now();
+        let dump = inspect::dump();
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| seen(&dump, name).object().unwrap());
+        assert_eq!(a, b);
+        assert_eq!(c.made, d.made);
+        assert_ne!(c.address, d.address);
+        assert!(a.made.line() + 1 == c.made.line() && c.made.file().ends_with("inspect.rs"));
+        let json = dump.to_json();
+        assert!(json.contains(&format!("\"object\":{{\"address\":{},", a.address)));
+        // One place says too little.
+        let text = dump.to_string();
+        assert!(
+            text.contains(&format!("made at {} ({:#x})", d.made, d.address)),
+            "{text}"
+        );
+        assert!(!text.contains(&format!("made at {} (0x", a.made)), "{text}");
+        drop(guard);
+        semaphores.iter().for_each(|semaphore| semaphore.release());
+        waiting.into_iter().for_each(|g| g.join().unwrap());
+    });
+}
+
+#[test]
+fn who_may_know_what_another_waits_for_is_found() {
+    run(|| {
+        let (sender, receiver) = channel::bounded::<()>(1);
+        let has = named("has it", move || {
+            thread::park();
+            sender.send(()).unwrap();
+        });
+        let wants = named("wants it", move || receiver.recv().unwrap());
+        let strange = named("strange", thread::park);
+        yield_now();
+        let dump = inspect::dump();
+        let known_to = seen(&dump, "wants it").known_to();
+        assert_eq!(known_to.is_some(), walks(), "{dump}");
+        if let Some(known_to) = known_to {
+            assert!(known_to.contains(&has.id()), "{dump}");
+            assert!(!known_to.contains(&wants.id()), "{dump}");
+        }
+        let other = inspect::dump_with(Options::new().frames(false));
+        assert!(seen(&other, "wants it").known_to().is_none());
+        has.thread().unpark();
+        strange.kill();
+        [has, wants].map(|g| g.join().unwrap());
+    });
+}
+
 #[test]
 fn json_has_everything() {
     run(|| {
@@ -368,6 +432,8 @@ fn json_has_everything() {
             "\"state\":\"parked\"",
             "\"waits\":\"is parked\"",
             "\"deadline\":null",
+            "\"object\":null",
+            "\"known_to\":",
             "\"main\":true",
         ] {
             assert!(json.contains(part), "no {part} in {json}");

@@ -71,6 +71,7 @@ const UNSAFE: &[&str] = &[
     "src/switch/mod.rs: exit",
     "src/switch/mod.rs: family",
     "src/switch/mod.rs: greenlet",
+    "src/switch/mod.rs: subject",
     "src/switch/mod.rs: thread",
     "src/switch/mod.rs: transfer",
     "src/sync/mod.rs: mutex",

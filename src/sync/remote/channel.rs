@@ -1,19 +1,19 @@
 //! Channels between threads: [`sync::channel`](crate::sync::channel), and both ends may go anywhere.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::crossing::{Lines, Shared, Sleeper};
-use super::states::{Messages, Parcel, RECEIVERS, Refused, SENDERS};
+use super::crossing::Lines;
+use super::states::{LINES, Messages, OFFERS, Parcel, RECEIVERS, Refused, SENDERS};
 use super::{Crossing, Parker};
 pub use crate::sync::channel::SendTimeoutError;
 use crate::sync::ends::received;
-use crate::sync::select::Ready;
+use crate::sync::select::{Inlet, Ready};
 use crate::sys::clock::Moment;
 
-type Chan<T> = Crossing<Messages<T>, 2>;
+type Chan<T> = Crossing<Messages<T>, LINES>;
 
 /// The end that messages go in.
 pub struct Sender<T> {
@@ -26,9 +26,10 @@ pub struct Receiver<T> {
 }
 
 /// A channel that holds `capacity` messages; with 0, a sender waits for somebody who receives.
+#[track_caller]
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let messages = Messages::new(capacity);
-    let chan = Arc::new(Crossing::over(Mutex::new(Shared::new(messages))));
+    let chan = Arc::new(Crossing::over(messages));
     let receiver = Receiver {
         chan: Arc::clone(&chan),
     };
@@ -36,6 +37,7 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 /// A channel that holds whatever is sent.
+#[track_caller]
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     bounded(usize::MAX)
 }
@@ -67,10 +69,7 @@ impl<T> Sender<T> {
         let outcome = self
             .chan
             .change(|messages, lines| messages.try_put(message, lines));
-        outcome.map_err(|refused| match refused {
-            (Refused::NotNow, message) => TrySendError::Full(message),
-            (Refused::Disconnected, message) => TrySendError::Disconnected(message),
-        })
+        outcome.map_err(unsent)
     }
 
     /// As [`send`](Self::send), for `timeout` at most.
@@ -108,7 +107,10 @@ impl<T> Sender<T> {
     /// Leaves the message, and stands in line in the same step: who is first there has the first message.
     fn put_later(&self, message: T, deadline: Option<Moment>) -> Result<(), SendTimeoutError<T>> {
         let parcel = RefCell::new(Parcel::Here(message));
-        let parker = || Parker::new(&"sends to a channel between threads that is full", deadline);
+        let parker = || {
+            self.chan
+                .parker(&"sends to a channel between threads that is full", deadline)
+        };
         let attempt = |messages: &mut Messages<T>, lines: &mut _, _| {
             messages.put(&mut parcel.borrow_mut(), lines)
         };
@@ -212,11 +214,21 @@ impl<T> Receiver<T> {
     }
 
     fn take(&self, deadline: Option<Moment>) -> Result<T, RecvTimeoutError> {
-        let parker = || Parker::new(&"receives from a channel between threads", deadline);
-        let attempt = |messages: &mut Messages<T>, lines: &mut _, called| {
-            Some(messages.take(lines, called)).filter(|taken| !is_not_yet(taken))
+        match self.try_recv() {
+            Ok(message) => Ok(message),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) => self.take_later(deadline),
+        }
+    }
+
+    fn take_later(&self, deadline: Option<Moment>) -> Result<T, RecvTimeoutError> {
+        let parker = || {
+            self.chan
+                .parker(&"receives from a channel between threads", deadline)
         };
-        match self.chan.wait(RECEIVERS, parker, attempt, pass_on) {
+        let attempt = Messages::take_in_line;
+        let outcome = self.chan.wait_in_line(RECEIVERS, parker, attempt, pass_on);
+        match outcome {
             Some(Ok(message)) => Ok(message),
             Some(Err(_)) => Err(RecvTimeoutError::Disconnected),
             None => Err(RecvTimeoutError::Timeout),
@@ -265,11 +277,14 @@ impl<T> Receiver<T> {
     }
 }
 
-fn is_not_yet<T>(taken: &Result<T, Refused>) -> bool {
-    matches!(taken, Err(Refused::NotNow))
+fn unsent<T>((why, message): (Refused, T)) -> TrySendError<T> {
+    match why {
+        Refused::NotNow => TrySendError::Full(message),
+        Refused::Disconnected => TrySendError::Disconnected(message),
+    }
 }
 
-fn pass_on<T, B>(messages: &mut Messages<T>, lines: &mut Lines<B, 2>, called: bool) {
+fn pass_on<T, B>(messages: &mut Messages<T>, lines: &mut Lines<B, LINES>, called: bool) {
     if called {
         messages.pass_on(lines);
     }
@@ -327,21 +342,47 @@ impl<T> Ready for &Receiver<T> {
     }
 
     fn stand(&self, rest: &mut dyn FnMut()) -> bool {
-        let parker = Parker::new(&"waits for one of several things", None);
-        let myself = parker.bell();
         // What came between the last look and now has called nobody.
-        let look_and_rest = || {
-            if self.chan.look(Messages::has_news) {
-                myself.knock();
-            }
-            rest();
-        };
+        let look =
+            |messages: &mut Messages<T>, lines: &mut _| messages.has_news(lines).then_some(false);
         self.chan
-            .stand_while(RECEIVERS, parker, look_and_rest, pass_on)
+            .stand_while(RECEIVERS, Parker::of_select(), look, rest, pass_on)
     }
 
     fn pass_on(&self) {
         self.chan.change(Messages::pass_on);
+    }
+}
+
+impl<T> Inlet for Sender<T> {
+    type Message = T;
+
+    fn put(&self, message: T, called: bool) -> Result<(), TrySendError<T>> {
+        let outcome = self
+            .chan
+            .change(|messages, lines| messages.put_offer(message, lines, called));
+        outcome.map_err(unsent)
+    }
+
+    fn stand(&self, message: &mut Option<T>, rest: &mut dyn FnMut()) -> bool {
+        let parker = Parker::of_select();
+        let look = |messages: &mut Messages<T>, lines: &mut _| {
+            let refused = messages.try_put(message.take()?, lines).err();
+            let (why, left) = refused.unzip();
+            *message = left;
+            // Otherwise it has been sent, or will be refused.
+            (why != Some(Refused::NotNow)).then_some(false)
+        };
+        let lost = |messages: &mut Messages<T>, lines: &mut _, called| {
+            if called {
+                messages.invite(lines);
+            }
+        };
+        self.chan.stand_while(OFFERS, parker, look, rest, lost)
+    }
+
+    fn pass_on(&self) {
+        self.chan.change(Messages::invite);
     }
 }
 

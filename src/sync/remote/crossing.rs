@@ -29,6 +29,8 @@ pub(crate) trait Sleeper {
     type Bell: Bell;
 
     fn bell(&self) -> Self::Bell;
+    /// A number that no other one has.
+    fn who(&self) -> u64;
     /// Sleeps; true if it is too late now.
     fn sleep(&self) -> bool;
 }
@@ -46,14 +48,16 @@ pub(crate) struct Shared<S, B, const LINES: usize> {
 /// One who stands in line.
 struct Standing<B> {
     bell: B,
+    who: u64,
     /// Changed under the lock only.
     called: AtomicBool,
 }
 
 impl<B> Standing<B> {
-    fn new(bell: B) -> Arc<Standing<B>> {
+    fn of(sleeper: &impl Sleeper<Bell = B>) -> Arc<Standing<B>> {
         Arc::new(Standing {
-            bell,
+            bell: sleeper.bell(),
+            who: sleeper.who(),
             called: AtomicBool::new(false),
         })
     }
@@ -63,12 +67,15 @@ impl<B> Standing<B> {
 pub(crate) struct Lines<B, const LINES: usize> {
     lines: [VecDeque<Arc<Standing<B>>>; LINES],
     called: Vec<Arc<Standing<B>>>,
+    /// One who comes, and may stand in other lines already: it does not deal with itself.
+    comes: Option<u64>,
 }
 
 impl<B, const LINES: usize> Lines<B, LINES> {
     /// Calls the one who stands first; false if nobody does.
     pub(crate) fn call_one(&mut self, line: usize) -> bool {
-        let first = self.lines[line].pop_front();
+        let first = self.lines[line].iter().position(|it| self.is_other(it));
+        let first = first.and_then(|place| self.lines[line].remove(place));
         let found = first.is_some();
         first.into_iter().for_each(|who| self.call(who));
         found
@@ -80,7 +87,11 @@ impl<B, const LINES: usize> Lines<B, LINES> {
     }
 
     pub(crate) fn is_empty(&self, line: usize) -> bool {
-        self.lines[line].is_empty()
+        !self.lines[line].iter().any(|it| self.is_other(it))
+    }
+
+    fn is_other(&self, it: &Standing<B>) -> bool {
+        Some(it.who) != self.comes
     }
 
     fn call(&mut self, who: Arc<Standing<B>>) {
@@ -96,6 +107,7 @@ impl<S, B, const LINES: usize> Shared<S, B, LINES> {
             lines: Lines {
                 lines: [const { VecDeque::new() }; LINES],
                 called: Vec::new(),
+                comes: None,
             },
         }
     }
@@ -151,7 +163,7 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
         lost: impl Fn(&mut S, &mut Lines<B, LINES>, bool),
     ) -> Option<R> {
         let sleeper = sleeper();
-        let me = Standing::new(sleeper.bell());
+        let me = Standing::of(&sleeper);
         let (mut stands, mut late) = (false, false);
         loop {
             let outcome = self.change(|state, lines| {
@@ -180,17 +192,31 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
 
     /// Stands in `line` while `rest` runs, in which the sleeper sleeps; whether it was called. If `rest` unwinds,
     /// `lost` is done, and told that.
+    ///
+    /// `look` comes first, in one step with that: if it gives something, that is the outcome, and nobody stands or
+    /// rests. It does not see the sleeper in the lines where it stands already.
     pub(crate) fn stand_while(
         &self,
         line: usize,
         sleeper: impl Sleeper<Bell = B>,
+        look: impl FnOnce(&mut S, &mut Lines<B, LINES>) -> Option<bool>,
         rest: impl FnOnce(),
         lost: impl Fn(&mut S, &mut Lines<B, LINES>, bool),
     ) -> bool {
-        let me = Standing::new(sleeper.bell());
-        self.change(|_, lines| Self::stand(lines, line, &me, false));
-        self.in_line(line, &me, rest, &lost);
-        self.change(|_, lines| Self::leave(lines, line, &me))
+        let me = Standing::of(&sleeper);
+        let outcome = self.change(|state, lines| {
+            lines.comes = Some(me.who);
+            let outcome = look(state, lines);
+            lines.comes = None;
+            if outcome.is_none() {
+                Self::stand(lines, line, &me, false);
+            }
+            outcome
+        });
+        outcome.unwrap_or_else(|| {
+            self.in_line(line, &me, rest, &lost);
+            self.change(|_, lines| Self::leave(lines, line, &me))
+        })
     }
 
     /// Sleeps; if that unwinds, leaves the line, and what it was called for.

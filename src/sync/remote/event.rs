@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::states::Flag;
-use super::{Crossing, Parker, crossing};
+use super::{Crossing, Parker};
+use crate::sync::select::Ready;
 use crate::sys::clock::Moment;
-use crate::sys::lock::Mutex;
 
 /// A flag that greenlets of all threads wait for.
 ///
@@ -17,9 +17,10 @@ pub struct Event {
 
 impl Event {
     /// One that is not set.
+    #[track_caller]
     pub const fn new() -> Event {
         Event {
-            crossing: Crossing::over(Mutex::new(crossing::Shared::new(Flag(false)))),
+            crossing: Crossing::over(Flag(false)),
         }
     }
 
@@ -64,12 +65,33 @@ impl Event {
     }
 
     fn wait_until(&self, deadline: Option<Moment>) -> bool {
-        let parker = || Parker::new(&"waits for an event of another thread", deadline);
+        let parker = || {
+            self.crossing
+                .parker(&"waits for an event of another thread", deadline)
+        };
         let attempt = |flag: &mut Flag, _: &mut _, called| flag.is_up(called);
         self.crossing
             .wait(0, parker, attempt, |_, _, _| ())
             .is_some()
     }
+}
+
+impl Ready for &Event {
+    type Output = ();
+
+    /// It may have been cleared since.
+    fn take(&self, called: bool) -> Option<()> {
+        (called || self.is_set()).then_some(())
+    }
+
+    fn stand(&self, rest: &mut dyn FnMut()) -> bool {
+        let look = |flag: &mut Flag, _: &mut _| flag.is_up(false).map(|()| true);
+        let lost = |_: &mut _, _: &mut _, _| ();
+        self.crossing
+            .stand_while(0, Parker::of_select(), look, rest, lost)
+    }
+
+    fn pass_on(&self) {}
 }
 
 impl Default for Event {

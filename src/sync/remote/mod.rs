@@ -1,8 +1,8 @@
 //! What greenlets of several threads wait on, and threads that have no greenlets: all of it is `Send` and `Sync`.
 //!
 //! Whoever waits here parks its greenlet only; on a plain thread, which has a main greenlet and nothing else, that
-//! blocks the thread. While a greenlet waits here it can be woken from outside, so it is never reported as part of a
-//! deadlock.
+//! blocks the thread. While a greenlet waits here it can be woken from outside: a deadlock of its thread is reported only if there
+//! is no other thread that could, or if it waits in a circle for a lock.
 //!
 //! ```
 //! use greenlet::sync::remote;
@@ -12,6 +12,9 @@
 //! assert_eq!(receiver.recv(), Ok(42)); // other greenlets of this thread would run meanwhile
 //! thread.join().unwrap().unwrap();
 //! ```
+//!
+//! [`select`](crate::sync::select()) waits for channels, permits and events of other threads as for those of its own:
+//! `.on(&receiver, …)`, `.on(&semaphore, …)`, `.on(&event, …)`, `.send(&sender, …)`.
 //!
 //! Each is a state of `states` in a `crossing`; both are run by a model checker.
 
@@ -23,19 +26,73 @@ pub mod oneshot;
 mod semaphore;
 pub(crate) mod states;
 
+use std::mem::offset_of;
+use std::ops::Deref;
+
 use crate::hub::Hub;
 use crate::hub::circle::Bound;
 use crate::hub::desk::{Knocker, Ticket};
-use crate::switch::subject::{Awaits, Known, Subject};
+use crate::switch::subject::{Awaits, Holder, Known, Subject};
 use crate::sys::clock::Moment;
+use crate::sys::lock::Mutex as Guarded;
 use crossing::{Bell, Sleeper};
 
 pub use event::Event;
 pub use mutex::{Mutex, MutexGuard};
 pub use semaphore::{Permit, Semaphore};
 
-/// A crossing whose bells wake greenlets.
-pub(crate) type Crossing<S, const LINES: usize> = crossing::Crossing<S, Knocker, LINES>;
+/// A crossing whose bells wake greenlets, and who waits there can tell what it is.
+pub(crate) struct Crossing<S, const LINES: usize> {
+    crossing: crossing::Crossing<S, Knocker, LINES>,
+    subject: Subject,
+}
+
+impl<S, const LINES: usize> Crossing<S, LINES> {
+    #[track_caller]
+    pub(crate) const fn over(state: S) -> Self {
+        Crossing {
+            crossing: crossing::Crossing::over(Guarded::new(crossing::Shared::new(state))),
+            subject: Subject::new(offset_of!(Self, subject), size_of::<Self>()),
+        }
+    }
+
+    /// The number of the greenlet that alone can end the waits here, if that is known.
+    pub(crate) fn holder(&self) -> &Holder {
+        self.subject.holder()
+    }
+
+    /// The greenlet that runs, about to wait here.
+    ///
+    /// # Panics
+    /// As [`Parker::new`].
+    pub(crate) fn parker(
+        &self,
+        purpose: &'static &'static str,
+        deadline: Option<Moment>,
+    ) -> Parker {
+        Parker {
+            awaits: self.subject.awaits(),
+            ..Parker::new(purpose, deadline)
+        }
+    }
+
+    /// The same where one greenlet alone may be able to end the wait, and is named.
+    pub(crate) fn parker_bound(&self, purpose: &'static &'static str) -> Parker {
+        let parker = self.parker(purpose, None);
+        Parker {
+            _bound: Some(parker.hub.bind()),
+            ..parker
+        }
+    }
+}
+
+impl<S, const LINES: usize> Deref for Crossing<S, LINES> {
+    type Target = crossing::Crossing<S, Knocker, LINES>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.crossing
+    }
+}
 
 /// The number of the greenlet that runs, which no other greenlet of this process has.
 pub(crate) fn myself() -> u64 {
@@ -61,7 +118,7 @@ pub(crate) struct Parker {
 impl Parker {
     /// # Panics
     /// If the hub cannot have a poller: then nobody could wake it.
-    pub(crate) fn new(purpose: &'static &'static str, deadline: Option<Moment>) -> Parker {
+    fn new(purpose: &'static &'static str, deadline: Option<Moment>) -> Parker {
         let hub = Hub::here();
         let ticket = hub.enrol();
         let ticket = ticket.unwrap_or_else(|error| {
@@ -80,20 +137,9 @@ impl Parker {
         }
     }
 
-    /// Tells others for what it waits: `subject` is there as long as this is.
-    pub(crate) fn about(self, subject: &Subject) -> Parker {
-        Parker {
-            awaits: subject.awaits(),
-            ..self
-        }
-    }
-
-    /// The same where one greenlet alone may be able to end the wait, whom the subject names.
-    pub(crate) fn until_let_go(self, subject: &Subject) -> Parker {
-        Parker {
-            _bound: Some(self.hub.bind()),
-            ..self.about(subject)
-        }
+    /// One that stands in other lines as well.
+    pub(crate) fn of_select() -> Parker {
+        Parker::new(&"waits for one of several things", None)
     }
 }
 
@@ -102,6 +148,10 @@ impl Sleeper for Parker {
 
     fn bell(&self) -> Knocker {
         self.ticket.knocker()
+    }
+
+    fn who(&self) -> u64 {
+        myself()
     }
 
     fn sleep(&self) -> bool {

@@ -4,8 +4,10 @@ pub use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use super::channel::{self, bounded};
+use crate::sync::select::Ready;
 
 /// A channel for one message.
+#[track_caller]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = bounded(1);
     (Sender(sender), Receiver(receiver))
@@ -78,8 +80,24 @@ impl<T> Receiver<T> {
         self.0.try_recv()
     }
 
-    /// The same end for [`select`](crate::sync::select()).
+    /// The same end as that of a channel.
     pub fn as_channel(&self) -> &channel::Receiver<T> {
         &self.0
+    }
+}
+
+impl<T> Ready for &Receiver<T> {
+    type Output = Result<T, RecvError>;
+
+    fn take(&self, called: bool) -> Option<Result<T, RecvError>> {
+        (&self.0).take(called)
+    }
+
+    fn stand(&self, rest: &mut dyn FnMut()) -> bool {
+        (&self.0).stand(rest)
+    }
+
+    fn pass_on(&self) {
+        (&self.0).pass_on();
     }
 }

@@ -1,19 +1,17 @@
 //! [`Semaphore`](crate::sync::Semaphore) between threads.
 
 use std::fmt;
-use std::mem::offset_of;
 use std::time::Duration;
 
 use super::states::Permits;
-use super::{Crossing, Parker, crossing};
-use crate::switch::subject::{Holder, Known, Subject};
+use super::{Crossing, Parker};
+use crate::switch::subject::Holder;
+use crate::sync::select::Ready;
 use crate::sys::clock::Moment;
-use crate::sys::lock::Mutex;
 
 /// So many may pass at a time, of all threads, in order of arrival.
 pub struct Semaphore {
     crossing: Crossing<Permits, 1>,
-    subject: Subject,
 }
 
 /// A permit of a [`Semaphore`], given back when it is dropped.
@@ -27,8 +25,7 @@ impl Semaphore {
     #[track_caller]
     pub const fn new(permits: usize) -> Semaphore {
         Semaphore {
-            crossing: Crossing::over(Mutex::new(crossing::Shared::new(Permits(permits)))),
-            subject: Subject::new(offset_of!(Semaphore, subject), size_of::<Semaphore>()),
+            crossing: Crossing::over(Permits(permits)),
         }
     }
 
@@ -65,18 +62,18 @@ impl Semaphore {
 
     fn acquire_until(&self, deadline: Option<Moment>) -> Option<Permit<'_>> {
         let purpose = &"waits for a permit that threads share";
-        self.acquire_by(|| Parker::new(purpose, deadline).about(&self.subject))
+        self.acquire_by(|| self.crossing.parker(purpose, deadline))
     }
 
     /// As a mutex, whose holder is named.
     pub(super) fn acquire_alone(&self) -> Permit<'_> {
         let purpose = &"waits for a mutex that threads share";
-        let parker = || Parker::new(purpose, None).until_let_go(&self.subject);
-        self.acquire_by(parker).expect("no deadline")
+        let permit = self.acquire_by(|| self.crossing.parker_bound(purpose));
+        permit.expect("no deadline")
     }
 
     pub(super) fn holder(&self) -> &Holder {
-        self.subject.holder()
+        self.crossing.holder()
     }
 
     fn acquire_by(&self, parker: impl FnOnce() -> Parker) -> Option<Permit<'_>> {
@@ -97,6 +94,28 @@ impl Semaphore {
     /// How many permits could be taken now.
     pub fn available(&self) -> usize {
         self.crossing.look(|permits| permits.0)
+    }
+}
+
+impl<'a> Ready for &'a Semaphore {
+    type Output = Permit<'a>;
+
+    /// Being called is having one.
+    fn take(&self, called: bool) -> Option<Permit<'a>> {
+        match called {
+            true => Some(Permit { semaphore: self }),
+            false => self.try_acquire(),
+        }
+    }
+
+    fn stand(&self, rest: &mut dyn FnMut()) -> bool {
+        let look = |permits: &mut Permits, _: &mut _| permits.take(false).map(|()| true);
+        self.crossing
+            .stand_while(0, Parker::of_select(), look, rest, Permits::give_back)
+    }
+
+    fn pass_on(&self) {
+        self.release();
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | state | lines | a call is |
 //! |---|---|---|
-//! | [`Messages`] | receivers, senders | a hint: look again |
+//! | [`Messages`] | receivers, senders, those who select and would send | a hint: look again |
 //! | [`Permits`] | those who want one | the permit itself |
 //! | [`Flag`] | those who wait for it | the answer, also if the flag is down again |
 //! | [`Stage`] | those who wait for its end | a hint |
@@ -14,6 +14,11 @@ use super::crossing::Lines;
 /// A channel. Those who wait to send leave their messages at the end of the queue: one is accepted as soon as
 /// fewer than `capacity` are before it. In a rendezvous that is when it is taken. Then its sender is called, which
 /// is the first in line: they stand there in the order of their messages.
+///
+/// One that selects cannot leave its message: two channels could accept two of them while it sleeps, and nobody but
+/// itself can say which. It keeps it, is called when there is room or a receiver in line, and tries to put it then.
+/// If somebody who would do so stands in line and could, then one is on its way: one is called whenever there comes room,
+/// or a receiver, and the one that was called calls the next if there is more.
 pub(crate) struct Messages<T> {
     queue: VecDeque<Letter<T>>,
     next: u64,
@@ -35,6 +40,9 @@ pub(crate) struct Letter<T> {
 
 pub(crate) const RECEIVERS: usize = 0;
 pub(crate) const SENDERS: usize = 1;
+/// Those who select and would send.
+pub(crate) const OFFERS: usize = 2;
+pub(crate) const LINES: usize = 3;
 
 /// Why a message was not sent, or none received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +83,12 @@ impl<T> Messages<T> {
     pub(crate) fn try_put<B>(
         &mut self,
         message: T,
-        lines: &mut Lines<B, 2>,
+        lines: &mut Lines<B, LINES>,
     ) -> Result<(), (Refused, T)> {
         if self.receivers == 0 {
             return Err((Refused::Disconnected, message));
         }
-        if self.queue.len() >= self.capacity && lines.is_empty(RECEIVERS) {
+        if !self.has_room(lines) {
             return Err((Refused::NotNow, message));
         }
         self.push(message, false, lines);
@@ -88,7 +96,33 @@ impl<T> Messages<T> {
         Ok(())
     }
 
-    fn push<B>(&mut self, message: T, waits: bool, lines: &mut Lines<B, 2>) -> u64 {
+    /// Room, or a receiver in line.
+    fn has_room<B>(&self, lines: &Lines<B, LINES>) -> bool {
+        self.queue.len() < self.capacity || !lines.is_empty(RECEIVERS)
+    }
+
+    /// One who selects could send now.
+    pub(crate) fn invite<B>(&mut self, lines: &mut Lines<B, LINES>) {
+        if self.has_room(lines) {
+            lines.call_one(OFFERS);
+        }
+    }
+
+    /// As [`try_put`](Self::try_put), for one who selects. It has come: if there is room for more, that is for others.
+    pub(crate) fn put_offer<B>(
+        &mut self,
+        message: T,
+        lines: &mut Lines<B, LINES>,
+        called: bool,
+    ) -> Result<(), (Refused, T)> {
+        let outcome = self.try_put(message, lines);
+        if called {
+            self.invite(lines);
+        }
+        outcome
+    }
+
+    fn push<B>(&mut self, message: T, waits: bool, lines: &mut Lines<B, LINES>) -> u64 {
         let number = self.next;
         self.next += 1;
         self.queue.push_back(Letter {
@@ -104,7 +138,7 @@ impl<T> Messages<T> {
     pub(crate) fn put<B>(
         &mut self,
         parcel: &mut Parcel<T>,
-        lines: &mut Lines<B, 2>,
+        lines: &mut Lines<B, LINES>,
     ) -> Option<Result<(), Refused>> {
         if self.receivers == 0 {
             self.take_back(parcel, lines);
@@ -125,7 +159,7 @@ impl<T> Messages<T> {
     }
 
     /// Takes a parcel back out of the queue, unless it has been received.
-    pub(crate) fn take_back<B>(&mut self, parcel: &mut Parcel<T>, lines: &mut Lines<B, 2>) {
+    pub(crate) fn take_back<B>(&mut self, parcel: &mut Parcel<T>, lines: &mut Lines<B, LINES>) {
         let Parcel::Left(number) = *parcel else {
             return;
         };
@@ -133,6 +167,7 @@ impl<T> Messages<T> {
         let letter = place.and_then(|place| self.queue.remove(place));
         if letter.as_ref().is_some_and(|letter| !letter.waits) {
             self.accept_next(lines);
+            self.invite(lines);
         }
         *parcel = letter.map_or(Parcel::Gone, |letter| Parcel::Here(letter.message));
     }
@@ -149,7 +184,11 @@ impl<T> Messages<T> {
     }
 
     /// The next message. Its place is for the first of those who wait to send. `called`: it was called for this.
-    pub(crate) fn take<B>(&mut self, lines: &mut Lines<B, 2>, called: bool) -> Result<T, Refused> {
+    pub(crate) fn take<B>(
+        &mut self,
+        lines: &mut Lines<B, LINES>,
+        called: bool,
+    ) -> Result<T, Refused> {
         if called {
             self.keep_promise();
         }
@@ -159,10 +198,26 @@ impl<T> Messages<T> {
                     lines.call_one(SENDERS);
                 }
                 self.accept_next(lines);
+                self.invite(lines);
                 Ok(letter.message)
             }
             None if self.senders == 0 => Err(Refused::Disconnected),
             None => Err(Refused::NotNow),
+        }
+    }
+
+    /// As [`take`](Self::take), for one who stands in line if there is nothing.
+    pub(crate) fn take_in_line<B>(
+        &mut self,
+        lines: &mut Lines<B, LINES>,
+        called: bool,
+    ) -> Option<Result<T, Refused>> {
+        match self.take(lines, called) {
+            Err(Refused::NotNow) => {
+                lines.call_one(OFFERS);
+                None
+            }
+            outcome => Some(outcome),
         }
     }
 
@@ -183,7 +238,7 @@ impl<T> Messages<T> {
     }
 
     /// One that was accepted has gone: so is the one that comes into the last place.
-    fn accept_next<B>(&mut self, lines: &mut Lines<B, 2>) {
+    fn accept_next<B>(&mut self, lines: &mut Lines<B, LINES>) {
         let last = self.capacity.checked_sub(1);
         if let Some(letter) = last.and_then(|last| self.queue.get_mut(last))
             && std::mem::take(&mut letter.waits)
@@ -192,19 +247,23 @@ impl<T> Messages<T> {
         }
     }
 
-    /// Whether a receiver would be told something.
-    pub(crate) fn has_news(&self) -> bool {
-        self.queue.len() > self.promised || self.senders == 0
+    /// Whether a receiver would be told something. If not, it stands in line, for one who selects as well.
+    pub(crate) fn has_news<B>(&mut self, lines: &mut Lines<B, LINES>) -> bool {
+        let has_news = self.queue.len() > self.promised || self.senders == 0;
+        if !has_news {
+            lines.call_one(OFFERS);
+        }
+        has_news
     }
 
     /// A receiver was called and takes nothing.
-    pub(crate) fn pass_on<B>(&mut self, lines: &mut Lines<B, 2>) {
+    pub(crate) fn pass_on<B>(&mut self, lines: &mut Lines<B, LINES>) {
         if self.queue.is_empty() || !lines.call_one(RECEIVERS) {
             self.keep_promise();
         }
     }
 
-    pub(crate) fn sender_goes<B>(&mut self, lines: &mut Lines<B, 2>) {
+    pub(crate) fn sender_goes<B>(&mut self, lines: &mut Lines<B, LINES>) {
         self.senders -= 1;
         if self.senders == 0 {
             lines.call_all(RECEIVERS);
@@ -212,12 +271,13 @@ impl<T> Messages<T> {
     }
 
     /// What nobody will receive, to be dropped outside the lock. What waits to be sent goes back.
-    pub(crate) fn receiver_goes<B>(&mut self, lines: &mut Lines<B, 2>) -> VecDeque<Letter<T>> {
+    pub(crate) fn receiver_goes<B>(&mut self, lines: &mut Lines<B, LINES>) -> VecDeque<Letter<T>> {
         self.receivers -= 1;
         if self.receivers > 0 {
             return VecDeque::new();
         }
         lines.call_all(SENDERS);
+        lines.call_all(OFFERS);
         let all = std::mem::take(&mut self.queue);
         let (waiting, left) = all.into_iter().partition(|letter| letter.waits);
         self.queue = waiting;

@@ -3,11 +3,11 @@
 
 #![allow(private_interfaces)] // sealed: the hidden methods speak of the hub
 
+use super::inlet::Inlet;
 use super::ready::Ready;
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
-use crate::sync::chan::Unsent;
-use crate::sync::channel::{Receiver, RecvError, SendError, Sender};
+use crate::sync::channel::{Receiver, RecvError, SendError, TrySendError};
 use crate::sys::clock::Moment;
 
 /// What there is to do with one arm, or several.
@@ -21,16 +21,26 @@ pub trait Arms<R> {
     /// Chooses the first that is ready, of those with these numbers.
     #[doc(hidden)]
     fn choose(&mut self, from: u32, to: u32) -> bool;
-    /// Chooses the one whose offer somebody has taken, or one that was called for what is there: that came first, and
-    /// whoever brought it may have gone on.
+    /// Chooses the one whose message somebody has: that cannot be undone. There is one at most.
     #[doc(hidden)]
-    fn choose_served(&mut self) -> bool;
+    fn choose_sent(&mut self) -> bool {
+        false
+    }
+    /// Chooses one that was called for what is there: that came first, and whoever brought it may have gone on.
+    #[doc(hidden)]
+    fn choose_called(&mut self) -> bool {
+        false
+    }
     /// Chooses one whose time has come.
     #[doc(hidden)]
-    fn choose_late(&mut self, now: Moment) -> bool;
+    fn choose_late(&mut self, _now: Moment) -> bool {
+        false
+    }
     /// When the first of these times comes.
     #[doc(hidden)]
-    fn deadline(&self) -> Moment;
+    fn deadline(&self) -> Moment {
+        Moment::NEVER
+    }
     /// Stands in line while `rest` runs, which parks.
     #[doc(hidden)]
     fn stand(&mut self, rest: &mut dyn FnMut());
@@ -59,18 +69,6 @@ impl<R> Arms<R> for Nothing {
 
     fn choose(&mut self, _: u32, _: u32) -> bool {
         false
-    }
-
-    fn choose_served(&mut self) -> bool {
-        false
-    }
-
-    fn choose_late(&mut self, _: Moment) -> bool {
-        false
-    }
-
-    fn deadline(&self) -> Moment {
-        Moment::NEVER
     }
 
     fn stand(&mut self, rest: &mut dyn FnMut()) {
@@ -103,8 +101,12 @@ impl<R, A: Arms<R>, B: Arms<R>> Arms<R> for Or<A, B> {
                 .choose(from.saturating_sub(before), to.saturating_sub(before))
     }
 
-    fn choose_served(&mut self) -> bool {
-        self.0.choose_served() || self.1.choose_served()
+    fn choose_sent(&mut self) -> bool {
+        self.0.choose_sent() || self.1.choose_sent()
+    }
+
+    fn choose_called(&mut self) -> bool {
+        self.0.choose_called() || self.1.choose_called()
     }
 
     fn choose_late(&mut self, now: Moment) -> bool {
@@ -175,16 +177,8 @@ impl<R, T: Ready, F: FnOnce(T::Output) -> R> Arms<R> for On<T, F> {
         false
     }
 
-    fn choose_served(&mut self) -> bool {
+    fn choose_called(&mut self) -> bool {
         self.called && self.choose(0, 1)
-    }
-
-    fn choose_late(&mut self, _: Moment) -> bool {
-        false
-    }
-
-    fn deadline(&self) -> Moment {
-        Moment::NEVER
     }
 
     fn stand(&mut self, rest: &mut dyn FnMut()) {
@@ -211,81 +205,90 @@ impl<R, T: Ready, F: FnOnce(T::Output) -> R> Arms<R> for On<T, F> {
 }
 
 /// An arm that sends.
-pub struct Send<'a, T, F> {
-    sender: Option<&'a Sender<T>>,
-    message: &'a mut Option<T>,
+pub struct Send<'a, S: Inlet, F> {
+    inlet: Option<&'a S>,
+    message: &'a mut Option<S::Message>,
     then: Option<F>,
-    served: bool,
-    outcome: Option<Result<(), SendError<T>>>,
+    sent: bool,
+    called: bool,
+    outcome: Option<Result<(), SendError<S::Message>>>,
 }
 
-impl<'a, T, F> Send<'a, T, F> {
+impl<'a, S: Inlet, F> Send<'a, S, F> {
     pub(super) fn new(
-        sender: Option<&'a Sender<T>>,
-        message: &'a mut Option<T>,
+        inlet: Option<&'a S>,
+        message: &'a mut Option<S::Message>,
         then: F,
-    ) -> Send<'a, T, F> {
+    ) -> Send<'a, S, F> {
         Send {
-            sender,
+            inlet,
             message,
             then: Some(then),
-            served: false,
+            sent: false,
+            called: false,
             outcome: None,
         }
     }
 }
 
-impl<R, T, F: FnOnce(Result<(), SendError<T>>) -> R> Arms<R> for Send<'_, T, F> {
+impl<R, S: Inlet, F> Arms<R> for Send<'_, S, F>
+where
+    F: FnOnce(Result<(), SendError<S::Message>>) -> R,
+{
     #[inline]
     fn count(&self) -> u32 {
         1
     }
 
     fn is_open(&self) -> bool {
-        self.sender.is_some() && self.message.is_some()
+        self.inlet.is_some() && self.message.is_some()
     }
 
     #[inline]
     fn choose(&mut self, from: u32, to: u32) -> bool {
-        if let Some(sender) = self.sender
+        if let Some(inlet) = self.inlet
             && from == 0
             && to > 0
             && let Some(message) = self.message.take()
         {
-            match sender.chan().try_put(message) {
+            match inlet.put(message, std::mem::take(&mut self.called)) {
                 Ok(()) => self.outcome = Some(Ok(())),
-                Err(Unsent::Full(message)) => *self.message = Some(message),
-                Err(Unsent::Closed(message)) => self.outcome = Some(Err(SendError(message))),
+                Err(TrySendError::Full(message)) => *self.message = Some(message),
+                Err(TrySendError::Disconnected(message)) => {
+                    self.outcome = Some(Err(SendError(message)))
+                }
             }
         }
         self.outcome.is_some()
     }
 
-    fn choose_served(&mut self) -> bool {
-        if self.served {
+    fn choose_sent(&mut self) -> bool {
+        if self.sent {
             self.outcome = Some(Ok(()));
         }
-        self.served
+        self.sent
     }
 
-    fn choose_late(&mut self, _: Moment) -> bool {
-        false
-    }
-
-    fn deadline(&self) -> Moment {
-        Moment::NEVER
+    fn choose_called(&mut self) -> bool {
+        self.called && self.choose(0, 1)
     }
 
     fn stand(&mut self, rest: &mut dyn FnMut()) {
-        let Some(sender) = self.sender.filter(|_| self.message.is_some()) else {
+        let Some(inlet) = self.inlet.filter(|_| self.message.is_some()) else {
             return rest();
         };
-        let senders = sender.chan().senders();
-        senders.stand(Hub::here(), self.message, rest);
-        self.served = self.message.is_none();
+        self.called = inlet.stand(self.message, rest);
+        self.sent = self.message.is_none();
     }
 
-    fn pass_on(&mut self) {}
+    #[inline]
+    fn pass_on(&mut self) {
+        if self.called
+            && let Some(inlet) = self.inlet
+        {
+            inlet.pass_on();
+        }
+    }
 
     #[inline]
     fn finish(&mut self) -> Option<R> {
@@ -338,20 +341,12 @@ impl<R, T, F: FnOnce(usize, Result<T, RecvError>) -> R> Arms<R> for Any<'_, T, F
         self.outcome.is_some()
     }
 
-    fn choose_served(&mut self) -> bool {
+    fn choose_called(&mut self) -> bool {
         if let Some(number) = self.called.take() {
             let outcome = self.receivers[number].take(true);
             self.outcome = outcome.map(|outcome| (number, outcome));
         }
         self.outcome.is_some()
-    }
-
-    fn choose_late(&mut self, _: Moment) -> bool {
-        false
-    }
-
-    fn deadline(&self) -> Moment {
-        Moment::NEVER
     }
 
     fn stand(&mut self, rest: &mut dyn FnMut()) {
@@ -403,10 +398,6 @@ impl<R, F: FnOnce() -> R> Arms<R> for After<F> {
 
     #[inline]
     fn choose(&mut self, _: u32, _: u32) -> bool {
-        false
-    }
-
-    fn choose_served(&mut self) -> bool {
         false
     }
 

@@ -1,17 +1,23 @@
 //! Waiting for whatever happens first.
 //!
 //! To wait for several things is to stand in several lists and to park once. Only one that is parked is called,
-//! so an arm that has been served is the only one. Each arm is a frame of its own, which leaves its list on every
-//! way out (law 5); nothing is allocated.
+//! so within a thread an arm that has been served is the only one. Other threads call whoever stands in line, parked or
+//! not, and several of them may do so: what they call for can be passed on, and is. What cannot be undone is done
+//! within the thread only: a message is taken out of the frame of one that is parked, or is sent by the greenlet itself.
+//! So there is one such arm at most, and it is chosen.
+//!
+//! Each arm is a frame of its own, which leaves its list on every way out (law 5); nothing is allocated, but by the arms for
+//! other threads.
 
 mod arms;
+mod inlet;
 mod ready;
 
 use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use super::channel::{Receiver, RecvError, SendError, Sender};
+use super::channel::{Receiver, RecvError, SendError};
 use super::event::Event;
 use super::semaphore::{Permit, Semaphore};
 use crate::hub::Hub;
@@ -19,6 +25,7 @@ use crate::hub::io::{Direction, Watchable};
 use crate::spawn::JoinHandle;
 use crate::sys::clock::Moment;
 use arms::{After, Any, Arms, Nothing, On, Or, Send};
+pub(super) use inlet::Inlet;
 use ready::Readiness;
 pub(super) use ready::Ready;
 
@@ -105,14 +112,36 @@ impl<A: Arms<R>, R> Select<A, R> {
     /// Room for a message in a channel, or somebody who takes it; an error with the message if no receiver is
     /// left. If another arm is chosen, or this greenlet is killed, the message stays where it is. Where there
     /// is none, this arm is never chosen.
-    pub fn send<'a, T, F>(
+    ///
+    /// The channel may be one [between threads](crate::sync::remote::channel) as well. Then this greenlet keeps its message
+    /// until it is its turn, so that only one of several such arms sends; those who wait in
+    /// [`send`](crate::sync::remote::channel::Sender::send) have left theirs in the channel, and go first: while
+    /// they keep the channel full, it is not the turn of this arm. Without room at all it meets whoever receives, also one
+    /// that selects. If that one does something else in the same moment, the message stays in the channel for the next
+    /// receiver.
+    ///
+    /// ```
+    /// use greenlet::sync::{remote, select};
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = remote::channel::bounded(0);
+    /// let thread = std::thread::spawn(move || receiver.recv());
+    /// let mut message = Some(7);
+    /// let sent = select()
+    ///     .send(&sender, &mut message, |sent| sent.is_ok())
+    ///     .after(Duration::from_secs(5), || false)
+    ///     .wait();
+    /// assert!(sent);
+    /// assert_eq!(thread.join().unwrap(), Ok(7));
+    /// ```
+    pub fn send<'a, S: Inlet, F>(
         self,
-        sender: impl Into<Option<&'a Sender<T>>>,
-        message: &'a mut Option<T>,
+        sender: impl Into<Option<&'a S>>,
+        message: &'a mut Option<S::Message>,
         then: F,
-    ) -> Select<Or<A, Send<'a, T, F>>, R>
+    ) -> Select<Or<A, Send<'a, S, F>>, R>
     where
-        F: FnOnce(Result<(), SendError<T>>) -> R,
+        F: FnOnce(Result<(), SendError<S::Message>>) -> R,
     {
         self.or(Send::new(sender.into(), message, then))
     }
@@ -196,7 +225,27 @@ impl<A: Arms<R>, R> Select<A, R> {
         self.or(On::new(Readiness::of(thing.into(), Direction::Write), then))
     }
 
-    /// Whatever else can be waited for.
+    /// Whatever else can be waited for, with what it gives: an item of a [`Queue`](crate::sync::queue::Queue); and between
+    /// threads a message of a [`remote::channel`](crate::sync::remote::channel) or a
+    /// [`remote::oneshot`](crate::sync::remote::oneshot), a permit of a [`remote::Semaphore`](crate::sync::remote::Semaphore),
+    /// a [`remote::Event`](crate::sync::remote::Event) that is set.
+    ///
+    /// ```
+    /// use greenlet::sync::{remote, select};
+    /// use std::time::Duration;
+    ///
+    /// static SEATS: remote::Semaphore = remote::Semaphore::new(0);
+    /// static CLOSED: remote::Event = remote::Event::new();
+    ///
+    /// let thread = std::thread::spawn(|| SEATS.release());
+    /// let seat = select()
+    ///     .on(&SEATS, |permit| Some(permit))
+    ///     .on(&CLOSED, |()| None)
+    ///     .after(Duration::from_secs(5), || None)
+    ///     .wait();
+    /// assert!(seat.is_some());
+    /// # thread.join().unwrap();
+    /// ```
     pub fn on<T: Ready, F: FnOnce(T::Output) -> R>(
         self,
         thing: impl Into<Option<T>>,
@@ -224,7 +273,8 @@ impl<A: Arms<R>, R> Select<A, R> {
     /// Nothing has been received, sent or taken.
     ///
     /// # Panics
-    /// If there is no arm that could ever be chosen: it would wait for ever. With a panic of the closure.
+    /// If there is no arm that could ever be chosen: it would wait for ever. If one is for other threads, and the system
+    /// refuses the hub its poller. With a panic of the closure.
     pub fn wait(mut self) -> R {
         assert!(
             self.arms.is_open(),
@@ -265,7 +315,7 @@ impl<A: Arms<R>, R> Select<A, R> {
             hub.before_resting(purpose);
             self.arms.stand(&mut || hub.rest_until(purpose, at));
             hub.raise_what_came(|| self.arms.pass_on());
-            if self.arms.choose_served() || self.choose(hub) {
+            if self.arms.choose_sent() || self.arms.choose_called() || self.choose(hub) {
                 return;
             }
             if at != Moment::NEVER && self.arms.choose_late(Moment::now()) {

@@ -129,6 +129,76 @@ contract!(
 );
 
 contract!(
+    select_sends_there,
+    Call::new(
+        sending,
+        |ends| {
+            let (full, _never) = bounded::<u8>(0);
+            select()
+                .send(&full, &mut Some(1), item)
+                .send(&ends.near, &mut Some(7), item)
+                .wait()
+        },
+        |ends| assert!(ends.there(Receiver::try_recv).is_ok()),
+    )
+    .leaves(Ends::leave)
+    .at_once()
+);
+
+contract!(
+    select_oneshot_there,
+    Call::new(
+        || {
+            let (sender, receiver) = oneshot::channel();
+            Ends::of(receiver, sender)
+        },
+        |ends| {
+            let (_never, nothing) = unbounded::<u8>();
+            select().on(&nothing, item).on(&ends.near, item).wait()
+        },
+        |ends| {
+            let sender = ends.far.take().expect("once");
+            elsewhere(|| sender.send(7)).expect("somebody receives");
+        },
+    )
+    .alone()
+    .at_once()
+);
+
+contract!(
+    select_semaphore_there,
+    Call::new(
+        || Semaphore::new(0),
+        |seats| {
+            let none = Semaphore::new(0);
+            select()
+                .on(&none, |_| Ok(9))
+                .on(seats, |seat| {
+                    seat.forget();
+                    Ok(1)
+                })
+                .wait()
+        },
+        |seats| elsewhere(|| seats.release()),
+    )
+    .at_once()
+);
+
+contract!(
+    select_event_there,
+    Call::new(
+        Event::new,
+        |event| {
+            let never = Event::new();
+            select().on(&never, |()| Ok(9)).on(event, |()| Ok(1)).wait()
+        },
+        |event| elsewhere(|| event.set()),
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
     oneshot_there,
     Call::new(
         || {

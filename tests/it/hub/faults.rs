@@ -177,6 +177,15 @@ fn a_select_that_cannot_wait_keeps_its_message_and_stands_nowhere() {
             "{words}"
         );
         assert_eq!(message.as_deref(), Some("kept"));
+        let words = complaint(|| {
+            let (full, _far) = remote::channel::bounded(0);
+            select().send(&full, &mut message, drop).wait();
+        });
+        assert!(
+            words.contains("cannot be woken by other threads"),
+            "{words}"
+        );
+        assert_eq!(message.as_deref(), Some("kept"));
         assert!(inner.try_recv().is_err(), "nobody stands there any more");
         drop(all);
         spawn(move || near.send(message.unwrap()).unwrap());

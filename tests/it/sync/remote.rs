@@ -15,7 +15,7 @@ use crate::sync::{LONG, MS, end, settle};
 const THREADS: usize = 3;
 
 /// Runs `f` on some threads, with several greenlets on each.
-fn everywhere(f: impl Fn(usize) + Send + Sync + 'static) {
+pub(super) fn everywhere(f: impl Fn(usize) + Send + Sync + 'static) {
     let f = Arc::new(f);
     let threads = (0..THREADS).map(|number| {
         let f = f.clone();

@@ -15,6 +15,7 @@ use greenlet::time::{Elapsed, timeout};
 use greenlet::{JoinHandle, hub_stats, scope, sleep, spawn, yield_now};
 
 use crate::support::{complaint, own_stacks, rounds, run};
+use crate::sync::remote::everywhere;
 use crate::sync::{LONG, MS, end, settle};
 
 #[test]
@@ -881,5 +882,422 @@ fn a_killed_select_passes_a_remote_message_on() {
         sender.send(7).unwrap();
         end(killed);
         assert_eq!(next.join().unwrap(), Ok(7));
+    });
+}
+
+/// What a local receiver has taken is sent, whatever another thread calls for until its turn: that is for others.
+#[test]
+fn what_was_sent_is_chosen_and_a_remote_message_stays() {
+    run(|| {
+        let (far, from_far) = remote::channel::unbounded();
+        let (near, from_near) = bounded(0);
+        let theirs = from_far.clone();
+        let chooses = spawn(move || {
+            let mut message = Some(7);
+            let sent = select()
+                .on(&theirs, |_: Result<u8, _>| false)
+                .send(&near, &mut message, |sent| sent.is_ok())
+                .wait();
+            (sent, message)
+        });
+        settle();
+        assert_eq!(from_near.try_recv(), Ok(7));
+        far.send(8).unwrap();
+        assert_eq!(chooses.join().unwrap(), (true, None));
+        assert_eq!(from_far.try_recv(), Ok(8));
+    });
+}
+
+#[test]
+fn what_is_remote_and_ready_is_chosen_at_once() {
+    run(|| {
+        let (sender, receiver) = remote::channel::bounded(1);
+        let mut message = Some(7);
+        let sends = |message: &mut Option<u8>| {
+            select()
+                .send(&sender, message, |sent| sent.is_ok())
+                .after(MS, || false)
+                .wait()
+        };
+        assert!(sends(&mut message) && message.is_none());
+        message = Some(8);
+        assert!(!sends(&mut message));
+        assert_eq!((message, receiver.try_recv()), (Some(8), Ok(7)));
+        let nothing: Option<&remote::channel::Sender<u8>> = None;
+        let never = select().send(nothing, &mut message, |_| true);
+        assert!(!never.default(|| false));
+        drop(receiver);
+        let error = select().send(&sender, &mut message, |sent| sent).wait();
+        assert_eq!((error, message), (Err(SendError(8)), None));
+
+        let seats = remote::Semaphore::new(1);
+        let seat = || select().on(&seats, Some).after(MS, || None).wait();
+        let first = seat().unwrap();
+        assert!(seat().is_none());
+        drop(first);
+        assert!(seat().is_some());
+        assert_eq!(seats.available(), 1);
+
+        let event = remote::Event::new();
+        let is_set = || select().on(&event, |()| true).after(MS, || false).wait();
+        assert!(!is_set());
+        event.set();
+        assert!(is_set());
+
+        let (sender, receiver) = remote::oneshot::channel();
+        sender.send(9).unwrap();
+        let got = select().on(&receiver, |got| got).wait();
+        assert_eq!(got, Ok(9));
+        assert!(select().on(&receiver, |got| got).wait().is_err());
+    });
+}
+
+#[test]
+fn what_other_threads_bring_is_chosen() {
+    run(|| {
+        let (_never, nothing) = bounded::<u8>(0);
+        let later = |f: Box<dyn FnOnce() + Send>| {
+            std::thread::spawn(move || {
+                std::thread::sleep(MS);
+                f();
+            })
+        };
+        for room in [0, 1] {
+            let (sender, receiver) = remote::channel::bounded(room);
+            (0..room).for_each(|_| sender.send(0).unwrap());
+            let thread = later(Box::new(move || {
+                (0..room).for_each(|_| assert_eq!(receiver.recv(), Ok(0)));
+                assert_eq!(receiver.recv(), Ok(7));
+                sleep(MS);
+            }));
+            let mut message = Some(7);
+            let sent = select()
+                .recv(&nothing, |_| false)
+                .send(&sender, &mut message, |sent| sent.is_ok())
+                .wait();
+            assert!(sent && message.is_none());
+            message = Some(8);
+            let (mut error, wait) = (Ok(()), Instant::now());
+            while error.is_ok() && wait.elapsed() < LONG {
+                // With room, it may be sent to nobody first.
+                message.get_or_insert(8);
+                error = select().send(&sender, &mut message, |sent| sent).wait();
+            }
+            assert_eq!((error, message), (Err(SendError(8)), None));
+            thread.join().unwrap();
+        }
+        let seats = Arc::new(remote::Semaphore::new(0));
+        let event = Arc::new(remote::Event::new());
+        let (sender, receiver) = remote::oneshot::channel();
+        let chosen = || {
+            select()
+                .recv(&nothing, |_| "nothing")
+                .on(&*seats, |seat| {
+                    drop(seat);
+                    "seat"
+                })
+                .on(&*event, |()| "event")
+                .on(
+                    &receiver,
+                    |got| if got == Ok(7) { "message" } else { "end" },
+                )
+                .wait()
+        };
+        let theirs = seats.clone();
+        let thread = later(Box::new(move || theirs.release()));
+        assert_eq!(chosen(), "seat");
+        thread.join().unwrap();
+        assert!(seats.try_acquire().is_some_and(|seat| {
+            seat.forget();
+            true
+        }));
+        let theirs = event.clone();
+        let thread = later(Box::new(move || {
+            theirs.set();
+            theirs.clear();
+        }));
+        assert_eq!(chosen(), "event");
+        thread.join().unwrap();
+        let thread = later(Box::new(move || sender.send(7).unwrap()));
+        assert_eq!(chosen(), "message");
+        thread.join().unwrap();
+        assert_eq!(chosen(), "end");
+    });
+}
+
+/// Called for several things by others, it takes one of them, and the rest is there for the next.
+#[test]
+fn what_is_remote_and_not_chosen_is_not_lost() {
+    run(|| {
+        let (first, from_first) = remote::channel::bounded(0);
+        let (second, from_second) = remote::channel::bounded(0);
+        let seats = Arc::new(remote::Semaphore::new(0));
+        let theirs = seats.clone();
+        let chooses = spawn(move || {
+            let (mut one, mut other) = (Some(1), Some(2));
+            let which = select()
+                .send(&first, &mut one, |sent| sent.map(|()| 1).unwrap())
+                .send(&second, &mut other, |sent| sent.map(|()| 2).unwrap())
+                .on(&*theirs, |seat| {
+                    drop(seat);
+                    3
+                })
+                .wait();
+            assert_eq!((one.is_none(), other.is_none()), (which == 1, which == 2));
+            which
+        });
+        settle();
+        let [gets_one, gets_two] = [from_first, from_second].map(|receiver| {
+            let receives = spawn(move || receiver.recv());
+            settle_one();
+            receives
+        });
+        seats.release();
+        let which = chooses.join().unwrap();
+        assert_eq!(which, 1, "it was called for that, and is asked first");
+        assert_eq!(gets_one.join().unwrap(), Ok(1));
+        assert!(gets_two.join().unwrap().is_err());
+        assert_eq!(seats.available(), 1);
+    });
+}
+
+#[test]
+fn killed_or_late_it_leaves_what_is_remote_as_it_is() {
+    run(|| {
+        let (sender, receiver) = remote::channel::bounded(1);
+        sender.send(0).unwrap();
+        let (to_nobody, nobody) = remote::channel::bounded(0);
+        let (_once, comes) = remote::oneshot::channel::<u8>();
+        let seats = Rc::new(remote::Semaphore::new(0));
+        let event = Rc::new(remote::Event::new());
+        let comes = Rc::new(comes);
+        let messages = Rc::new(RefCell::new((Some(7), Some(8))));
+        let before = hub_stats();
+        for late in [false, true] {
+            let (sender, to_nobody) = (sender.clone(), to_nobody.clone());
+            let (seats, event, comes) = (seats.clone(), event.clone(), comes.clone());
+            let theirs = messages.clone();
+            let waits = spawn(move || {
+                let wait = || {
+                    let (full, unmet) = &mut *theirs.borrow_mut();
+                    select()
+                        .send(&sender, full, |_| ())
+                        .send(&to_nobody, unmet, |_| ())
+                        .on(&*seats, |_| ())
+                        .on(&*event, |()| ())
+                        .on(&*comes, |_| ())
+                        .after(LONG, || ())
+                        .wait();
+                };
+                match late {
+                    true => assert_eq!(timeout(MS, wait), Err(Elapsed)),
+                    false => wait(),
+                }
+            });
+            settle();
+            match late {
+                true => waits.join().unwrap(),
+                false => end(waits),
+            }
+            assert_eq!(*messages.borrow(), (Some(7), Some(8)));
+            assert_eq!(hub_stats(), before);
+        }
+        assert_eq!((receiver.try_recv(), seats.available()), (Ok(0), 0));
+        assert!(receiver.try_recv().is_err() && nobody.try_recv().is_err());
+    });
+}
+
+#[test]
+fn killed_when_it_was_called_it_passes_on_what_is_remote() {
+    run(|| {
+        for room in [0, 1] {
+            let (sender, receiver) = remote::channel::bounded(room);
+            (0..room).for_each(|_| sender.send(0).unwrap());
+            let seats = Rc::new(remote::Semaphore::new(0));
+            let selects = |n| {
+                let (sender, seats) = (sender.clone(), seats.clone());
+                let handle = spawn(move || {
+                    let mut message = Some(n);
+                    select()
+                        .send(&sender, &mut message, |sent| sent.is_ok())
+                        .on(&*seats, |seat| {
+                            seat.forget();
+                            false
+                        })
+                        .wait()
+                });
+                settle();
+                handle
+            };
+            let [killed, next] = [1, 2].map(selects);
+            let receives = spawn({
+                let receiver = receiver.clone();
+                move || {
+                    (0..room).for_each(|_| assert_eq!(receiver.recv(), Ok(0)));
+                    receiver.recv()
+                }
+            });
+            // It has called the first, whose turn has not come.
+            settle_one();
+            end(killed);
+            assert!(next.join().unwrap());
+            assert_eq!(receives.join().unwrap(), Ok(2));
+            let [killed, next] = [3, 4].map(|n| {
+                (0..room).for_each(|_| _ = sender.try_send(0));
+                selects(n)
+            });
+            seats.release();
+            end(killed);
+            assert!(!next.join().unwrap());
+            assert_eq!(seats.available(), 0);
+        }
+    });
+}
+
+/// Lets one that was just spawned come to where it waits; whom it has called is behind it.
+fn settle_one() {
+    yield_now();
+}
+
+/// Go's `TestSelfSelect`, between threads.
+#[test]
+fn nobody_sends_to_himself_between_threads() {
+    run(|| {
+        for room in [0, 1, 3] {
+            let (sender, receiver) = remote::channel::bounded(room);
+            let plays = |me: usize| {
+                let (sender, receiver) = (sender.clone(), receiver.clone());
+                std::thread::spawn(move || {
+                    let (mut sent, mut got) = (0, [0; 2]);
+                    let mut message = None;
+                    while sent < 500 {
+                        message.get_or_insert(me);
+                        let which = select()
+                            .send(&sender, &mut message, |_| None)
+                            .recv(None::<&Receiver<u8>>, |_| None)
+                            .on(&receiver, |got| got.ok())
+                            .wait();
+                        match which {
+                            None => sent += 1,
+                            Some(who) => got[who] += 1,
+                        }
+                    }
+                    drop(sender);
+                    // Who is the last has nobody to send to.
+                    receiver.iter().for_each(|who: usize| got[who] += 1);
+                    got
+                })
+            };
+            let [a, b] = [0, 1].map(plays);
+            drop((sender, receiver));
+            let got = [a.join().unwrap(), b.join().unwrap()];
+            assert_eq!([got[0][0] + got[1][0], got[0][1] + got[1][1]], [500; 2]);
+        }
+    });
+}
+
+/// On both sides there are selects over two channels: each message is received once, and sent by one arm.
+#[test]
+fn selects_of_many_threads_meet() {
+    run(|| {
+        for rooms in [[0, 0], [0, 1], [2, 1]] {
+            let [(a, from_a), (b, from_b)] = rooms.map(remote::channel::bounded::<usize>);
+            let seats = Arc::new(remote::Semaphore::new(2));
+            let seen = Arc::new([const { AtomicUsize::new(0) }; 9 * 40]);
+            let (theirs, their_seats) = (seen.clone(), seats.clone());
+            let takes = std::thread::spawn(move || {
+                everywhere(move |who| {
+                    let (mut a, mut b) = (Some(&from_a), Some(&from_b));
+                    while a.is_some() || b.is_some() {
+                        let got = select()
+                            .on::<&remote::channel::Receiver<_>, _>(a, |got| (Some(0), got.ok()))
+                            .on::<&remote::channel::Receiver<_>, _>(b, |got| (Some(1), got.ok()))
+                            .on(&*their_seats, |seat| {
+                                yield_now();
+                                drop(seat);
+                                (None, None)
+                            })
+                            .after(MS * (who as u32 % 3 + 1), || (None, None))
+                            .wait();
+                        match got {
+                            (_, Some(n)) => drop(theirs[n].fetch_add(1, Ordering::Relaxed)),
+                            (Some(0), None) => a = None,
+                            (Some(_), None) => b = None,
+                            (None, None) => yield_now(),
+                        }
+                    }
+                });
+            });
+            let their_seats = seats.clone();
+            everywhere(move |who| {
+                for n in 0..40 {
+                    let item = 40 * who + n;
+                    let (mut first, mut second) = (Some(item), Some(item));
+                    let mut sent = false;
+                    while !sent {
+                        sent = select()
+                            .send(&a, &mut first, |sent| sent.is_ok())
+                            .send(&b, &mut second, |sent| sent.is_ok())
+                            .on(&*their_seats, |seat| {
+                                drop(seat);
+                                false
+                            })
+                            .after(MS / 10, || false)
+                            .wait();
+                        assert_eq!(first.is_none() != second.is_none(), sent);
+                    }
+                }
+            });
+            takes.join().unwrap();
+            assert!(seen.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+            assert_eq!(seats.available(), 2);
+        }
+    });
+}
+
+/// Kills and limits of greenlets that select, while other threads receive and take permits.
+#[test]
+fn kills_and_limits_of_selects_while_other_threads_receive() {
+    run(|| {
+        for room in [0, 1, 3] {
+            let (sender, receiver) = remote::channel::bounded(room);
+            let seats = Arc::new(remote::Semaphore::new(1));
+            let their_seats = seats.clone();
+            let thread = std::thread::spawn(move || {
+                let got = receiver.iter().inspect(|n| {
+                    let _seat = their_seats.acquire();
+                    if n % 8 == 0 {
+                        std::thread::sleep(MS / 20);
+                    }
+                });
+                got.collect::<Vec<usize>>()
+            });
+            let mut sent = Vec::new();
+            for n in 0..200 {
+                let message = Rc::new(RefCell::new(Some(n)));
+                let (sender, seats, theirs) = (sender.clone(), seats.clone(), message.clone());
+                let sends = spawn(move || {
+                    let mut message = theirs.borrow_mut();
+                    let wait = || {
+                        select()
+                            .send(&sender, &mut message, |sent| sent.unwrap())
+                            .on(&*seats, drop)
+                            .wait();
+                    };
+                    timeout(MS / 10, wait)
+                });
+                yield_now();
+                if n % 5 == 0 {
+                    sends.start_kill();
+                }
+                drop(sends.join());
+                if message.take().is_none() {
+                    sent.push(n);
+                }
+            }
+            drop(sender);
+            assert_eq!(thread.join().unwrap(), sent);
+            assert_eq!(seats.available(), 1);
+        }
     });
 }
