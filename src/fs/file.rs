@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use super::OpenOptions;
+use super::open::Open;
 use crate::offload::blocking;
 use crate::sys::lock::lock;
 
@@ -38,13 +39,14 @@ const MOST: usize = 1 << 20;
 /// Every call, until a worker has made it.
 ///
 /// # Cancellation
-/// The call is made all the same. After a killed read the position may have moved, and what was read is lost;
-/// a killed write may have been made in full, in part or not at all, or may be made later.
+/// The call is made all the same. What was read for one that was killed is for whoever reads next, and the position is
+/// where it would be; only the descriptor itself has moved on until then. A killed write may have been made in full, in part or not
+/// at all, or may be made later.
 ///
 /// # Differences from std
-/// One call reads or writes a mebibyte at most.
+/// One call reads or writes a mebibyte at most. Two that read at the same time do it one after the other.
 pub struct File {
-    theirs: Arc<fs::File>,
+    theirs: Arc<Open>,
     /// Kept from call to call.
     buffer: Mutex<Vec<u8>>,
 }
@@ -154,6 +156,8 @@ impl File {
     /// # Errors
     /// What the system says when there are no descriptors left.
     pub fn try_clone(&self) -> io::Result<File> {
+        // What cannot be moved back is a pipe, and stays with this one.
+        let _ = self.theirs.settle();
         self.theirs.try_clone().map(File::from)
     }
 
@@ -254,7 +258,25 @@ impl File {
 
     /// Whether it is a terminal.
     pub fn is_terminal(&self) -> bool {
-        io::IsTerminal::is_terminal(&*self.theirs)
+        io::IsTerminal::is_terminal(&**self.theirs)
+    }
+
+    /// Reads what comes next, and copies it out of a buffer of ours.
+    fn read_next(&self, room: usize, out: impl FnOnce(&[u8])) -> io::Result<usize> {
+        let buffer = std::mem::take(&mut *self.buffer());
+        let open = Arc::clone(&self.theirs);
+        let (came, outcome) = blocking(move || Ok(open.read(buffer, room.min(MOST))))?;
+        let (buffer, count) = came.take();
+        out(&buffer[..count]);
+        *self.buffer() = buffer;
+        outcome
+    }
+
+    /// Reads all that is left; what came before an error is there.
+    fn read_all(&self) -> io::Result<(Vec<u8>, io::Result<usize>)> {
+        let open = Arc::clone(&self.theirs);
+        let (came, outcome) = blocking(move || Ok(open.read_to_end()))?;
+        Ok((came.take().0, outcome))
     }
 
     /// Reads into a buffer of ours, of `room` bytes at most, and copies out of it.
@@ -284,7 +306,7 @@ impl File {
     fn write_with(
         &self,
         parts: &[IoSlice<'_>],
-        write: impl FnOnce(&fs::File, &[u8]) -> io::Result<usize> + Send + 'static,
+        write: impl FnOnce(&Arc<Open>, &[u8]) -> io::Result<usize> + Send + 'static,
     ) -> io::Result<usize> {
         let mut buffer = std::mem::take(&mut *self.buffer());
         buffer.clear();
@@ -292,8 +314,9 @@ impl File {
             let fits = part.len().min(MOST - buffer.len());
             buffer.extend_from_slice(&part[..fits]);
         }
-        let (buffer, outcome) = self.call(move |file| {
-            let outcome = write(file, &buffer);
+        let open = Arc::clone(&self.theirs);
+        let (buffer, outcome) = blocking(move || {
+            let outcome = write(&open, &buffer);
             Ok((buffer, outcome))
         })?;
         *self.buffer() = buffer;
@@ -306,7 +329,7 @@ impl File {
 }
 
 /// A lock that nobody may have asked for any more by the time it was had.
-struct Unlock(Option<Arc<fs::File>>);
+struct Unlock(Option<Arc<Open>>);
 
 impl Unlock {
     fn keep(mut self) {
@@ -324,16 +347,12 @@ impl Drop for Unlock {
 
 impl Read for &File {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = |mut file: &fs::File, into: &mut [u8]| file.read(into);
-        self.read_with(buf.len(), read, |came| {
-            buf[..came.len()].copy_from_slice(came)
-        })
+        self.read_next(buf.len(), |came| buf[..came.len()].copy_from_slice(came))
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let room = bufs.iter().map(|buf| buf.len()).sum();
-        let read = |mut file: &fs::File, into: &mut [u8]| file.read(into);
-        self.read_with(room, read, |mut came| {
+        self.read_next(room, |mut came| {
             for buf in bufs {
                 let count = buf.len().min(came.len());
                 buf[..count].copy_from_slice(&came[..count]);
@@ -344,23 +363,16 @@ impl Read for &File {
 
     /// In one go. As with std, what came before an error is kept.
     fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
-        let (all, outcome) = self.call(|mut file| {
-            let mut all = Vec::new();
-            let outcome = file.read_to_end(&mut all);
-            Ok((all, outcome))
-        })?;
+        let (all, outcome) = self.read_all()?;
         buf.extend_from_slice(&all);
         outcome
     }
 
     /// In one go. Nothing is kept of what is not UTF-8.
     fn read_to_string(&mut self, buf: &mut String) -> io::Result<usize> {
-        let (all, outcome) = self.call(|mut file| {
-            let mut all = String::new();
-            let outcome = file.read_to_string(&mut all);
-            Ok((all, outcome))
-        })?;
-        buf.push_str(&all);
+        let (all, outcome) = self.read_all()?;
+        let no_text = |_| io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8");
+        buf.push_str(str::from_utf8(&all).map_err(no_text)?);
         outcome
     }
 }
@@ -371,7 +383,11 @@ impl Write for &File {
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write_with(bufs, |mut file, from| file.write(from))
+        self.write_with(bufs, |open, from| {
+            // What has no position is written to elsewhere than read from.
+            let _turn = open.stand_still();
+            (&***open).write(from)
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -381,7 +397,8 @@ impl Write for &File {
 
 impl Seek for &File {
     fn seek(&mut self, pos: SeekFrom) -> io::Result<u64> {
-        self.call(move |mut file| file.seek(pos))
+        let open = Arc::clone(&self.theirs);
+        blocking(move || open.seek(pos))
     }
 }
 
@@ -432,7 +449,7 @@ impl FileExt for File {
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        let write = move |file: &fs::File, from: &[u8]| file.write_at(from, offset);
+        let write = move |open: &Arc<Open>, from: &[u8]| open.write_at(from, offset);
         self.write_with(&[IoSlice::new(buf)], write)
     }
 }
@@ -440,7 +457,7 @@ impl FileExt for File {
 impl From<fs::File> for File {
     fn from(theirs: fs::File) -> File {
         File {
-            theirs: Arc::new(theirs),
+            theirs: Open::new(theirs),
             buffer: Mutex::default(),
         }
     }
@@ -451,11 +468,15 @@ impl From<fs::File> for File {
 /// duplicate.
 impl From<File> for fs::File {
     fn from(ours: File) -> fs::File {
-        Arc::try_unwrap(ours.theirs).unwrap_or_else(|shared| {
-            shared
-                .try_clone()
-                .expect("a descriptor for a file that a worker still uses")
-        })
+        Arc::try_unwrap(ours.theirs).map_or_else(
+            |shared| {
+                let _ = shared.settle();
+                shared
+                    .try_clone()
+                    .expect("a descriptor for a file that a worker still uses")
+            },
+            fs::File::from,
+        )
     }
 }
 
@@ -497,6 +518,6 @@ impl IntoRawFd for File {
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.theirs, f)
+        fmt::Debug::fmt(&**self.theirs, f)
     }
 }

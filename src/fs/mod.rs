@@ -20,6 +20,7 @@
 
 mod dir;
 mod file;
+mod open;
 mod options;
 
 use std::io;

@@ -17,7 +17,7 @@ impl Dump {
     ///    "frames":[94083],"calls":[{"name":"main::work","place":"src/main.rs:7:1"}]}]}
     /// ```
     ///
-    /// Times are in seconds, sizes in bytes. New members may be added.
+    /// Times are in seconds, sizes in bytes; what is not known, or is not so, is null. New members may be added.
     pub fn to_json(&self) -> String {
         let mut text = String::new();
         // A string takes everything.
@@ -71,7 +71,8 @@ impl Seen {
         write!(f, ",\"waiting\":{}", maybe(self.waiting().map(Seconds)))?;
         write!(f, ",\"deadline\":{}", maybe(self.deadline().map(Seconds)))?;
         write!(f, ",\"turns\":{}", self.turns())?;
-        write!(f, ",\"site\":{}", Text(&self.site().to_string()))?;
+        let site = (!self.is_main()).then(|| self.site().to_string());
+        write!(f, ",\"site\":{}", maybe(site.as_deref().map(Text)))?;
         write!(f, ",\"spawner\":{}", maybe(self.spawner().map(|id| id.0)))?;
         let stack = self.stack();
         write!(

@@ -298,8 +298,31 @@ impl<R> fmt::Debug for JoinHandle<R> {
 #[must_use = "a builder does nothing until it spawns"]
 pub struct Builder {
     name: Option<String>,
-    stack_size: Option<usize>,
-    learns: bool,
+    stack_size: StackSize,
+}
+
+/// How large the stack of a greenlet is; a number is one of bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StackSize {
+    /// As large as the default says.
+    #[default]
+    Default,
+    /// So many usable bytes, rounded up to whole pages.
+    Bytes(usize),
+    /// Learned from those that were spawned at the same place before it: twice what any of them has used, and some KiB.
+    /// As long as not enough of them have ended, it is the default.
+    ///
+    /// What is learned comes from [`inspect::census`](crate::inspect::census), which must be on. One that suddenly
+    /// needs more than twice as much as all before it overflows: that ends the program, with a message. So this is for
+    /// greenlets that all do the same.
+    Auto,
+}
+
+impl From<usize> for StackSize {
+    fn from(bytes: usize) -> StackSize {
+        StackSize::Bytes(bytes)
+    }
 }
 
 impl Builder {
@@ -314,21 +337,9 @@ impl Builder {
         self
     }
 
-    /// The usable size of its stack in bytes, rounded up to whole pages.
-    pub fn stack_size(mut self, bytes: usize) -> Builder {
-        self.stack_size = Some(bytes);
-        self
-    }
-
-    /// The size of its stack is learned from those that were spawned at the same place before it: twice what any of
-    /// them has used, and some KiB. As long as not enough of them have ended, it is the size that was given, or the
-    /// default.
-    ///
-    /// What is learned comes from [`inspect::census`](crate::inspect::census), which must be on. One that suddenly
-    /// needs more than twice as much as all before it overflows: that ends the program, with a message. So this is for
-    /// greenlets that all do the same.
-    pub fn stack_size_auto(mut self) -> Builder {
-        self.learns = true;
+    /// The usable size of its stack: a number of bytes, or what a [`StackSize`] says.
+    pub fn stack_size(mut self, size: impl Into<StackSize>) -> Builder {
+        self.stack_size = size.into();
         self
     }
 
@@ -348,15 +359,12 @@ impl Builder {
     #[track_caller]
     unsafe fn launch<R>(self, f: impl FnOnce() -> R) -> io::Result<JoinHandle<R>> {
         let hub = Hub::here();
-        let asked = match self.stack_size {
-            Some(bytes) => Pages::checked(bytes)?,
-            None => hub.thread().default_pages(),
+        let size = match self.stack_size {
+            StackSize::Bytes(bytes) => Some(Pages::checked(bytes)?),
+            StackSize::Auto => census::suggestion(Location::caller()),
+            StackSize::Default => None,
         };
-        let learned = match self.learns {
-            true => census::suggestion(Location::caller()),
-            false => None,
-        };
-        let pages = learned.unwrap_or(asked);
+        let pages = size.unwrap_or_else(|| hub.thread().default_pages());
         // SAFETY: caller's promise.
         Ok(unsafe { launch_in(hub, self.name.map(String::into_boxed_str), pages, f) })
     }

@@ -12,8 +12,8 @@
 //!   greenlet that asks, since others may run while destructors of one wait.
 
 pub use crate::spawn::{
-    Builder, JoinHandle, Scope, ScopedJoinHandle, Thread, current, park, park_timeout, scope,
-    spawn, yield_now,
+    Builder, JoinHandle, Scope, ScopedJoinHandle, StackSize, Thread, current, park, park_timeout,
+    scope, spawn, yield_now,
 };
 pub use crate::switch::greenlet::GreenletId as ThreadId;
 pub use crate::time::{sleep, sleep_until};

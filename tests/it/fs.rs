@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::CString;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use greenlet::fs::{self, File};
 use greenlet::time::timeout;
 use greenlet::{GreenletExit, pool_stats, sleep, spawn, yield_now};
 
-use crate::support::{own, run, survived_in_child, ticker, two_more};
+use crate::support::{own, rounds, run, survived_in_child, ticker, two_more};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -426,11 +426,55 @@ fn a_killed_read_writes_into_nobodys_memory() {
         yield_now();
         writer.write_all(&[3; 500]).unwrap();
         next.join().unwrap();
-        // What the abandoned call has read is lost; what comes now is not.
+        // What the abandoned call has read is for the next one.
         writer.write_all(b"next").unwrap();
-        let mut four = [0; 4];
-        (&*file).read_exact(&mut four).unwrap();
-        assert_eq!(&four, b"next");
+        let mut all = [0; 504];
+        (&*file).read_exact(&mut all).unwrap();
+        assert_eq!(all[..500], [3; 500]);
+        assert_eq!(&all[500..], b"next");
+    });
+}
+
+#[test]
+fn a_killed_read_leaves_the_position_where_it_was() {
+    run(|| {
+        let folder = Folder::new();
+        let path = folder.join("text");
+        std::fs::write(&path, "0123456789abcdef").unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let file = Rc::new(file);
+        for round in rounds(60) {
+            (&*file).seek(SeekFrom::Start(2)).unwrap();
+            let reader = own!(file => move || _ = (&*file).read(&mut [0; 5]));
+            let killed = spawn(reader);
+            yield_now();
+            killed.kill();
+            if killed.join().is_ok() {
+                continue;
+            }
+            match round % 3 {
+                0 => {
+                    let mut left = String::new();
+                    (&*file).read_to_string(&mut left).unwrap();
+                    assert_eq!(left, "23456789abcdef");
+                }
+                1 => {
+                    let mut one = [0];
+                    (&*file).read_exact(&mut one).unwrap();
+                    assert_eq!(&one, b"2");
+                    let at = (&*file).stream_position().unwrap();
+                    assert_eq!(at, 3);
+                }
+                _ => {
+                    // After whatever the killed one does.
+                    (&*file).read_exact(&mut [0]).unwrap();
+                    (&*file).write_all(b"3").unwrap();
+                    let theirs = file.try_clone().unwrap();
+                    assert_eq!((&theirs).stream_position().unwrap(), 4);
+                }
+            }
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "0123456789abcdef");
     });
 }
 

@@ -416,7 +416,8 @@ fn who_may_know_what_another_waits_for_is_found() {
         assert!(seen(&other, "wants it").known_to().is_none());
         has.thread().unpark();
         strange.kill();
-        [has, wants].map(|g| g.join().unwrap());
+        has.join().unwrap();
+        wants.join().unwrap();
     });
 }
 
@@ -794,7 +795,7 @@ fn a_census_tells_how_deep_stacks_are_used_by_where_they_are_spawned() {
         let size_of_next = |learn: bool| {
             let builder = thread::Builder::new().name("learns".into());
             let builder = if learn {
-                builder.stack_size_auto()
+                builder.stack_size(thread::StackSize::Auto)
             } else {
                 builder
             };

@@ -44,7 +44,6 @@ contract!(
         |fifo| Ok((&fifo.file).read(&mut [0])? as u8),
         |fifo| (&fifo.far).write_all(&[7]).expect("there is room"),
     )
-    .lossy()
 );
 
 /// A pipe that is the standard input meanwhile.

@@ -1,0 +1,167 @@
+//! An open file as workers use it: what they have read for greenlets that are not there any more is for whoever reads
+//! next.
+//!
+//! A read cannot be called back once a worker is at it. So what comes of it belongs to the file until somebody has
+//! taken it: [`Came`] gives it back when it is dropped. One reads at a time, from when it begins until that is
+//! settled, so that the next one finds what was given back. The position of the file is that of the system, less what
+//! is unread; whoever moves it, or writes, sets that right first.
+
+use std::fs;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Deref;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use crate::sys::lock::lock;
+
+pub(super) struct Open {
+    file: fs::File,
+    reads: Mutex<Reads>,
+    settled: Condvar,
+}
+
+#[derive(Default)]
+struct Reads {
+    /// Somebody reads, or has not taken yet what it has read.
+    busy: bool,
+    /// What was read, and never taken.
+    unread: Vec<u8>,
+}
+
+/// Nobody else reads.
+pub(super) struct Turn(Arc<Open>);
+
+/// What was read, until it is taken.
+pub(super) struct Came {
+    turn: Turn,
+    buffer: Vec<u8>,
+    count: usize,
+}
+
+impl Open {
+    pub(super) fn new(file: fs::File) -> Arc<Open> {
+        Arc::new(Open {
+            file,
+            reads: Mutex::default(),
+            settled: Condvar::new(),
+        })
+    }
+
+    /// Waits until nobody reads.
+    fn turn(self: &Arc<Open>) -> Turn {
+        let reads = lock(&self.reads);
+        let reads = self.settled.wait_while(reads, |reads| reads.busy);
+        reads.unwrap_or_else(PoisonError::into_inner).busy = true;
+        Turn(Arc::clone(self))
+    }
+
+    /// Waits until nobody reads. The buffer is for what will come.
+    fn begin(self: &Arc<Open>, buffer: Vec<u8>) -> Came {
+        Came {
+            turn: self.turn(),
+            buffer,
+            count: 0,
+        }
+    }
+
+    /// Reads what comes next, `room` bytes at most.
+    pub(super) fn read(
+        self: &Arc<Open>,
+        buffer: Vec<u8>,
+        room: usize,
+    ) -> (Came, io::Result<usize>) {
+        let mut came = self.begin(buffer);
+        if came.buffer.len() < room {
+            came.buffer.resize(room, 0);
+        }
+        let into = &mut came.buffer[..room];
+        let outcome = match self.take_unread(into) {
+            0 => (&self.file).read(into),
+            count => Ok(count),
+        };
+        came.count = *outcome.as_ref().unwrap_or(&0);
+        (came, outcome)
+    }
+
+    fn take_unread(&self, into: &mut [u8]) -> usize {
+        let unread = &mut lock(&self.reads).unread;
+        let count = unread.len().min(into.len());
+        into[..count].copy_from_slice(&unread[..count]);
+        unread.drain(..count);
+        count
+    }
+
+    /// Reads all that is left; what came before an error is there.
+    pub(super) fn read_to_end(self: &Arc<Open>) -> (Came, io::Result<usize>) {
+        let mut came = self.begin(Vec::new());
+        came.buffer = std::mem::take(&mut lock(&self.reads).unread);
+        let outcome = (&self.file).read_to_end(&mut came.buffer);
+        came.count = came.buffer.len();
+        let count = came.count;
+        (came, outcome.map(|_| count))
+    }
+
+    /// Moves the position.
+    pub(super) fn seek(self: &Arc<Open>, to: SeekFrom) -> io::Result<u64> {
+        let _turn = self.stand_still()?;
+        (&self.file).seek(to)
+    }
+
+    /// Waits until nobody reads, and the position of the system is that of this file.
+    ///
+    /// # Errors
+    /// If it has no position, as a pipe: there a read may take for ever, and nobody waits for it.
+    pub(super) fn stand_still(self: &Arc<Open>) -> io::Result<Turn> {
+        (&self.file).stream_position()?;
+        let turn = self.turn();
+        self.settle()?;
+        Ok(turn)
+    }
+
+    /// Moves the position of the system back to where this file is. What cannot be moved keeps what is unread.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        let unread = &mut lock(&self.reads).unread;
+        if !unread.is_empty() {
+            (&self.file).seek(SeekFrom::Current(-(unread.len() as i64)))?;
+            unread.clear();
+        }
+        Ok(())
+    }
+}
+
+impl Deref for Open {
+    type Target = fs::File;
+
+    fn deref(&self) -> &fs::File {
+        &self.file
+    }
+}
+
+impl From<Open> for fs::File {
+    fn from(open: Open) -> fs::File {
+        // What a pipe has left goes with the handle, as what is in a `BufReader` does.
+        let _ = open.settle();
+        open.file
+    }
+}
+
+impl Came {
+    /// Takes it: what was read, and the buffer that it is in.
+    pub(super) fn take(mut self) -> (Vec<u8>, usize) {
+        let count = std::mem::take(&mut self.count);
+        (std::mem::take(&mut self.buffer), count)
+    }
+}
+
+impl Drop for Came {
+    fn drop(&mut self) {
+        let unread = &mut lock(&self.turn.0.reads).unread;
+        unread.extend_from_slice(&self.buffer[..self.count]);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        lock(&self.0.reads).busy = false;
+        self.0.settled.notify_one();
+    }
+}
