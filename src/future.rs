@@ -20,8 +20,8 @@ use std::future::{Future, IntoFuture};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
@@ -46,24 +46,37 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let ticket = hub.enrol().unwrap_or_else(|error| {
         panic!("a future cannot be waited for, since nobody could wake it: {error}")
     });
-    let alarm = Arc::new(Alarm {
-        rung: AtomicBool::new(false),
-        knocker: ticket.knocker(),
-    });
-    let waker = Waker::from(Arc::clone(&alarm));
+    let rung = Arc::new(AtomicBool::new(false));
+    let alarm = || {
+        Arc::new(Alarm {
+            rung: Arc::clone(&rung),
+            knocker: ticket.knocker(),
+        })
+    };
+    let mut kept = Weak::new();
     loop {
+        // As long as somebody keeps a waker it is the same one.
+        let waker = kept.upgrade().unwrap_or_else(alarm);
+        kept = Arc::downgrade(&waker);
+        let waker = Waker::from(waker);
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        // What is left of wakers that others had and dropped comes before that is seen.
-        let nobody_else = Arc::strong_count(&alarm) == 2;
-        fence(Ordering::Acquire);
-        let _forlorn = nobody_else.then(|| hub.nobody_calls());
-        while !alarm.rung.swap(false, Ordering::Acquire) {
-            hub.park(match nobody_else {
-                true => &"waits for a future that has kept no waker",
-                false => &"waits for a future",
-            });
+        drop(waker);
+        while !rung.swap(false, Ordering::Acquire) {
+            let is_kept = kept.strong_count() > 0;
+            // Whoever has dropped the last one may have rung it first.
+            fence(Ordering::Acquire);
+            if rung.swap(false, Ordering::Acquire) {
+                break;
+            }
+            match is_kept {
+                true => hub.park(&"waits for a future"),
+                false => {
+                    let _forlorn = hub.nobody_calls(&ticket);
+                    hub.park(&"waits for a future that has kept no waker");
+                }
+            }
         }
     }
 }
@@ -81,10 +94,16 @@ where
     spawn(move || block_on(future))
 }
 
-/// Wakes the greenlet that runs a future.
+/// Wakes the greenlet that runs a future, also when nobody can do that any more: then it looks again.
 struct Alarm {
-    rung: AtomicBool,
+    rung: Arc<AtomicBool>,
     knocker: Knocker,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.knocker.wake();
+    }
 }
 
 impl Wake for Alarm {

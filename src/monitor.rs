@@ -38,7 +38,7 @@ use crate::hub::roll::{self, Face};
 use crate::switch::thread::{report, say};
 use crate::sys::clock::Moment;
 use crate::sys::lock::lock;
-use crate::sys::tasks::SystemCall;
+use crate::sys::tasks::{self, SystemCall};
 
 /// So often is looked within the limit.
 const GLANCES: u32 = 4;
@@ -275,6 +275,7 @@ impl<F: Fn(&Hog)> Watcher<F> {
         let interval = (self.limit / GLANCES).clamp(INTERVALS[0], INTERVALS[1]);
         while !shared.stop.load(Ordering::Acquire) {
             self.glance();
+            let _aside = tasks::stand_aside();
             thread::park_timeout(interval);
         }
     }

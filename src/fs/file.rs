@@ -40,8 +40,8 @@ const MOST: usize = 1 << 20;
 ///
 /// # Cancellation
 /// The call is made all the same. What was read for one that was killed is for whoever reads next, and the position is
-/// where it would be; only the descriptor itself has moved on until then. A killed write may have been made in full, in part or not
-/// at all, or may be made later.
+/// where it would be; only the descriptor itself has moved on until then. A killed write may have been made in full, in
+/// part or not at all, or may be made later.
 ///
 /// # Differences from std
 /// One call reads or writes a mebibyte at most. Two that read at the same time do it one after the other.

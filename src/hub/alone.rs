@@ -10,10 +10,12 @@
 //!
 //! It takes a moment to find out, so that is asked only when nothing has happened for [`SUSPICIOUS`], and again after
 //! twice that time, and so on: threads that do something else now may end. Any thread that is no hub, or one whose
-//! hub has a timer or a descriptor to wait for, is taken for one that may come.
+//! hub has a timer or a descriptor to wait for, is taken for one that may come; but not those of this crate that stand
+//! aside: workers that have nothing to do, the one that watches, those that answer who looks.
 //!
-//! That all sleep is seen one by one, and so twice: if none of them has looked at its clock in between, none has run, and
-//! all slept at the same time. One that is being called is not asleep ([`door`](super::door)).
+//! Threads are counted, not listed: the system's list leaves some out while others end. That all sleep is seen one by
+//! one, and so twice: if none of them has looked at its clock in between, none has run, and all slept at the same
+//! time. One that is being called is not asleep ([`door`](super::door)).
 
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
@@ -33,25 +35,25 @@ pub(super) fn ask_at(rests_since: Moment, now: Moment) -> Moment {
     now.after(rested.clamp(SUSPICIOUS, SELDOM))
 }
 
-/// How many other threads there are, if no one of them will ever do anything.
+/// How many other hubs there are, if nobody will ever do anything: all threads are those of hubs that sleep, and those
+/// that stand aside.
 fn others_that_sleep() -> Option<usize> {
     let asleep = roll::asleep();
-    let others = tasks::others()?;
-    let sleeps = |number: &i32| asleep.iter().any(|sleeper| sleeper.number == *number);
-    if !others.iter().all(sleeps) {
+    if tasks::count()? != 1 + asleep.len() + tasks::aside() {
         return None;
     }
     fence(Ordering::SeqCst);
-    let still = roll::asleep();
-    let all_still = asleep.iter().all(|sleeper| still.contains(sleeper));
-    all_still.then_some(others.len())
+    (roll::asleep() == asleep).then_some(asleep.len())
 }
 
 impl Hub {
     /// Nobody but other threads can wake this hub. If there are none that could come, that is the end.
     #[cold]
     pub(super) fn ask_for_others(&self) {
-        if let Some(others) = others_that_sleep() {
+        // The last word is that of the own door: whoever has called this hub may have gone to sleep since.
+        if let Some(others) = others_that_sleep()
+            && self.desk.is_quiet()
+        {
             self.everybody_waits(Some(others));
         }
     }

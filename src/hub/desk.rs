@@ -68,12 +68,17 @@ impl Ticket {
 }
 
 /// Somebody has enrolled whom nobody else can call, for as long as this is there.
-pub(crate) struct Forlorn<'a>(&'a Desk);
+pub(crate) struct Forlorn<'a> {
+    desk: &'a Desk,
+    ticket: &'a Ticket,
+}
 
 impl Drop for Forlorn<'_> {
     fn drop(&mut self) {
-        let Desk { forlorn, .. } = self.0;
-        forlorn.set(forlorn.get().saturating_sub(1));
+        // A fork takes the ticket away, and the count with it.
+        if self.desk.enrolled.find(self.ticket.knocker.key).is_some() {
+            self.desk.forlorn.set(self.desk.forlorn.get() - 1);
+        }
     }
 }
 
@@ -86,11 +91,12 @@ impl Drop for Ticket {
 }
 
 impl Hub {
-    /// One that has enrolled waits, and nobody else has its [`Knocker`].
-    pub(crate) fn nobody_calls(&self) -> Forlorn<'_> {
-        let Desk { forlorn, .. } = &self.desk;
-        forlorn.set(forlorn.get() + 1);
-        Forlorn(&self.desk)
+    /// The one with this ticket waits, and nobody else has its [`Knocker`].
+    pub(crate) fn nobody_calls<'a>(&'a self, ticket: &'a Ticket) -> Option<Forlorn<'a>> {
+        let desk = &self.desk;
+        desk.enrolled.find(ticket.knocker.key)?;
+        desk.forlorn.set(desk.forlorn.get() + 1);
+        Some(Forlorn { desk, ticket })
     }
 
     /// Enrols the greenlet that runs.
@@ -136,7 +142,13 @@ impl Desk {
 
     /// How many could be woken from outside.
     pub(super) fn enrolled(&self) -> usize {
-        self.enrolled.len().saturating_sub(self.forlorn.get())
+        self.enrolled.len() - self.forlorn.get()
+    }
+
+    /// Whether nobody has called anybody since the last answer.
+    pub(super) fn is_quiet(&self) -> bool {
+        let door = self.door.borrow();
+        door.as_ref().is_none_or(|door| door.is_quiet())
     }
 
     /// Before the hub blocks: false if somebody has knocked already.

@@ -102,9 +102,9 @@ impl Hub {
         }
         let _ = match others {
             None => Ok(()),
-            Some(0) => {
-                report.write_str("\n  some wait for other threads, and there is no other thread")
-            }
+            Some(0) => report.write_str(
+                "\n  some wait for other threads, and there is no other thread that could come",
+            ),
             Some(1) => report.write_str(
                 "\n  some wait for other threads, and the only other one waits like this one",
             ),

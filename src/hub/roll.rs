@@ -55,9 +55,9 @@ struct Entry {
 }
 
 /// A hub that waits for other threads only, and that nobody has called.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) struct Sleeper {
-    pub(super) number: i32,
+    hub: NonNull<Hub>,
     looked: Moment,
 }
 
@@ -151,12 +151,12 @@ pub(super) fn note_way_in(hub: &Hub, way_in: &Way) {
 /// The hubs that wait for other threads only, and that nobody has called.
 pub(super) fn asleep() -> Vec<Sleeper> {
     let sleeper = |entry: &Entry| {
+        // First the door: with it is seen what the hub did before it slept.
+        let uncalled = entry.way_in.as_ref().is_some_and(|way| way.sleeps());
         // SAFETY: it is on the roll (`Entry`).
         let pulse = unsafe { entry.hub.as_ref() }.pulse();
-        let sleeps = pulse.rests && pulse.waits_for_others;
-        let is_called = !entry.way_in.as_ref().is_some_and(|way| way.sleeps());
-        (sleeps && !is_called).then_some(Sleeper {
-            number: entry.number,
+        (uncalled && pulse.rests && pulse.waits_for_others).then_some(Sleeper {
+            hub: entry.hub,
             looked: pulse.looked,
         })
     };

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Dump, Options, dump_all_with};
+use crate::sys::tasks;
 
 /// A client that is slower than that is left alone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -67,6 +68,7 @@ pub fn serve(path: impl AsRef<Path>) -> io::Result<Served> {
 }
 
 fn accept(listener: &UnixListener, ends: &AtomicBool) {
+    let _aside = tasks::stand_aside();
     loop {
         let client = listener.accept();
         if ends.load(Ordering::Acquire) {

@@ -18,6 +18,7 @@ use std::time::Duration;
 use crate::switch::thread::report;
 use crate::sys::fork::{self, Own};
 use crate::sys::lock::lock;
+use crate::sys::tasks;
 
 /// How long a worker waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(5);
@@ -71,6 +72,7 @@ pub(super) fn submit(work: Work) -> io::Result<()> {
     let pool = pool();
     let mut state = pool.lock();
     state.queue.push_back(work);
+    state.tell_who_is_idle();
     if state.idle >= state.queue.len() {
         pool.work_came.notify_one();
         return Ok(());
@@ -92,6 +94,14 @@ pub(super) fn submit(work: Work) -> io::Result<()> {
     drop(state);
     drop(refused);
     Err(error)
+}
+
+impl State {
+    /// Workers that have nothing to do wake nobody; but one of them may be called already.
+    fn tell_who_is_idle(&self) {
+        let nothing_waits = self.queue.is_empty();
+        tasks::note_idle_workers(if nothing_waits { self.idle } else { 0 });
+    }
 }
 
 impl Pool {
@@ -118,12 +128,14 @@ impl Pool {
                 continue;
             }
             state.idle += 1;
+            state.tell_who_is_idle();
             let (woken, waited) = self
                 .work_came
                 .wait_timeout(state, IDLE)
                 .unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.idle -= 1;
+            state.tell_who_is_idle();
             if waited.timed_out() && state.queue.is_empty() {
                 state.workers -= 1;
                 return;

@@ -6,10 +6,10 @@
 //!            permit? else wait, look again
 //! ```
 //!
-//! The knocker hangs under a lock, so one of the two finds what the other has left. A greenlet that is parked
-//! can be woken from outside, and the hub waits for that as long as anybody could come; so it enrols only while somebody else has
-//! its handle, and when the last one of them goes it is knocked for, to look again, and stands on its own:
-//! then a deadlock is one, and is reported.
+//! The knocker hangs under a lock, so one of the two finds what the other has left. A greenlet that is parked can
+//! be woken from outside, and the hub waits for that as long as anybody could come; so it enrols only while
+//! somebody else has its handle, and when the last one of them goes it is knocked for, to look again, and stands on
+//! its own: then a deadlock is one, and is reported.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -169,8 +169,8 @@ fn own() -> Arc<Shared> {
 /// ```
 ///
 /// # Differences from std
-/// While a handle is somewhere, its greenlet may be unparked, so it is part of no deadlock that is
-/// reported, unless there is no other thread that could come. The main greenlet of an OS thread has the name of that thread.
+/// While a handle is somewhere, its greenlet may be unparked, so a deadlock is reported only if no thread is left that
+/// could do that; see [the manual](crate::manual::hub). The main greenlet of an OS thread has the name of that thread.
 pub struct Thread {
     shared: Arc<Shared>,
 }

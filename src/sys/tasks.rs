@@ -2,6 +2,9 @@
 
 use std::ffi::{c_int, c_long};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::fork::Own;
 
 /// The number that the system gives this thread; 0 where it has none.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -15,16 +18,43 @@ pub(crate) fn number_of_this_thread() -> i32 {
     0
 }
 
-/// The numbers of all other threads of this process. None where the system does not say.
-pub(crate) fn others() -> Option<Vec<i32>> {
-    let me = number_of_this_thread();
-    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
-    let number =
-        |task: std::io::Result<std::fs::DirEntry>| task.ok()?.file_name().to_str()?.parse().ok();
-    let all: Option<Vec<i32>> = tasks.map(number).collect();
-    // If this one is not among them, they are those of something else.
-    let all = all.filter(|all| all.contains(&me))?;
-    Some(all.into_iter().filter(|number| *number != me).collect())
+/// How many threads this process has. None where the system does not say.
+pub(crate) fn count() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let threads = status.lines().find_map(|it| it.strip_prefix("Threads:"));
+    threads?.trim().parse().ok()
+}
+
+/// How many threads of this crate, and of this process, wait for what greenlets give them to do, or for somebody who
+/// looks at those: by themselves they wake nobody.
+pub(crate) fn aside() -> usize {
+    let (standing, idle) = asides();
+    standing.load(Ordering::Relaxed) + idle.load(Ordering::Relaxed)
+}
+
+/// This thread stands aside, for as long as this is there.
+pub(crate) struct Aside(());
+
+pub(crate) fn stand_aside() -> Aside {
+    asides().0.fetch_add(1, Ordering::Relaxed);
+    Aside(())
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        asides().0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// So many workers have nothing to do, and nothing waits for one.
+pub(crate) fn note_idle_workers(count: usize) {
+    asides().1.store(count, Ordering::Relaxed);
+}
+
+/// Those that stand aside, and workers.
+fn asides() -> &'static (AtomicUsize, AtomicUsize) {
+    static ASIDES: Own<(AtomicUsize, AtomicUsize)> = Own::new();
+    ASIDES.or_make(|_| Default::default())
 }
 
 /// The error number of the code that a signal has interrupted, put back when this goes.

@@ -1,14 +1,15 @@
 //! Scenarios in which greenlets wait for other threads, and no thread is left that could come.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use greenlet::sync::remote::{self, Mutex};
 use greenlet::sync::{Once, Semaphore, channel};
-use greenlet::{future, sleep, spawn, yield_now};
+use greenlet::{future, inspect, monitor, offload, sleep, spawn, yield_now};
 
 use crate::hub::thread_named;
 use crate::say;
@@ -33,6 +34,10 @@ pub(crate) fn run(scenario: &str) -> bool {
         "not_alone_beside_a_timer" => beside_a_timer(),
         "not_alone_beside_a_plain_thread" => beside_a_plain_thread(),
         "alone_when_the_last_thread_has_gone" => when_the_last_thread_has_gone(),
+        "alone_beside_threads_of_the_crate" => beside_threads_of_the_crate(),
+        "alone_with_a_waker_that_is_dropped" => with_a_waker_that_is_dropped(),
+        "not_alone_in_a_crowd" => in_a_crowd(),
+        "not_alone_after_a_fork" => after_a_fork(),
         "alone_with_a_channel_that_somebody_knows" => with_a_channel_that_somebody_knows(),
         _ => return false,
     }
@@ -137,6 +142,81 @@ fn when_the_last_thread_has_gone() {
     let (_sender, receiver) = remote::channel::bounded::<()>(1);
     thread::spawn(|| thread::sleep(REST));
     let _ = receiver.recv();
+}
+
+/// One that watches, one that answers who looks, one that waits for work: none of them wakes anybody.
+fn beside_threads_of_the_crate() {
+    let path = std::env::temp_dir().join(format!("greenlet-alone-{}", std::process::id()));
+    let _served = inspect::serve(&path).unwrap();
+    monitor::watch(Duration::from_secs(60)).unwrap().for_ever();
+    offload(|| ());
+    let (_sender, receiver) = remote::channel::bounded::<()>(1);
+    let _ = receiver.recv();
+}
+
+/// A thread has a waker for a while, and does not use it. There is a thread that could do anything, all the time.
+fn with_a_waker_that_is_dropped() {
+    thread::spawn(|| loop {
+        thread::sleep(MS);
+    });
+    future::block_on(poll_fn(|context| {
+        let waker = context.waker().clone();
+        thread::spawn(move || {
+            thread::sleep(100 * MS);
+            drop(waker);
+        });
+        Poll::<()>::Pending
+    }));
+}
+
+/// Many hubs begin to rest at the same time, and ask at the same time, and just then a message comes, from one that
+/// sleeps as soon as it has sent it.
+fn in_a_crowd() {
+    let (answer, answers) = remote::channel::unbounded();
+    let hubs: Vec<_> = (0..60)
+        .map(|number: usize| {
+            let (sender, receiver) = remote::channel::bounded::<()>(1);
+            let answer = answer.clone();
+            thread::spawn(move || {
+                while receiver.recv().is_ok() {
+                    answer.send(number).unwrap();
+                }
+            });
+            sender
+        })
+        .collect();
+    for round in 0..4 {
+        hubs.iter().for_each(|hub| hub.send(()).unwrap());
+        hubs.iter().for_each(|_| _ = answers.recv().unwrap());
+        sleep(Duration::from_micros(999_900 + 300 * round));
+        hubs[13 * round as usize].send(()).unwrap();
+        answers.recv().unwrap();
+    }
+}
+
+/// What nobody could wake in the parent hides nothing in the child, and counts for nobody there.
+fn after_a_fork() {
+    future::block_on(async {
+        // SAFETY: the child goes on in this greenlet.
+        let child = unsafe { libc::fork() };
+        if child != 0 {
+            let mut status = 0;
+            // SAFETY: waits for the child.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            return say(&format!("status {status}"));
+        }
+        let (sender, receiver) = remote::channel::bounded(1);
+        thread::spawn(move || {
+            thread::sleep(300 * MS);
+            sender.send(1).unwrap();
+            std::mem::forget(sender);
+        });
+        drop(spawn(move || {
+            receiver.recv().unwrap();
+            std::process::exit(0);
+        }));
+        pending().await
+    });
 }
 
 /// Of those who wait, one has a sender, and one a permit.

@@ -25,7 +25,7 @@ fn an_idle_way_in_hides_no_deadlock() {
         run("alone_with_an_idle_way_in")
             .code(0)
             .says(DEADLOCK)
-            .says("  some wait for other threads, and there is no other thread\n")
+            .says("  some wait for other threads, and there is no other thread that could come\n")
             .says("greenlet 'patient' (#")
             .prints(&["a deadlock: true", "main returns"]);
     }
@@ -106,6 +106,37 @@ fn it_is_asked_again_who_is_left() {
             .code(101)
             .says(DEADLOCK);
     }
+}
+
+#[test]
+fn threads_of_the_crate_hide_nothing() {
+    if counts_threads() {
+        run("alone_beside_threads_of_the_crate")
+            .code(101)
+            .says(DEADLOCK);
+    }
+}
+
+#[test]
+fn a_waker_that_is_dropped_wakes_nobody() {
+    let outcome = run("alone_with_a_waker_that_is_dropped").code(101);
+    outcome
+        .says(DEADLOCK)
+        .says("waits for a future that has kept no waker\n");
+}
+
+#[test]
+fn nobody_is_taken_for_asleep_who_is_called() {
+    let outcome = run("not_alone_in_a_crowd").code(0);
+    outcome.does_not_say("deadlock");
+}
+
+#[test]
+fn a_child_of_a_fork_counts_for_itself() {
+    let outcome = run("not_alone_after_a_fork").code(0);
+    outcome
+        .does_not_say("deadlock")
+        .prints(&["status 0", "main returns"]);
 }
 
 #[test]

@@ -675,6 +675,35 @@ fn storm_a_thread_that_works_can_be_looked_at_all_the_time() {
     });
 }
 
+/// Nor where an unwinder is about to go on in a frame further out, and has written its registers over those of its own.
+#[test]
+fn storm_a_thread_that_unwinds_can_be_looked_at_all_the_time() {
+    if !asks() {
+        return;
+    }
+    run(|| {
+        let (end, number) = other_thread(|there, stop| {
+            let sleeper = spawn(|| sleep(LONG));
+            yield_now();
+            there.send(()).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                for _ in 0..100 {
+                    let caught =
+                        std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new(1)));
+                    assert!(caught.is_err());
+                }
+                yield_now();
+            }
+            sleeper.kill();
+        });
+        for _ in rounds(3000) {
+            let dump = dump_of(number);
+            assert!(dump.greenlets().len() + dump.missed() >= 2, "{dump}");
+        }
+        end();
+    });
+}
+
 /// A path that nobody else has.
 fn path(name: &str) -> std::path::PathBuf {
     let name = format!("greenlet-{name}-{}", std::process::id());

@@ -3,7 +3,8 @@
 //! A channel does not know who has its ends, nor a semaphore who has its permits; but an end, a permit or a reference
 //! that somebody uses lies in a frame of that one's stack. So the stacks are searched, word by word, for anything that
 //! points into what is waited for, as a conservative garbage collector does. A word may be left over from an earlier
-//! call, or from a register that another greenlet used: what is found is who *could* help. Who has it in a box, and nowhere else, is not found.
+//! call, or from a register that another greenlet used: what is found is who *could* help. Who has it in a box, and
+//! nowhere else, is not found.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,12 +68,13 @@ fn search(sight: &Sight, begin: usize, sought: &mut [Sought]) -> bool {
     let id = GreenletId(sight.id);
     let look_at = |word: usize| {
         let after = sought.partition_point(|sought| sought.thing.reach().start <= word);
-        let Some(Sought { thing, known_to }) = after.checked_sub(1).map(|at| &mut sought[at])
-        else {
+        // Before a thing there may be another one, without anything in between.
+        let within = |at: &usize| sought[*at].thing.reach().contains(&word);
+        let Some(at) = (after.saturating_sub(2)..after).find(within) else {
             return;
         };
-        let is_it = thing.reach().contains(&word) && own != Some(thing.begin);
-        if is_it && known_to.last() != Some(&id) && known_to.len() < MOST {
+        let Sought { thing, known_to } = &mut sought[at];
+        if own != Some(thing.begin) && known_to.last() != Some(&id) && known_to.len() < MOST {
             known_to.push(id);
         }
     };

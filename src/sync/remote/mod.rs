@@ -1,8 +1,8 @@
 //! What greenlets of several threads wait on, and threads that have no greenlets: all of it is `Send` and `Sync`.
 //!
 //! Whoever waits here parks its greenlet only; on a plain thread, which has a main greenlet and nothing else, that
-//! blocks the thread. While a greenlet waits here it can be woken from outside: a deadlock of its thread is reported only if there
-//! is no other thread that could, or if it waits in a circle for a lock.
+//! blocks the thread. While a greenlet waits here it can be woken from outside: a deadlock is reported only if no thread
+//! is left that could do that, or of a circle of locks; see [the manual](crate::manual::hub).
 //!
 //! ```
 //! use greenlet::sync::remote;

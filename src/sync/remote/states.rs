@@ -303,9 +303,7 @@ impl Permits {
             self.0 += 1;
         }
     }
-}
 
-impl Permits {
     /// What one has that was called, and was raised in.
     pub(crate) fn give_back<B>(&mut self, lines: &mut Lines<B, 1>, called: bool) {
         if called {

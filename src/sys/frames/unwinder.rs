@@ -96,6 +96,13 @@ impl Registers {
 unsafe extern "C" {
     fn _Unwind_Backtrace(visit: Visit, visitor: *mut c_void) -> c_int;
     fn _Unwind_GetIP(context: *mut c_void) -> usize;
+    fn _Unwind_FindEnclosingFunction(pc: *mut c_void) -> *mut c_void;
+
+    // Only their addresses are of interest.
+    fn _Unwind_RaiseException();
+    fn _Unwind_Resume();
+    fn _Unwind_Resume_or_Rethrow();
+    fn _Unwind_ForcedUnwind();
 
     /// Calls `f(argument)` on this stack, and claims to have been called by what has these `registers`.
     #[link_name = concat!("greenlet_within_", env!("CARGO_PKG_VERSION"))]
@@ -275,6 +282,28 @@ fn is_within(frame: usize) -> bool {
     (start..start + WITHIN_LENGTH).contains(&frame)
 }
 
+/// Whether it is a frame of the unwinder that is about to be left for one further out. It saves the registers of its
+/// caller as every function does, and then writes those of the one that it goes to in their place: of its callers nothing
+/// can be known. No code of a program runs above such a frame, so only a signal comes there.
+fn leaves(frame: usize) -> bool {
+    /// They are shorter than this.
+    const LENGTH: usize = 4096;
+    let ways_out: [unsafe extern "C" fn(); 4] = [
+        _Unwind_RaiseException,
+        _Unwind_Resume,
+        _Unwind_Resume_or_Rethrow,
+        _Unwind_ForcedUnwind,
+    ];
+    let mut near = ways_out
+        .into_iter()
+        .filter(|way| frame.wrapping_sub(*way as usize) < LENGTH);
+    near.any(|way| {
+        // SAFETY: looks for a function, as the walk does for each frame.
+        let function = unsafe { _Unwind_FindEnclosingFunction(frame as *mut c_void) };
+        function.addr() == way as usize
+    })
+}
+
 /// What the unwinder is asked for.
 struct Visitor<'a> {
     into: &'a mut [usize],
@@ -297,7 +326,7 @@ extern "C" fn visit(context: *mut c_void, visitor: *mut c_void) -> c_int {
     }
     visitor.into[visitor.found] = frame;
     visitor.found += 1;
-    0
+    c_int::from(leaves(frame))
 }
 
 extern "C" fn collect(visitor: *mut c_void) {
