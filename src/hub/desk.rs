@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::Hub;
 use super::door::Door;
-use super::remote::Remote;
+use super::remote::{Alarm, Remote};
 use super::roll;
 use crate::data::register::Register;
 use crate::switch::control::ControlRef;
@@ -118,7 +118,7 @@ impl Desk {
         if let Some(door) = &*door {
             return Ok(Arc::clone(door));
         }
-        let made = Arc::new(Door::new(Default::default(), hub.io.bell()?));
+        let made = Arc::new(Door::new(Default::default(), Alarm::new(hub.io.bell()?)));
         roll::note_way_in(hub, &made);
         Ok(Arc::clone(door.insert(made)))
     }
@@ -151,12 +151,13 @@ impl Desk {
         door.as_ref().is_none_or(|door| door.is_quiet())
     }
 
-    /// Before the hub blocks: false if somebody has knocked already.
-    pub(super) fn fall_asleep(&self) -> bool {
-        self.door
-            .borrow()
-            .as_ref()
-            .is_none_or(|door| door.fall_asleep())
+    /// Before the hub blocks, in its poller or because it parks its thread: false if somebody has knocked already.
+    pub(super) fn fall_asleep(&self, parks: bool) -> bool {
+        let door = self.door.borrow();
+        door.as_ref().is_none_or(|door| {
+            door.bell().set(parks);
+            door.fall_asleep()
+        })
     }
 
     pub(super) fn wake_up(&self) {

@@ -89,6 +89,11 @@ impl<Q: Queue, B: Ring> Door<Q, B> {
         self.asleep.load(Ordering::Relaxed) && exchange().is_ok()
     }
 
+    /// What ends a sleep.
+    pub(crate) fn bell(&self) -> &B {
+        &self.bell
+    }
+
     /// The next key. Hub only.
     #[inline]
     pub(crate) fn answer(&self) -> Option<Q::Key> {

@@ -18,6 +18,7 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::thread::{self, panicking};
 use std::time::Duration;
 
 use super::deadline::Alarm;
@@ -30,7 +31,6 @@ use crate::switch::thread::say;
 use crate::switch::{exit, transfer};
 use crate::sys::clock::Moment;
 use crate::sys::context::Context;
-use std::thread::panicking;
 
 /// The most turns between two looks at I/O and timers.
 const TURNS: u32 = 61;
@@ -488,15 +488,16 @@ impl Hub {
         let next = next.map(|next| now.until(next));
         let timeout = next.into_iter().chain(settles).min();
         self.pace.rests.store(true, Relaxed);
-        if !self.io.has_poller() {
-            // Nothing but timers can wake anybody here.
-            std::thread::sleep(timeout.unwrap_or_default());
-        } else {
-            if self.desk.fall_asleep() {
-                self.io.poll(self, timeout);
+        // Without descriptors the poller has nothing to say. With any it has, also of those for which nobody waits now.
+        let parks = self.io.registered() == 0;
+        if self.desk.fall_asleep(parks) {
+            match timeout {
+                _ if !parks => self.io.poll(self, timeout),
+                Some(timeout) => thread::park_timeout(timeout),
+                None => thread::park(),
             }
-            self.desk.wake_up();
         }
+        self.desk.wake_up();
         self.pace.rests.store(false, Relaxed);
     }
 

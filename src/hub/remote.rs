@@ -1,12 +1,42 @@
-//! The door as it is: a lock-free queue, and the bell of the hub's poller.
+//! The door as it is: a lock-free queue, and two ways to end a sleep.
+//!
+//! A hub that has descriptors sleeps in its poller, and is rung for by the bell of that. One that has none parks
+//! its thread, as std does, and is unparked: there is less to do on both sides. It says how it sleeps before it
+//! says that it does, so whoever takes the ringing knows. One that is slow to ring may find it in a later sleep of
+//! the other kind: that ring is one in vain, or is kept for later, and the later sleep has ringers of its own.
 
 use super::door::{Door, Queue, Ring};
 use crate::sys::poller::Bell;
 use crossbeam_queue::SegQueue;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, Thread};
 
 /// Where other threads knock with keys `K`.
-pub(crate) type Remote<K> = Door<SegQueue<K>, Arc<Bell>>;
+pub(crate) type Remote<K> = Door<SegQueue<K>, Alarm>;
+
+/// What ends a sleep of a hub.
+pub(crate) struct Alarm {
+    bell: Arc<Bell>,
+    thread: Thread,
+    parks: AtomicBool,
+}
+
+impl Alarm {
+    /// For the hub of this thread.
+    pub(crate) fn new(bell: Arc<Bell>) -> Alarm {
+        Alarm {
+            bell,
+            thread: thread::current(),
+            parks: AtomicBool::new(false),
+        }
+    }
+
+    /// The next sleep is one of a parked thread, or one in the poller.
+    pub(crate) fn set(&self, parks: bool) {
+        self.parks.store(parks, Relaxed);
+    }
+}
 
 impl<K> Queue for SegQueue<K> {
     type Key = K;
@@ -27,9 +57,12 @@ impl<K> Queue for SegQueue<K> {
     }
 }
 
-impl Ring for Arc<Bell> {
+impl Ring for Alarm {
     fn ring(&self) {
-        Bell::ring(self);
+        match self.parks.load(Relaxed) {
+            true => self.thread.unpark(),
+            false => self.bell.ring(),
+        }
     }
 }
 
@@ -48,7 +81,8 @@ mod tests {
         const KNOCKS: u64 = 20_000;
         const LONG: Duration = Duration::from_secs(30);
         let poller = Poller::new().unwrap();
-        let door: Arc<Remote<(u64, u64)>> = Arc::new(Door::new(SegQueue::new(), poller.bell()));
+        let alarm = Alarm::new(poller.bell());
+        let door: Arc<Remote<(u64, u64)>> = Arc::new(Door::new(SegQueue::new(), alarm));
         let knockers = [0, 1, 2].map(|knocker| {
             let door = door.clone();
             thread::spawn(move || {
@@ -62,15 +96,23 @@ mod tests {
         });
         let mut events = Events::new();
         let mut next = [0; KNOCKERS as usize];
+        let mut sleeps = 0;
         while next.iter().sum::<u64>() < KNOCKERS * KNOCKS {
             while let Some((knocker, number)) = door.answer() {
                 assert_eq!(number, next[knocker as usize], "in the order of knocking");
                 next[knocker as usize] += 1;
             }
             let done = next.iter().sum::<u64>() == KNOCKERS * KNOCKS;
+            // One way and the other, in turn.
+            sleeps += 1;
+            let parks = sleeps % 2 == 0;
+            door.bell().set(parks);
             if !done && door.fall_asleep() {
                 let begin = Moment::now();
-                poller.wait(&mut events, Some(LONG));
+                match parks {
+                    true => thread::park_timeout(LONG),
+                    false => poller.wait(&mut events, Some(LONG)),
+                }
                 assert!(begin.until(Moment::now()) < LONG, "a ring was lost");
                 door.wake_up();
             }

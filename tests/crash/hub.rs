@@ -1,9 +1,13 @@
 //! Scenarios with a hub: how programs end whose greenlets wait.
 
 use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -213,7 +217,29 @@ fn dump_on_signal() {
 }
 
 /// Signals come while dumps are made, on all threads, and in the middle of one another.
+/// Lets a thread pass on what is written to standard error, and returns whether `word` was in it.
+fn watch_standard_error(word: &'static str) -> Arc<AtomicBool> {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let real = std::io::stderr().as_fd().try_clone_to_owned().unwrap();
+    // SAFETY: both are open, and nobody else has this number.
+    unsafe { libc::dup2(writer.as_raw_fd(), libc::STDERR_FILENO) };
+    let came = Arc::new(AtomicBool::new(false));
+    let tell = came.clone();
+    thread::spawn(move || {
+        let mut real = std::fs::File::from(real);
+        for line in BufReader::new(reader).lines() {
+            let line = line.unwrap();
+            writeln!(real, "{line}").unwrap();
+            if line.contains(word) {
+                tell.store(true, Ordering::Relaxed);
+            }
+        }
+    });
+    came
+}
+
 fn dumps_in_dumps() {
+    let printed = watch_standard_error("greenlet 'sleeper' (#");
     greenlet::inspect::on_signal(libc::SIGUSR1).unwrap();
     greenlet::inspect::on_signal(libc::SIGUSR2).unwrap();
     let sleepers = [(); 50].map(|()| thread_named("sleeper", || sleep(LONG)));
@@ -231,6 +257,11 @@ fn dumps_in_dumps() {
         yield_now();
     }
     sender.join().unwrap();
+    // A slow machine looks up names for longer than that.
+    let begin = Instant::now();
+    while !printed.load(Ordering::Relaxed) && begin.elapsed() < Duration::from_secs(40) {
+        thread::sleep(MS);
+    }
     sleepers.iter().for_each(|sleeper| drop(sleeper.kill()));
     say(&format!("seen: {seen}"));
 }
@@ -449,21 +480,27 @@ fn close_all_descriptors() {
 
 /// Somebody closes the poller of a hub that has one; then `wait`.
 fn poller_closed(wait: fn()) {
+    wait_for_a_pipe();
+    close_all_descriptors();
+    wait();
+}
+
+/// Lets a greenlet wait for what never comes: a hub without descriptors would not sleep in its poller.
+fn wait_for_a_pipe() {
     let (reader, writer) = greenlet::io::pipe().unwrap();
     drop(spawn(move || {
         let _ = std::io::Read::read(&mut &reader, &mut [0]);
     }));
     yield_now();
-    // Nobody closes them a second time.
+    // Nobody closes it a second time.
     std::mem::forget(writer);
-    close_all_descriptors();
-    wait();
 }
 
 /// Somebody closes it while its hub sleeps, and then wants to wake one who waits there.
 fn bell_closed() {
     let (knocker, parked) = std::sync::mpsc::channel();
     thread::spawn(move || {
+        wait_for_a_pipe();
         knocker.send(greenlet::thread::current()).unwrap();
         greenlet::thread::park();
         say("went on");

@@ -406,7 +406,7 @@ fn a_debugger_lists_the_same_greenlets_from_a_core() {
         "greenlet 'receives' #",
         "greenlet 'joins' #",
         ": is parked; turns 1; spawned by #",
-        ": receives from a channel that is empty; turns 1; spawned by #",
+        ": receives from a channel that is empty, made at ",
         ": joins another greenlet, only #",
     ] {
         assert_eq!(count(line), 1, "{line}: {text}");

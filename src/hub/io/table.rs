@@ -108,10 +108,6 @@ impl Table {
         self.awaited.get()
     }
 
-    pub(crate) fn has_poller(&self) -> bool {
-        self.poller.borrow().is_some()
-    }
-
     /// How many descriptors are registered.
     pub(crate) fn registered(&self) -> usize {
         self.sources.len()
