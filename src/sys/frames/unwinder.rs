@@ -98,12 +98,6 @@ unsafe extern "C" {
     fn _Unwind_GetIP(context: *mut c_void) -> usize;
     fn _Unwind_FindEnclosingFunction(pc: *mut c_void) -> *mut c_void;
 
-    // Only their addresses are of interest.
-    fn _Unwind_RaiseException();
-    fn _Unwind_Resume();
-    fn _Unwind_Resume_or_Rethrow();
-    fn _Unwind_ForcedUnwind();
-
     /// Calls `f(argument)` on this stack, and claims to have been called by what has these `registers`.
     #[link_name = concat!("greenlet_within_", env!("CARGO_PKG_VERSION"))]
     fn greenlet_within(
@@ -115,6 +109,15 @@ unsafe extern "C" {
     /// Calls `f(argument)` on the stack that begins at `top`.
     #[link_name = concat!("greenlet_elsewhere_", env!("CARGO_PKG_VERSION"))]
     fn greenlet_elsewhere(top: *mut c_void, f: extern "C" fn(*mut c_void), argument: *mut c_void);
+}
+
+// Only their addresses are of interest. But the compiler calls `_Unwind_Resume` itself, by this very declaration where there
+// is one: it must not say that nothing unwinds out of it.
+unsafe extern "C-unwind" {
+    fn _Unwind_RaiseException(exception: *mut c_void) -> c_int;
+    fn _Unwind_Resume(exception: *mut c_void) -> !;
+    fn _Unwind_Resume_or_Rethrow(exception: *mut c_void) -> c_int;
+    fn _Unwind_ForcedUnwind(exception: *mut c_void, stop: *mut c_void, with: *mut c_void) -> c_int;
 }
 
 type Visit = extern "C" fn(*mut c_void, *mut c_void) -> c_int;
@@ -288,19 +291,19 @@ fn is_within(frame: usize) -> bool {
 fn leaves(frame: usize) -> bool {
     /// They are shorter than this.
     const LENGTH: usize = 4096;
-    let ways_out: [unsafe extern "C" fn(); 4] = [
-        _Unwind_RaiseException,
-        _Unwind_Resume,
-        _Unwind_Resume_or_Rethrow,
-        _Unwind_ForcedUnwind,
+    let ways_out = [
+        _Unwind_RaiseException as *const () as usize,
+        _Unwind_Resume as *const () as usize,
+        _Unwind_Resume_or_Rethrow as *const () as usize,
+        _Unwind_ForcedUnwind as *const () as usize,
     ];
     let mut near = ways_out
         .into_iter()
-        .filter(|way| frame.wrapping_sub(*way as usize) < LENGTH);
+        .filter(|way| frame.wrapping_sub(*way) < LENGTH);
     near.any(|way| {
         // SAFETY: looks for a function, as the walk does for each frame.
         let function = unsafe { _Unwind_FindEnclosingFunction(frame as *mut c_void) };
-        function.addr() == way as usize
+        function.addr() == way
     })
 }
 
