@@ -11,7 +11,7 @@ use super::seen::Wish;
 use crate::switch::control::{Control, Wait};
 use crate::switch::thread::say;
 
-/// So many greenlets are named; of the others only the number is told.
+/// So many greenlets are named, those of circles first; of the others only the number is told.
 const NAMED: usize = 50;
 
 /// What is added where somebody waits in a destructor while it unwinds (law 10).
@@ -96,6 +96,7 @@ impl Hub {
             dump.leave_out(current.id);
         }
         let _ = dump.write_cycles(&mut report);
+        dump.put_circles_first();
         let _ = dump.write(&mut report, NAMED);
         if thread.all().chain([&thread.main]).any(Control::may_unwind) {
             report.push_str(UNWINDING);

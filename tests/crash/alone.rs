@@ -76,10 +76,15 @@ fn with_locks_of_threads() {
 fn with_what_is_done_once() {
     static ONCE: Once = Once::new();
     static LOCK: Mutex<()> = Mutex::new(());
-    let _locked = LOCK.lock();
-    drop(thread_named("does it", || ONCE.call_once(|| drop(LOCK.lock()))));
-    yield_now();
-    ONCE.call_once(|| ());
+    drop(thread_named("has the lock", || {
+        let _locked = LOCK.lock();
+        yield_now();
+        ONCE.call_once(|| ());
+    }));
+    drop(thread_named("does it", || {
+        ONCE.call_once(|| drop(LOCK.lock()));
+    }));
+    sleep(REST);
 }
 
 /// Another thread is there, and is not asked: nobody has the waker.

@@ -52,10 +52,11 @@ fn a_circle_of_locks_that_threads_share_is_told() {
 
 #[test]
 fn who_does_what_is_done_once_is_known() {
-    let outcome = run("alone_with_what_is_done_once");
+    let outcome = run("alone_with_what_is_done_once").code(0).says(CIRCLE);
     outcome.has_line(&[
         "in a circle: ",
-        "the main greenlet (#1) waits for what is done once, made at ",
+        "greenlet 'has the lock' (#",
+        " waits for what is done once, made at ",
         "greenlet 'does it' (#",
     ]);
 }

@@ -36,6 +36,13 @@ pub(crate) fn run(scenario: &str) -> bool {
             say(&format!("text: {}", panic.is::<String>()));
         }
         "hub_deadlock_of_two_locks" => two_locks(),
+        "hub_deadlock_in_a_crowd" => {
+            let locks = spawn(two_locks);
+            (0..4).for_each(|_| yield_now());
+            let crowd = [(); 60].map(|()| thread_named("crowd", greenlet::thread::park));
+            locks.join().unwrap();
+            drop(crowd);
+        }
         "hub_deadlock_in_rendezvous" => {
             let (sender, _receiver) = channel::bounded(0);
             let _ = sender.send(1);

@@ -239,6 +239,17 @@ fn a_deadlock_of_two_locks_is_told_as_a_circle() {
 }
 
 #[test]
+fn in_a_crowd_those_of_a_circle_are_named_first() {
+    let outcome = run("hub_deadlock_in_a_crowd").code(101).says(DEADLOCK);
+    for name in ["first", "second"] {
+        let begin = format!("  greenlet '{name}' (#");
+        let told = |line: &str| line.starts_with(&begin) && line.contains(" (spawned at ");
+        assert!(outcome.stderr.lines().any(told), "{outcome}");
+    }
+    outcome.says(" others\n");
+}
+
+#[test]
 fn a_cycle_of_joins_is_told_as_a_circle() {
     let outcome = run("hub_join_cycle").code(101).says("in a circle:");
     outcome

@@ -231,6 +231,15 @@ impl Dump {
         }
     }
 
+    /// Main first, then who is in a circle, then the newest first.
+    pub(super) fn put_circles_first(&mut self) {
+        let cycles = self.cycles();
+        let inside = cycles.iter().flatten().map(|seen| seen.sight.id);
+        let inside: HashSet<u64> = inside.collect();
+        self.greenlets
+            .sort_by_key(|seen| (!seen.is_main(), !inside.contains(&seen.sight.id)));
+    }
+
     pub(super) fn leave_out(&mut self, id: u64) {
         self.greenlets.retain(|seen| seen.sight.id != id);
     }

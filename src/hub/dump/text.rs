@@ -70,7 +70,7 @@ impl<'a> Names<'a> {
             self.write_greenlet(f, id)?;
         }
         match known_to.len() {
-            0 => f.write_str(", known to no other stack"),
+            0 => f.write_str(", known to no other stack of this thread"),
             1..=KNOWN_TO => Ok(()),
             count => write!(f, " and {} others", count - KNOWN_TO),
         }
