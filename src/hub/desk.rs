@@ -145,6 +145,11 @@ impl Desk {
         self.enrolled.len() - self.forlorn.get()
     }
 
+    /// Whether somebody outside may have something to call with.
+    pub(super) fn has_door(&self) -> bool {
+        self.door.borrow().is_some()
+    }
+
     /// Whether nobody has called anybody since the last answer.
     pub(super) fn is_quiet(&self) -> bool {
         let door = self.door.borrow();

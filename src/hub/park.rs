@@ -30,7 +30,7 @@ use crate::switch::subject::Awaits;
 use crate::switch::thread::say;
 use crate::switch::{exit, transfer};
 use crate::sys::clock::Moment;
-use crate::sys::context::Context;
+use crate::sys::context::{Context, SHARES_THREAD};
 
 /// The most turns between two looks at I/O and timers.
 const TURNS: u32 = 61;
@@ -489,7 +489,8 @@ impl Hub {
         let timeout = next.into_iter().chain(settles).min();
         self.pace.rests.store(true, Relaxed);
         // Without descriptors the poller has nothing to say. With any it has, also of those for which nobody waits now.
-        let parks = self.io.registered() == 0;
+        // Where greenlets are threads, whoever calls could not know which of them sleeps for all.
+        let parks = self.io.registered() == 0 && (SHARES_THREAD || !self.desk.has_door());
         if self.desk.fall_asleep(parks) {
             match timeout {
                 _ if !parks => self.io.poll(self, timeout),
