@@ -63,7 +63,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
             return output;
         }
         drop(waker);
-        while !rung.swap(false, Ordering::Acquire) {
+        loop {
             let is_kept = kept.strong_count() > 0;
             // Whoever has dropped the last one may have rung it first.
             fence(Ordering::Acquire);

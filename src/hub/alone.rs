@@ -18,16 +18,11 @@
 //! time. One that is being called is not asleep ([`door`](super::door)).
 
 use std::sync::atomic::{Ordering, fence};
-use std::time::Duration;
 
+use super::circle::{SELDOM, SUSPICIOUS};
 use super::{Hub, roll};
 use crate::sys::clock::Moment;
 use crate::sys::tasks;
-
-/// A rest as long as this is a reason to ask.
-const SUSPICIOUS: Duration = Duration::from_secs(1);
-/// The most time between two times.
-const SELDOM: Duration = Duration::from_secs(64);
 
 /// When to ask, and next after `now`, if there has been nothing to do since `rests_since`.
 pub(super) fn ask_at(rests_since: Moment, now: Moment) -> Moment {

@@ -29,10 +29,10 @@ use crate::switch::control::{Control, Wait, alert};
 use crate::switch::subject::Awaits;
 use crate::sys::clock::Moment;
 
-/// A rest as long as this is a reason to look for circles.
-const SUSPICIOUS: Duration = Duration::from_secs(1);
+/// A rest as long as this is a reason to look for circles, and for somebody who could come.
+pub(super) const SUSPICIOUS: Duration = Duration::from_secs(1);
 /// Where there never is such a rest, the most time between two looks.
-const SELDOM: Duration = Duration::from_secs(64);
+pub(super) const SELDOM: Duration = Duration::from_secs(64);
 
 /// So much stack is needed to look, and to say what was found without the names of functions.
 const ROOM: usize = 32 * 1024;

@@ -124,12 +124,11 @@ impl Hub {
         purpose: &'static &'static str,
         deadline: Option<Moment>,
     ) -> bool {
-        let alarm = self.wake_at(self.thread().current(), deadline);
-        self.park(purpose);
-        alarm.is_some_and(Timer::has_gone_off)
+        self.park_about(purpose, Awaits::NOTHING, deadline)
     }
 
     /// The same for something that `awaits` tells of, which is there as long as it waits.
+    #[inline]
     pub(crate) fn park_about(
         &self,
         purpose: &'static &'static str,
