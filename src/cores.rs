@@ -6,11 +6,12 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use crate::offload::on_own_thread;
 use crate::switch::exit;
+use crate::sys::tasks::stand_aside;
 
 /// Runs `f(0)`, `f(1)`, … on `cores` threads, each with a hub of its own, and returns what they return, in
 /// that order. Zero stands for as many as the system says it has.
@@ -42,15 +43,23 @@ pub fn per_core<R: Send + 'static>(
         cores => cores,
     };
     let f = Arc::new(f);
+    // Who joins them stands aside until the last of them is about to end: it can wake nobody before that.
+    let aside = Arc::new(OnceLock::new());
     let start = |core| {
-        let f = Arc::clone(&f);
+        let (f, aside) = (Arc::clone(&f), Arc::clone(&aside));
         let builder = thread::Builder::new().name(format!("core {core}"));
-        builder.spawn(move || f(core))
+        builder.spawn(move || {
+            let _until_then = aside;
+            f(core)
+        })
     };
     let started: Vec<_> = (0..cores).map(start).collect::<io::Result<_>>()?;
     // It may take as long as the program runs: no worker is to wait for that.
-    let ended: Vec<_> =
-        on_own_thread(move || started.into_iter().map(|thread| thread.join()).collect())?;
+    let ended: Vec<_> = on_own_thread(move || {
+        aside.get_or_init(stand_aside);
+        drop(aside);
+        started.into_iter().map(|thread| thread.join()).collect()
+    })?;
     let outcomes: thread::Result<Vec<R>> = ended.into_iter().collect();
     outcomes.map_or_else(|panic| exit::raise(panic), Ok)
 }

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::mem::offset_of;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
-use crate::spawn::{JoinHandle, spawn};
+use crate::spawn::{JoinHandle, spawn_for};
 use crate::switch::control::Payload;
 use crate::switch::error::describe;
 use crate::switch::exit::GreenletExit;
@@ -61,8 +61,9 @@ struct Shared {
     next: Cell<u64>,
     seats: Semaphore,
     size: usize,
-    /// Those who wait for members to end.
-    waiters: WaitList<(), Subject>,
+    /// Those who wait for all members to end, and those who wait for all but themselves.
+    joiners: WaitList<(), Subject>,
+    killers: WaitList<(), Subject>,
     failure: RefCell<Option<Failure>>,
 }
 
@@ -90,8 +91,10 @@ impl Drop for Seat {
         let member = shared.members.borrow_mut().remove(&self.number);
         drop(member);
         shared.seats.release();
-        if !shared.waiters.is_empty() {
-            shared.waiters.call_all(Hub::here());
+        for list in [&shared.joiners, &shared.killers] {
+            if !list.is_empty() {
+                list.call_all(Hub::here());
+            }
         }
     }
 }
@@ -137,7 +140,8 @@ impl Group {
             next: Cell::new(0),
             seats: Semaphore::new(size),
             size,
-            waiters: WaitList::within(offset_of!(Shared, waiters), size_of::<Shared>()),
+            joiners: WaitList::within(offset_of!(Shared, joiners), size_of::<Shared>()),
+            killers: WaitList::within(offset_of!(Shared, killers), size_of::<Shared>()),
             failure: RefCell::new(None),
         };
         Group {
@@ -149,14 +153,23 @@ impl Group {
     ///
     /// # Parks
     /// Only in a pool that is full. A member of that pool, or one for whom a member waits, may wait for ever for a place:
-    /// [`apply`](Self::apply) and [`map`](Self::map) do not.
+    /// in a member itself [`apply`](Self::apply) and [`map`](Self::map) do not wait.
     ///
     /// # Cancellation
     /// Nothing was spawned.
     #[track_caller]
     pub fn spawn<R: 'static>(&self, f: impl FnOnce() -> R + 'static) -> JoinHandle<R> {
+        self.spawn_for(Location::caller(), f)
+    }
+
+    /// As [`spawn`](Self::spawn), for somebody who has called there.
+    fn spawn_for<R: 'static>(
+        &self,
+        site: &'static Location<'static>,
+        f: impl FnOnce() -> R + 'static,
+    ) -> JoinHandle<R> {
         self.shared.seats.acquire().forget();
-        self.seat(f)
+        self.seat(site, f)
     }
 
     /// As [`spawn`](Self::spawn), if there is a free place.
@@ -175,15 +188,18 @@ impl Group {
             Some(permit) => permit.forget(),
             None => return Err(f),
         }
-        Ok(self.seat(f))
+        Ok(self.seat(Location::caller(), f))
     }
 
-    #[track_caller]
-    fn seat<R: 'static>(&self, f: impl FnOnce() -> R + 'static) -> JoinHandle<R> {
+    fn seat<R: 'static>(
+        &self,
+        site: &'static Location<'static>,
+        f: impl FnOnce() -> R + 'static,
+    ) -> JoinHandle<R> {
         let shared = &self.shared;
         let seat = Seat::take(shared);
         let number = seat.number;
-        let handle = spawn(move || {
+        let handle = spawn_for(site, move || {
             let outcome = catch_unwind(AssertUnwindSafe(f));
             outcome.unwrap_or_else(|payload| seat.shared.fail(payload))
         });
@@ -215,7 +231,7 @@ impl Group {
     /// [`JoinHandle`].
     pub fn join_all(&self) -> Result<(), Failure> {
         while !self.is_empty() {
-            self.shared.wait(None);
+            self.wait_for_all(None);
         }
         self.shared.failure.take().map_or(Ok(()), Err)
     }
@@ -233,7 +249,7 @@ impl Group {
             if has_passed(Some(deadline)) {
                 return Ok(None);
             }
-            self.shared.wait(Some(deadline));
+            self.wait_for_all(Some(deadline));
         }
         self.join_all().map(Some)
     }
@@ -256,11 +272,30 @@ impl Group {
             new.iter().for_each(|member| {
                 hub.kill(member.control());
             });
-            if self.len() <= myself {
+            if self.shared.taken() <= myself {
                 return;
             }
-            self.shared.wait(None);
+            match self.len() <= myself {
+                // Somebody was let in just now, and has not had a turn since.
+                true => hub.yield_now(),
+                false => self.wait_for_others(),
+            }
         }
+    }
+
+    /// Waits until a member has ended, or for no reason at all.
+    fn wait_for_all(&self, deadline: Option<Moment>) {
+        let Shared {
+            joiners, members, ..
+        } = &*self.shared;
+        let first = members.borrow().values().next().map(number);
+        wait_for(first, joiners, deadline);
+    }
+
+    /// The same in a member that does not wait for itself.
+    fn wait_for_others(&self) {
+        let first = self.others_from(0).first().map(number);
+        wait_for(first, &self.shared.killers, None);
     }
 
     /// The members with this number and later ones, without the one that asks.
@@ -344,12 +379,12 @@ impl Group {
         I: IntoIterator<Item = T> + 'static,
         F: Fn(T) -> R + 'static,
     {
-        let f = Rc::new(f);
+        let (f, site) = (Rc::new(f), Location::caller());
         let begin = move |group: &Group, sender: &Sender<JoinHandle<R>>, item| {
             let f = Rc::clone(&f);
-            sender.send(group.spawn(move || f(item))).is_ok()
+            sender.send(group.spawn_for(site, move || f(item))).is_ok()
         };
-        let (mut fed, mut next) = (self.feed(items, begin), None);
+        let (mut fed, mut next) = (self.feed(site, items, begin), None);
         std::iter::from_fn(move || {
             if next.is_none() {
                 next = fed.next();
@@ -361,7 +396,8 @@ impl Group {
     }
 
     /// As [`imap`](Self::imap), in the order in which they are done. Ahead of whoever asks there are as many results
-    /// and as many members as the pool is large, or 1024 in a group; a member waits to hand over its result.
+    /// and as many members as the pool is large, or 1024 in a group. A member waits to hand over its result and has its
+    /// place meanwhile: in a pool, who iterates slowly lets others wait to spawn.
     ///
     /// # Parks
     /// The iterator does, unless one is there.
@@ -375,7 +411,7 @@ impl Group {
         I: IntoIterator<Item = T> + 'static,
         F: Fn(T) -> R + 'static,
     {
-        let f = Rc::new(f);
+        let (f, site) = (Rc::new(f), Location::caller());
         let places = Rc::new(Semaphore::new(self.ahead()));
         let begin = move |group: &Group, sender: &Sender<thread::Result<R>>, item| {
             places.acquire().forget();
@@ -384,7 +420,7 @@ impl Group {
                 return false;
             }
             let (f, sender) = (Rc::clone(&f), sender.clone());
-            group.spawn(move || {
+            group.spawn_for(site, move || {
                 let _place = place;
                 let done = catch_unwind(AssertUnwindSafe(|| f(item)));
                 // Nobody may want it any more.
@@ -392,13 +428,13 @@ impl Group {
             });
             true
         };
-        self.feed(items, begin).map(or_unwind)
+        self.feed(site, items, begin).map(or_unwind)
     }
 
     /// Begins with each item, in a greenlet of its own, until `begin` says that nobody asks for more.
-    #[track_caller]
     fn feed<I, X: 'static>(
         &self,
+        site: &'static Location<'static>,
         items: I,
         begin: impl Fn(&Group, &Sender<X>, I::Item) -> bool + 'static,
     ) -> Fed<X>
@@ -407,7 +443,7 @@ impl Group {
     {
         let (sender, receiver) = bounded(self.ahead());
         let group = self.for_the_feeder();
-        let feeder = spawn(move || {
+        let feeder = spawn_for(site, move || {
             items.into_iter().all(|item| begin(&group, &sender, item));
         });
         Fed {
@@ -438,10 +474,9 @@ impl Group {
 }
 
 impl Shared {
-    /// Waits until a member has ended, or for no reason at all.
-    fn wait(&self, deadline: Option<Moment>) {
-        self.waiters
-            .wait_together(Hub::here(), &"waits for a group of greenlets", deadline);
+    /// How many places are taken, also by those who were let in and have not sat down yet.
+    fn taken(&self) -> usize {
+        self.size - self.seats.available()
     }
 
     /// A member unwinds with this.
@@ -511,6 +546,18 @@ impl fmt::Debug for Pool {
             .field("members", &self.len())
             .finish()
     }
+}
+
+fn number(member: &Greenlet<()>) -> u64 {
+    member.control().id
+}
+
+/// Waits until a member is done that stands for all: without its end the wait has none.
+fn wait_for(first: Option<u64>, list: &WaitList<(), Subject>, deadline: Option<Moment>) {
+    let hub = Hub::here();
+    let _bound = hub.bind();
+    list.holder().set(first.unwrap_or(0));
+    list.wait_together(hub, &"waits for a group of greenlets", deadline);
 }
 
 /// Those who work for one `map`. If it does not come to an end, neither do they.
@@ -599,6 +646,7 @@ pub fn wait_any<R>(handles: &[JoinHandle<R>]) -> usize {
         }
         let lists = handles.iter().map(JoinHandle::joiners);
         let purpose = &"waits for one of several greenlets to end";
+        let _bound = hub.bind();
         hub.before_resting(purpose);
         WaitList::stand_in_all(lists, hub, || hub.rest_until(purpose, Moment::NEVER));
         hub.raise_what_came(|| ());
@@ -609,13 +657,15 @@ pub fn wait_any<R>(handles: &[JoinHandle<R>]) -> usize {
 ///
 /// # Parks
 /// The iterator does, unless another one has ended.
+#[track_caller]
 pub fn as_completed<R: 'static>(
     handles: impl IntoIterator<Item = JoinHandle<R>>,
 ) -> impl Iterator<Item = (usize, thread::Result<R>)> {
     let (sender, receiver) = unbounded();
+    let site = Location::caller();
     for (number, handle) in handles.into_iter().enumerate() {
         let sender = sender.clone();
-        spawn(move || {
+        spawn_for(site, move || {
             // Nobody may want it any more.
             let _ = sender.send((number, handle.join()));
         });

@@ -474,11 +474,11 @@ impl Hub {
         self.come_in();
         self.ring_alarms(now);
         let is_time = |at: Option<Moment>| at.is_some_and(|at| at <= now) && self.ready.is_empty();
-        if is_time(ask) {
-            self.ask_for_others();
-        }
         if is_time(look) {
             self.look_for_circles(now);
+        }
+        if is_time(ask) {
+            self.ask_for_others();
         }
     }
 

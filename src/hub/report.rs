@@ -41,11 +41,24 @@ impl Hub {
         self.raise_at(main, Box::new(report));
     }
 
-    /// Some of this thread wait for each other, or for one who does, and others may go on.
+    /// Some of this thread wait for each other, or for one who does, and others may go on. Circles may go `through` other
+    /// threads.
     #[cold]
-    pub(super) fn tell_of_circles(&self, stuck: &[&Control]) {
+    pub(super) fn tell_of_circles<'a>(
+        &self,
+        stuck: &[&Control],
+        through: impl Iterator<Item = &'a str> + Clone,
+    ) {
+        let whose = match through.clone().next() {
+            Some(_) => "of several threads",
+            None => "of this thread",
+        };
         let mut report =
-            String::from("deadlock: greenlets of this thread wait for each other, and so for ever");
+            format!("deadlock: greenlets {whose} wait for each other, and so for ever");
+        for circle in through {
+            report.push_str("\n  in a circle: ");
+            report.push_str(circle);
+        }
         let dump = self.dump_some(
             stuck,
             Wish {

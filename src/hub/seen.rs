@@ -29,6 +29,8 @@ use crate::sys::stack::touched;
 const DEEPEST: usize = 64;
 /// So many bytes of name are kept of each greenlet, on average.
 const NAME: usize = 32;
+/// Most wait for one thing; so many more are kept in all.
+const SEVERAL: usize = 256;
 
 /// What a greenlet was doing when it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,8 +83,6 @@ pub(crate) struct Sight {
     pub(crate) purpose: &'static str,
     /// The number of who alone can end its wait, or 0.
     pub(crate) holder: u64,
-    /// What it is parked for, if that is something that a program has made.
-    pub(crate) thing: Option<Thing>,
     pub(crate) since: Moment,
     pub(crate) turns: u64,
     pub(crate) site: &'static Location<'static>,
@@ -96,6 +96,7 @@ pub(crate) struct Sight {
     /// Where it lies: what alarms call it by.
     address: usize,
     name: (usize, usize),
+    things: (usize, usize),
     frames: (usize, usize),
 }
 
@@ -118,6 +119,8 @@ pub(crate) struct Sheet {
     pub(crate) looked: Moment,
     wish: Wish,
     names: Vec<u8>,
+    /// What they wait for, if it was made by the program.
+    things: Vec<Thing>,
     frames: Vec<usize>,
     /// Who has a deadline, by address, and when.
     alarms: Vec<(usize, Moment)>,
@@ -161,6 +164,7 @@ impl Sheet {
             looked: Moment::now(),
             wish,
             names: Vec::with_capacity(greenlets * NAME),
+            things: Vec::with_capacity(greenlets + SEVERAL),
             frames: Vec::with_capacity(frames),
             alarms: Vec::with_capacity(alarms),
         }
@@ -226,7 +230,6 @@ impl Sheet {
             state: State::of(control, runs_itself),
             purpose: control.purpose.get(),
             holder: control.holder(),
-            thing: control.awaited_thing(),
             since: Moment::from_nanos(control.since.get()),
             turns: control.turns.get().into(),
             site: control.site,
@@ -236,6 +239,7 @@ impl Sheet {
             sp,
             address: std::ptr::from_ref(control).addr(),
             name: self.note_name(control),
+            things: self.note_things(control),
             frames: self.note_frames(registers.as_ref(), here),
         };
         self.sights.push(sight);
@@ -252,7 +256,6 @@ impl Sheet {
                 state: State::Ready,
                 purpose: "",
                 holder: 0,
-                thing: None,
                 since: self.at,
                 turns: 0,
                 site: seed.site,
@@ -262,6 +265,7 @@ impl Sheet {
                 sp: 0,
                 address: std::ptr::from_ref(seed).addr(),
                 name: (0, 0),
+                things: (0, 0),
                 frames: (0, 0),
             });
         }
@@ -288,6 +292,13 @@ impl Sheet {
         let fits = name.len().min(self.names.capacity() - start);
         self.names.extend_from_slice(&name[..fits]);
         (start, start + fits)
+    }
+
+    fn note_things(&mut self, control: &Control) -> (usize, usize) {
+        let start = self.things.len();
+        let fit = self.things.capacity() - start;
+        self.things.extend(control.awaited_things().take(fit));
+        (start, self.things.len())
     }
 
     fn note_frames(&mut self, registers: Option<&Registers>, here: bool) -> (usize, usize) {
@@ -331,6 +342,10 @@ impl Sheet {
     pub(crate) fn name(&self, sight: &Sight) -> Option<Box<str>> {
         let name = &self.names[sight.name.0..sight.name.1];
         (!name.is_empty()).then(|| String::from_utf8_lossy(name).into())
+    }
+
+    pub(crate) fn things(&self, sight: &Sight) -> &[Thing] {
+        &self.things[sight.things.0..sight.things.1]
     }
 
     pub(crate) fn frames(&self, sight: &Sight) -> &[usize] {

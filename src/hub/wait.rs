@@ -24,7 +24,7 @@ use std::ptr;
 
 use super::Hub;
 use crate::switch::control::{Control, ControlRef, Wait};
-use crate::switch::subject::{Awaits, Holder, Known, Subject};
+use crate::switch::subject::{Among, Awaits, Holder, Known, Subject};
 use crate::sys::clock::Moment;
 use crate::sys::context::Context;
 
@@ -214,7 +214,7 @@ impl<V, K: Known> WaitList<V, K> {
         });
         let standing = standing.as_ref().get_ref();
         self.link(&standing.node, Place::Last);
-        rest();
+        hub.also_awaiting(self.known.awaits(), rest);
         standing.leave()
     }
 
@@ -347,7 +347,7 @@ impl<K: Known> WaitList<(), K> {
         for standing in &everywhere {
             standing.list.link(&standing.node, Place::Last);
         }
-        rest();
+        hub.also_awaiting_all(everywhere.iter().map(|it| it.list.known.awaits()), rest);
         let mut called = None;
         for (index, standing) in everywhere.iter().enumerate() {
             if standing.leave() {
@@ -355,6 +355,42 @@ impl<K: Known> WaitList<(), K> {
             }
         }
         called
+    }
+}
+
+impl Hub {
+    /// The greenlet that runs waits for this as well while `rest` runs.
+    #[inline]
+    pub(crate) fn also_awaiting(&self, this: Awaits, rest: impl FnOnce()) {
+        let me = self.thread().current();
+        let among = Among::new(this, me.awaits.get());
+        me.awaits.set(among.awaits());
+        let _back = AwaitsAgain(me, among.others);
+        rest();
+    }
+
+    /// As [`also_awaiting`](Self::also_awaiting), for several.
+    fn also_awaiting_all(&self, these: impl Iterator<Item = Awaits>, rest: impl FnOnce()) {
+        let me = self.thread().current();
+        let before = me.awaits.get();
+        let mut chain: Box<[Among]> = these.map(|this| Among::new(this, before)).collect();
+        let mut others = before;
+        for among in &mut chain {
+            among.others = others;
+            others = among.awaits();
+        }
+        me.awaits.set(others);
+        let _back = AwaitsAgain(me, before);
+        rest();
+    }
+}
+
+/// What a greenlet awaits again when this goes.
+struct AwaitsAgain<'a>(&'a Control, Awaits);
+
+impl Drop for AwaitsAgain<'_> {
+    fn drop(&mut self) {
+        self.0.awaits.set(self.1);
     }
 }
 

@@ -92,11 +92,16 @@ class Roll:
         return "runs" if self.is_current(thread, control) else WAITS[wait]
 
     def awaited(self, marked):
-        """A number, and if the address is marked, the place in the program where the thing was made."""
-        address = marked & ~1
-        holder = read(address) if address else 0
-        made = ", made at %s:%d" % self.place(read(address + 8)) if marked & 1 else ""
-        return made + (", only #%d can end that" % holder if holder else "")
+        """What the mark of an address tells: where in the program the things were made, and who alone can end the wait."""
+        things = []
+        while marked & 2:
+            things.append(read(marked - 2))
+            marked = read(marked - 2 + 8)
+        things.append(marked)
+        made = ["%s:%d" % self.place(read(thing - 1 + 8)) for thing in things if thing & 1]
+        holders = {read(thing & ~1) if thing else 0 for thing in things}
+        holder = holders.pop() if len(holders) == 1 else 0
+        return (", made at " + " and at ".join(made) if made else "") + (", only #%d can end that" % holder if holder else "")
 
     def place(self, location):
         return read_text(location), read(location + 16, 4)

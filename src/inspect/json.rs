@@ -11,7 +11,7 @@ impl Dump {
     /// ```text
     /// {"thread":"main","number":71,"busy":0.001,"missed":0,"silence":null,"cycles":[[2,3]],"greenlets":[
     ///   {"id":2,"name":"first","main":false,"state":"parked","waits":"waits for a mutex",
-    ///    "object":{"address":140724603,"made":"src/main.rs:3:17"},"holder":3,"known_to":null,
+    ///    "objects":[{"address":140724603,"made":"src/main.rs:3:17"}],"holder":3,"known_to":null,
     ///    "waiting":1.5,"deadline":null,"turns":7,"site":"src/main.rs:5:9","spawner":1,
     ///    "stack":{"size":262144,"used":1024,"deepest":4096},
     ///    "frames":[94083],"calls":[{"name":"main::work","place":"src/main.rs:7:1"}]}]}
@@ -49,17 +49,11 @@ impl Seen {
         write!(f, ",\"main\":{}", self.is_main())?;
         write!(f, ",\"state\":{}", Text(self.state().name()))?;
         write!(f, ",\"waits\":{}", maybe(self.waits().map(Text)))?;
-        match self.object() {
-            Some(WaitObject { address, made }) => {
-                let made = made.to_string();
-                write!(
-                    f,
-                    ",\"object\":{{\"address\":{address},\"made\":{}}}",
-                    Text(&made)
-                )?;
-            }
-            None => f.push_str(",\"object\":null"),
-        }
+        f.push_str(",\"objects\":");
+        list(f, self.objects(), |f, WaitObject { address, made }| {
+            let made = made.to_string();
+            write!(f, "{{\"address\":{address},\"made\":{}}}", Text(&made))
+        })?;
         write!(f, ",\"holder\":{}", maybe(self.holder().map(|id| id.0)))?;
         match self.known_to() {
             Some(known_to) => {

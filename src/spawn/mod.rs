@@ -76,10 +76,19 @@ use slot::{Owed, Slot};
 #[track_caller]
 #[inline]
 pub fn spawn<R: 'static>(f: impl FnOnce() -> R + 'static) -> JoinHandle<R> {
+    spawn_for(Location::caller(), f)
+}
+
+/// As [`spawn`], for somebody who has called there: a closure cannot say who has called it.
+#[inline]
+pub(crate) fn spawn_for<R: 'static>(
+    site: &'static Location<'static>,
+    f: impl FnOnce() -> R + 'static,
+) -> JoinHandle<R> {
     let hub = Hub::here();
     let pages = hub.thread().default_pages();
     // SAFETY: `f` borrows nothing.
-    unsafe { launch_in(hub, None, pages, f) }
+    unsafe { launch_in(hub, None, pages, site, f) }
 }
 
 /// Lets everybody who is ready go first.
@@ -93,18 +102,18 @@ pub fn yield_now() {
 
 /// # Safety
 /// What `f` and `R` borrow lives until the greenlet is dead and the handle is gone.
-#[track_caller]
 #[inline]
 unsafe fn launch_in<R>(
     hub: &Hub,
     name: Option<Box<str>>,
     pages: Pages,
+    site: &'static Location<'static>,
     f: impl FnOnce() -> R,
 ) -> JoinHandle<R> {
     let (slot, owed) = Slot::new(hub.thread());
     let is_named = name.is_some();
     // SAFETY: caller's promise.
-    let id = unsafe { hub.launch(name, pages, Location::caller(), Job { f, owed }) };
+    let id = unsafe { hub.launch(name, pages, site, Job { f, owed }) };
     slot.joiners().holder().set(id);
     if is_named {
         // The name is there.
@@ -358,14 +367,15 @@ impl Builder {
     /// As for [`launch_in`].
     #[track_caller]
     unsafe fn launch<R>(self, f: impl FnOnce() -> R) -> io::Result<JoinHandle<R>> {
-        let hub = Hub::here();
+        let (hub, site) = (Hub::here(), Location::caller());
         let size = match self.stack_size {
             StackSize::Bytes(bytes) => Some(Pages::checked(bytes)?),
-            StackSize::Auto => census::suggestion(Location::caller()),
+            StackSize::Auto => census::suggestion(site),
             StackSize::Default => None,
         };
         let pages = size.unwrap_or_else(|| hub.thread().default_pages());
+        let name = self.name.map(String::into_boxed_str);
         // SAFETY: caller's promise.
-        Ok(unsafe { launch_in(hub, self.name.map(String::into_boxed_str), pages, f) })
+        Ok(unsafe { launch_in(hub, name, pages, site, f) })
     }
 }

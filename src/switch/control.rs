@@ -419,10 +419,10 @@ impl Control {
         unsafe { self.awaits.get().holder() }
     }
 
-    /// What it waits for, if that is known.
-    pub(crate) fn awaited_thing(&self) -> Option<Thing> {
+    /// What it waits for, as far as that is known.
+    pub(crate) fn awaited_things(&self) -> impl Iterator<Item = Thing> {
         // SAFETY: as above.
-        unsafe { self.awaits.get().thing() }
+        unsafe { self.awaits.get().things() }
     }
 
     /// Whether it was leaked, or left behind in a fork: what it owes will not come.
@@ -457,11 +457,21 @@ pub(crate) struct Birth {
 /// How a greenlet is named in messages: `greenlet 'worker' (#7)`, or `greenlet #7`, or `the main greenlet`.
 impl fmt::Display for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => write!(f, "greenlet '{}' (#{})", name.escape_debug(), self.id),
-            None if self.is_main() => write!(f, "the main greenlet (#{})", self.id),
-            None => write!(f, "greenlet #{}", self.id),
-        }
+        write_named(f, self.id, self.name(), self.is_main())
+    }
+}
+
+/// How a greenlet is named in messages.
+pub(crate) fn write_named(
+    f: &mut dyn fmt::Write,
+    id: u64,
+    name: Option<&str>,
+    is_main: bool,
+) -> fmt::Result {
+    match name {
+        Some(name) => write!(f, "greenlet '{}' (#{id})", name.escape_debug()),
+        None if is_main => write!(f, "the main greenlet (#{id})"),
+        None => write!(f, "greenlet #{id}"),
     }
 }
 

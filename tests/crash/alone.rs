@@ -31,6 +31,9 @@ pub(crate) fn run(scenario: &str) -> bool {
         "alone_with_a_future" => alone_with_a_future(),
         "alone_with_a_future_that_is_woken" => with_a_future_that_is_woken(),
         "alone_in_two_threads" => in_two_threads(),
+        "alone_on_all_cores" => on_all_cores(),
+        "circle_through_threads" => circle_through_threads(),
+        "no_circle_through_threads" => no_circle_through_threads(),
         "not_alone_beside_a_timer" => beside_a_timer(),
         "not_alone_beside_a_plain_thread" => beside_a_plain_thread(),
         "alone_when_the_last_thread_has_gone" => when_the_last_thread_has_gone(),
@@ -121,6 +124,66 @@ fn in_two_threads() {
     let _a = A.lock();
     told.recv().unwrap();
     drop(B.lock());
+}
+
+/// Two cores lock crosswise; their caller waits for both. The first that is told lets go, and the other one goes on.
+fn on_all_cores() {
+    static LOCKS: [Mutex<()>; 2] = [const { Mutex::new(()) }; 2];
+    let outcome = catch_unwind(|| {
+        greenlet::per_core(2, |core| {
+            let _first = LOCKS[core].lock();
+            sleep(50 * MS);
+            drop(LOCKS[1 - core].lock());
+        })
+    });
+    say(&format!("a deadlock: {}", outcome.is_err()));
+}
+
+fn named_thread(name: &str, f: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().name(name.into()).spawn(f).unwrap();
+}
+
+/// Two threads lock crosswise, one of them in a helper that it joins. A third goes on, and so nobody is alone.
+fn circle_through_threads() {
+    static A: Mutex<()> = Mutex::new(());
+    static B: Mutex<()> = Mutex::new(());
+    named_thread("one", || {
+        let _a = A.lock();
+        sleep(100 * MS);
+        thread_named("helper", || drop(B.lock())).join().unwrap();
+    });
+    named_thread("two", || {
+        let _b = B.lock();
+        sleep(300 * MS);
+        drop(A.lock());
+    });
+    thread::sleep(4 * REST);
+}
+
+/// As before, but the second has a time limit, and lets go. In the end everybody has had everything.
+fn no_circle_through_threads() {
+    static A: Mutex<()> = Mutex::new(());
+    static B: Mutex<()> = Mutex::new(());
+    let (tell, told) = remote::channel::bounded(2);
+    let done = tell.clone();
+    named_thread("one", move || {
+        let _a = A.lock();
+        sleep(100 * MS);
+        drop(B.lock());
+        done.send("one").unwrap();
+    });
+    named_thread("two", move || {
+        let b = B.lock();
+        sleep(300 * MS);
+        let late = greenlet::time::timeout(2 * REST, || drop(A.lock()));
+        assert!(late.is_err());
+        drop(b);
+        drop(A.lock());
+        tell.send("two").unwrap();
+    });
+    let mut both = [told.recv().unwrap(), told.recv().unwrap()];
+    both.sort();
+    say(&format!("{both:?}"));
 }
 
 fn beside_a_timer() {

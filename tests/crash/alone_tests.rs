@@ -90,6 +90,38 @@ fn threads_that_all_wait_for_each_other_are_told() {
 }
 
 #[test]
+fn cores_that_wait_for_each_other_are_told() {
+    if counts_threads() {
+        let outcome = run("alone_on_all_cores").code(0).says(DEADLOCK);
+        outcome.prints(&["a deadlock: true", "main returns"]);
+    }
+}
+
+#[test]
+fn a_circle_through_threads_is_told_while_others_go_on() {
+    let outcome = run("circle_through_threads").code(0);
+    let outcome = outcome.says(
+        "greenlet: deadlock: greenlets of several threads wait for each other, and so for ever\n",
+    );
+    let names = ["greenlet 'helper' (#", "of thread 'one'", "of thread 'two'"];
+    outcome.has_line(&[names[0], names[1], names[2], "in a circle: "]);
+    outcome.has_line(&[
+        " waits for a mutex that threads share, made at ",
+        " joins another greenlet → ",
+    ]);
+    // Each thread tells of it once.
+    let told = outcome.stderr.matches("in a circle: ").count();
+    assert!((1..=2).contains(&told), "{outcome}");
+}
+
+#[test]
+fn who_has_a_time_limit_closes_no_circle_through_threads() {
+    let outcome = run("no_circle_through_threads").code(0);
+    let outcome = outcome.does_not_say("deadlock");
+    outcome.prints(&[r#"["one", "two"]"#, "main returns"]);
+}
+
+#[test]
 fn a_thread_that_will_come_is_waited_for() {
     for scenario in [
         "not_alone_beside_a_timer",

@@ -8,7 +8,7 @@ use greenlet::group::{Group, Pool, as_completed, wait_any};
 use greenlet::sync::Event;
 use greenlet::thread::park;
 use greenlet::time::{Elapsed, timeout};
-use greenlet::{GreenletExit, hub_stats, sleep, spawn, yield_now};
+use greenlet::{GreenletExit, hub_stats, inspect, sleep, spawn, yield_now};
 
 use crate::support::{Drops, complaint, raise, run};
 use crate::sync::{LONG, MS, end, settle};
@@ -567,5 +567,60 @@ fn in_the_order_in_which_they_end() {
         settle();
         assert!(done.get());
         assert_eq!(as_completed::<()>([]).count(), 0);
+    });
+}
+
+/// Those who wait for a place when all are killed get it, and what they spawn is killed as well.
+#[test]
+fn who_waits_to_spawn_is_not_missed_when_all_are_killed() {
+    run(|| {
+        let pool = Pool::new(1);
+        pool.spawn(park);
+        let begun = Rc::new(Cell::new(0));
+        let spawners = [1, 2, 3].map(|_| {
+            let (pool, begun) = (pool.clone(), begun.clone());
+            spawn(move || {
+                pool.spawn(move || {
+                    begun.set(begun.get() + 1);
+                    sleep(LONG);
+                })
+            })
+        });
+        settle();
+        pool.kill_all();
+        assert!(pool.is_empty());
+        for spawner in spawners {
+            let member = spawner.join().unwrap();
+            assert!(member.join().unwrap_err().is::<GreenletExit>());
+        }
+        assert_eq!(begun.get(), 0);
+        assert_eq!(pool.free(), 1);
+        settle();
+    });
+}
+
+/// Whoever called the group, not the group.
+#[test]
+fn members_know_where_they_were_spawned() {
+    run(|| {
+        let group = Group::new();
+        let never = |_: u32| sleep(LONG);
+        let mut lazy = group.imap(0..1, never);
+        let mut unordered = group.imap_unordered(0..1, never);
+        let mut ended = as_completed([group.spawn(|| sleep(LONG))]);
+        let all = spawn(move || {
+            let _ = timeout(MS, || lazy.next());
+            let _ = timeout(MS, || unordered.next());
+            let _ = timeout(MS, || ended.next());
+            inspect::dump()
+        });
+        let dump = all.join().unwrap();
+        for seen in dump.greenlets().iter().filter(|seen| !seen.is_main()) {
+            assert!(seen.site().file().ends_with("group.rs"), "{dump}");
+            assert!(seen.site().file().contains("tests"), "{dump}");
+        }
+        assert!(dump.greenlets().len() >= 5, "{dump}");
+        group.kill_all();
+        settle();
     });
 }

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use greenlet::group::Group;
 use greenlet::inspect::{self, Dump, Options, Seen, State};
-use greenlet::sync::{Mutex, Semaphore, channel};
+use greenlet::sync::{Mutex, Semaphore, channel, remote, select};
 use greenlet::{Greenlet, GreenletId, JoinHandle, current, sleep, spawn, thread, yield_now};
 
 use crate::support::{emulated, rounds, run};
@@ -374,13 +375,14 @@ fn those_who_wait_for_one_thing_have_the_same_object() {
         let waiting = [lock("a"), lock("b"), acquire("c", 0), acquire("d", 1)];
         yield_now();
         let dump = inspect::dump();
-        let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| seen(&dump, name).object().unwrap());
+        let [a, b, c, d] =
+            ["a", "b", "c", "d"].map(|name| seen(&dump, name).objects().next().unwrap());
         assert_eq!(a, b);
         assert_eq!(c.made, d.made);
         assert_ne!(c.address, d.address);
         assert!(a.made.line() + 1 == c.made.line() && c.made.file().ends_with("inspect.rs"));
         let json = dump.to_json();
-        assert!(json.contains(&format!("\"object\":{{\"address\":{},", a.address)));
+        assert!(json.contains(&format!("\"objects\":[{{\"address\":{},", a.address)));
         // One place says too little.
         let text = dump.to_string();
         assert!(
@@ -391,6 +393,69 @@ fn those_who_wait_for_one_thing_have_the_same_object() {
         drop(guard);
         semaphores.iter().for_each(|semaphore| semaphore.release());
         waiting.into_iter().for_each(|g| g.join().unwrap());
+    });
+}
+
+#[test]
+fn a_select_waits_for_each_of_its_things() {
+    run(|| {
+        let (_sender, receiver) = channel::bounded::<()>(1);
+        let seats = Rc::new(Semaphore::new(0));
+        let (remote_sender, remote) = remote::channel::bounded::<()>(1);
+        let of_seats = seats.clone();
+        let waits = named("waits", move || {
+            select()
+                .recv(&receiver, |_| ())
+                .acquire(&*of_seats, |permit| permit.forget())
+                .on(&remote, |_| ())
+                .wait();
+        });
+        yield_now();
+        let dump = inspect::dump();
+        let lines = seen(&dump, "waits").objects().map(|it| it.made.line());
+        let mut lines: Vec<u32> = lines.collect();
+        lines.sort_unstable();
+        assert_eq!([lines[1] - lines[0], lines[2] - lines[1]], [1, 1], "{dump}");
+        let text = dump.to_string();
+        assert!(text.contains("one of several things, made at "), "{text}");
+        assert_eq!(text.matches(" and at ").count(), 2, "{text}");
+        if walks() {
+            let known_to = seen(&dump, "waits").known_to().unwrap();
+            assert!(known_to.contains(&thread::current().id()), "{dump}");
+        }
+        seats.release();
+        waits.join().unwrap();
+        drop(remote_sender);
+    });
+}
+
+/// Also when it is a select in which they wait, or a group for which they do.
+#[test]
+fn who_waits_for_one_alone_is_in_a_circle() {
+    run(|| {
+        let group = Group::new();
+        let (tell, told) = channel::bounded::<JoinHandle<()>>(1);
+        let of_group = group.clone();
+        let joins = named("joins the group", move || of_group.join_all().unwrap());
+        let member = group.spawn(move || {
+            let joins = told.recv().unwrap();
+            select().join(&joins, |()| ()).wait();
+        });
+        tell.send(joins).unwrap();
+        yield_now();
+        yield_now();
+        let dump = inspect::dump();
+        let cycles = dump.cycles();
+        assert_eq!(cycles.len(), 1, "{dump}");
+        let inside = cycles[0].iter().map(|seen| seen.id());
+        let mut inside: Vec<GreenletId> = inside.collect();
+        inside.sort();
+        let mut expected = vec![member.id(), seen(&dump, "joins the group").id()];
+        expected.sort();
+        assert_eq!(inside, expected, "{dump}");
+        assert!(dump.to_string().contains("a group of greenlets, made at "));
+        member.kill();
+        group.join_all().unwrap();
     });
 }
 
@@ -433,7 +498,7 @@ fn json_has_everything() {
             "\"state\":\"parked\"",
             "\"waits\":\"is parked\"",
             "\"deadline\":null",
-            "\"object\":null",
+            "\"objects\":[]",
             "\"known_to\":",
             "\"main\":true",
         ] {

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Seen;
-use crate::hub::seen::{Sight, State};
 use crate::switch::greenlet::GreenletId;
 use crate::switch::subject::Thing;
 use crate::sys::context::CAN_WALK;
@@ -33,8 +32,8 @@ pub(super) fn note(all: &mut [Seen], runs: u64, mark: usize) {
     }
     // If one cannot be searched, nothing is said: it might be that one.
     let searched = all.iter().all(|seen| match seen.sight.id == runs {
-        true => search(&seen.sight, mark, &mut sought),
-        false => search(&seen.sight, seen.sight.sp, &mut sought),
+        true => search(seen, mark, &mut sought),
+        false => search(seen, seen.sight.sp, &mut sought),
     });
     if !searched {
         return;
@@ -42,15 +41,35 @@ pub(super) fn note(all: &mut [Seen], runs: u64, mark: usize) {
     let known = |found: Sought| (found.thing.begin, Arc::from(found.known_to));
     let known: BTreeMap<usize, Arc<[GreenletId]>> = sought.into_iter().map(known).collect();
     for seen in all {
-        let object = seen.object();
-        seen.known_to = object.and_then(|object| known.get(&object.address).cloned());
+        let mut of_each = seen.things.iter().filter_map(|it| known.get(&it.begin));
+        seen.known_to = of_each.next().map(|first| {
+            let others = of_each.flat_map(|ids| ids.iter().copied());
+            with_others(first, others)
+        });
+    }
+}
+
+/// Those who know one of several things, each once.
+fn with_others(
+    first: &Arc<[GreenletId]>,
+    others: impl Iterator<Item = GreenletId>,
+) -> Arc<[GreenletId]> {
+    let mut all = first.to_vec();
+    for id in others {
+        if !all.contains(&id) && all.len() < MOST {
+            all.push(id);
+        }
+    }
+    match all.len() == first.len() {
+        true => Arc::clone(first),
+        false => all.into(),
     }
 }
 
 /// All that is waited for, in the order of addresses.
 fn things(all: &[Seen]) -> Vec<Sought> {
-    let things = all.iter().filter_map(|seen| thing_of(&seen.sight));
-    let things: BTreeMap<usize, Thing> = things.map(|thing| (thing.begin, thing)).collect();
+    let things = all.iter().flat_map(|seen| &seen.things);
+    let things: BTreeMap<usize, Thing> = things.map(|thing| (thing.begin, *thing)).collect();
     let sought = |thing| Sought {
         thing,
         known_to: Vec::new(),
@@ -58,13 +77,10 @@ fn things(all: &[Seen]) -> Vec<Sought> {
     things.into_values().map(sought).collect()
 }
 
-fn thing_of(sight: &Sight) -> Option<Thing> {
-    sight.thing.filter(|_| sight.state == State::Parked)
-}
-
 /// Searches one stack from `begin` on; false if that cannot be done.
-fn search(sight: &Sight, begin: usize, sought: &mut [Sought]) -> bool {
-    let own = thing_of(sight).map(|thing| thing.begin);
+fn search(seen: &Seen, begin: usize, sought: &mut [Sought]) -> bool {
+    let Seen { sight, things, .. } = seen;
+    let is_own = |thing: &Thing| things.iter().any(|own| own.begin == thing.begin);
     let id = GreenletId(sight.id);
     let look_at = |word: usize| {
         let after = sought.partition_point(|sought| sought.thing.reach().start <= word);
@@ -74,7 +90,7 @@ fn search(sight: &Sight, begin: usize, sought: &mut [Sought]) -> bool {
             return;
         };
         let Sought { thing, known_to } = &mut sought[at];
-        if own != Some(thing.begin) && known_to.last() != Some(&id) && known_to.len() < MOST {
+        if !is_own(thing) && known_to.last() != Some(&id) && known_to.len() < MOST {
             known_to.push(id);
         }
     };

@@ -15,8 +15,9 @@ use super::calls::Calls;
 use super::circle;
 use super::roll::{self, Face, Silence};
 use super::seen::{Sheet, Sight, State, Wish};
-use crate::switch::control::Control;
+use crate::switch::control::{Control, write_named};
 use crate::switch::greenlet::GreenletId;
+use crate::switch::subject::Thing;
 use crate::sys::clock::Moment;
 
 /// What was seen of the greenlets of one thread, at one moment.
@@ -42,6 +43,7 @@ pub struct Dump {
 pub struct Seen {
     sight: Sight,
     name: Option<Box<str>>,
+    things: Box<[Thing]>,
     waiting: Option<Duration>,
     deadline: Option<Duration>,
     frames: Box<[usize]>,
@@ -77,6 +79,11 @@ impl Seen {
         Seen {
             sight: *sight,
             name: sheet.name(sight),
+            things: if waits {
+                sheet.things(sight).into()
+            } else {
+                Box::default()
+            },
             waiting: waits.then(|| sight.since.until(sheet.at)),
             deadline: deadline.map(|at| sheet.at.until(*at)),
             frames: sheet.frames(sight).into(),
@@ -113,10 +120,9 @@ impl Seen {
         self.is_parked().then_some(self.sight.purpose)
     }
 
-    /// Which thing it waits for, if it is parked, and the thing says so.
-    pub fn object(&self) -> Option<WaitObject> {
-        let thing = self.sight.thing.filter(|_| self.is_parked())?;
-        Some(WaitObject {
+    /// Which things it waits for, if it is parked, of those that say so. It is one at most, but in a select.
+    pub fn objects(&self) -> impl Iterator<Item = WaitObject> {
+        self.things.iter().map(|thing| WaitObject {
             address: thing.begin,
             made: thing.made,
         })
@@ -128,7 +134,7 @@ impl Seen {
         known.then_some(GreenletId(self.sight.holder))
     }
 
-    /// On whose stacks the address of that thing was found, of those who do not wait for it themselves, in the order of
+    /// On whose stacks the address of one of those things was found, of those who do not wait for it themselves, in the order of
     /// a dump, at most 16: one of them may send, release or set it. Those who know it by way of the heap alone are not
     /// found. None if nobody has looked: dumps of other threads and those without frames do not, nor do systems other
     /// than Linux.
@@ -197,12 +203,7 @@ impl Seen {
 /// How it is named in messages.
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.sight.id;
-        match &self.name {
-            Some(name) => write!(f, "greenlet '{}' (#{id})", name.escape_debug()),
-            None if self.is_main() => write!(f, "the main greenlet (#{id})"),
-            None => write!(f, "greenlet #{id}"),
-        }
+        write_named(f, self.sight.id, self.name(), self.is_main())
     }
 }
 

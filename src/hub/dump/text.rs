@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::{Dump, Seen, WaitObject};
 use crate::switch::greenlet::GreenletId;
 
-/// So many are named who know what somebody waits for; of the others only the number is told.
-const KNOWN_TO: usize = 4;
+/// So many things are named for which somebody waits, and so many who know them; of the others only the number is told.
+const NAMED_EACH: usize = 4;
 
 /// What is needed to name greenlets and things, made once for a text.
 struct Names<'a> {
@@ -21,7 +21,7 @@ struct Names<'a> {
 impl<'a> Names<'a> {
     fn of(dump: &'a Dump) -> Names<'a> {
         let mut things: HashMap<_, HashSet<_>> = HashMap::new();
-        for WaitObject { made, address } in dump.greenlets.iter().filter_map(Seen::object) {
+        for WaitObject { made, address } in dump.greenlets.iter().flat_map(Seen::objects) {
             things.entry(made).or_default().insert(address);
         }
         let greenlets = dump.greenlets.iter().map(|seen| (seen.sight.id, seen));
@@ -31,16 +31,19 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// What somebody does, and with which thing.
+    /// What somebody does, and with which things.
     fn write_does(&self, f: &mut dyn Write, seen: &Seen) -> fmt::Result {
         write!(f, "{seen} {}", seen.does())?;
-        let Some(WaitObject { made, address }) = seen.object() else {
-            return Ok(());
-        };
-        write!(f, ", made at {made}")?;
-        match self.things[made].len() {
-            1 => Ok(()),
-            _ => write!(f, " ({address:#x})"),
+        for (n, WaitObject { made, address }) in seen.objects().take(NAMED_EACH).enumerate() {
+            f.write_str(if n == 0 { ", made at " } else { " and at " })?;
+            write!(f, "{made}")?;
+            if self.things[made].len() > 1 {
+                write!(f, " ({address:#x})")?;
+            }
+        }
+        match seen.objects().count() {
+            0..=NAMED_EACH => Ok(()),
+            count => write!(f, " and at {} others", count - NAMED_EACH),
         }
     }
 
@@ -61,7 +64,7 @@ impl<'a> Names<'a> {
         let Some(known_to) = seen.known_to() else {
             return Ok(());
         };
-        for (n, &id) in known_to.iter().take(KNOWN_TO).enumerate() {
+        for (n, &id) in known_to.iter().take(NAMED_EACH).enumerate() {
             f.write_str(if n == 0 {
                 ", may be known to "
             } else {
@@ -71,8 +74,8 @@ impl<'a> Names<'a> {
         }
         match known_to.len() {
             0 => f.write_str(", known to no other stack of this thread"),
-            1..=KNOWN_TO => Ok(()),
-            count => write!(f, " and {} others", count - KNOWN_TO),
+            1..=NAMED_EACH => Ok(()),
+            count => write!(f, " and {} others", count - NAMED_EACH),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 use std::time::{Duration, Instant};
 
+use super::Crossing;
 use super::crossing::Lines;
 use super::states::{LINES, Messages, OFFERS, Parcel, RECEIVERS, Refused, SENDERS};
-use super::{Crossing, Parker};
 pub use crate::sync::channel::SendTimeoutError;
 use crate::sync::ends::received;
 use crate::sync::select::{Inlet, Ready};
@@ -345,8 +345,7 @@ impl<T> Ready for &Receiver<T> {
         // What came between the last look and now has called nobody.
         let look =
             |messages: &mut Messages<T>, lines: &mut _| messages.has_news(lines).then_some(false);
-        self.chan
-            .stand_while(RECEIVERS, Parker::of_select(), look, rest, pass_on)
+        self.chan.stand_while(RECEIVERS, look, rest, pass_on)
     }
 
     fn pass_on(&self) {
@@ -365,7 +364,6 @@ impl<T> Inlet for Sender<T> {
     }
 
     fn stand(&self, message: &mut Option<T>, rest: &mut dyn FnMut()) -> bool {
-        let parker = Parker::of_select();
         let look = |messages: &mut Messages<T>, lines: &mut _| {
             let refused = messages.try_put(message.take()?, lines).err();
             let (why, left) = refused.unzip();
@@ -378,7 +376,7 @@ impl<T> Inlet for Sender<T> {
                 messages.invite(lines);
             }
         };
-        self.chan.stand_while(OFFERS, parker, look, rest, lost)
+        self.chan.stand_while(OFFERS, look, rest, lost)
     }
 
     fn pass_on(&self) {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Crossing;
 use super::states::Flag;
-use super::{Crossing, Parker};
 use crate::sync::select::Ready;
 use crate::sys::clock::Moment;
 
@@ -87,8 +87,7 @@ impl Ready for &Event {
     fn stand(&self, rest: &mut dyn FnMut()) -> bool {
         let look = |flag: &mut Flag, _: &mut _| flag.is_up(false).map(|()| true);
         let lost = |_: &mut _, _: &mut _, _| ();
-        self.crossing
-            .stand_while(0, Parker::of_select(), look, rest, lost)
+        self.crossing.stand_while(0, look, rest, lost)
     }
 
     fn pass_on(&self) {}

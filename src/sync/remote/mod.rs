@@ -35,7 +35,7 @@ use crate::hub::desk::{Knocker, Ticket};
 use crate::switch::subject::{Awaits, Holder, Known, Subject};
 use crate::sys::clock::Moment;
 use crate::sys::lock::Mutex as Guarded;
-use crossing::{Bell, Sleeper};
+use crossing::{Bell, Lines, Sleeper};
 
 pub use event::Event;
 pub use mutex::{Mutex, MutexGuard};
@@ -80,9 +80,26 @@ impl<S, const LINES: usize> Crossing<S, LINES> {
     pub(crate) fn parker_bound(&self, purpose: &'static &'static str) -> Parker {
         let parker = self.parker(purpose, None);
         Parker {
-            _bound: Some(parker.hub.bind()),
+            _bound: Some(parker.hub.bind_abroad()),
             ..parker
         }
+    }
+
+    /// The greenlet that runs stands in `line`, and in others, while `rest` runs: an arm of a select.
+    ///
+    /// # Panics
+    /// As [`Parker::new`].
+    pub(crate) fn stand_while(
+        &self,
+        line: usize,
+        look: impl FnOnce(&mut S, &mut Lines<Knocker, LINES>) -> Option<bool>,
+        rest: impl FnOnce(),
+        lost: impl Fn(&mut S, &mut Lines<Knocker, LINES>, bool),
+    ) -> bool {
+        let parker = Parker::new(&"waits for one of several things", None);
+        let hub = parker.hub;
+        let rest = || hub.also_awaiting(self.subject.awaits(), rest);
+        self.crossing.stand_while(line, parker, look, rest, lost)
     }
 }
 
@@ -135,11 +152,6 @@ impl Parker {
             awaits: Awaits::NOTHING,
             _bound: None,
         }
-    }
-
-    /// One that stands in other lines as well.
-    pub(crate) fn of_select() -> Parker {
-        Parker::new(&"waits for one of several things", None)
     }
 }
 

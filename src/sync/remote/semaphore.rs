@@ -110,8 +110,7 @@ impl<'a> Ready for &'a Semaphore {
 
     fn stand(&self, rest: &mut dyn FnMut()) -> bool {
         let look = |permits: &mut Permits, _: &mut _| permits.take(false).map(|()| true);
-        self.crossing
-            .stand_while(0, Parker::of_select(), look, rest, Permits::give_back)
+        self.crossing.stand_while(0, look, rest, Permits::give_back)
     }
 
     fn pass_on(&self) {

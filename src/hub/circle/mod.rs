@@ -14,15 +14,20 @@
 //! A look costs time. It is taken only if two or more wait that way, one of them since the last look, and when nobody has
 //! been ready for [`SUSPICIOUS`]. Some threads never rest so long: there it is taken in some short rest, as much later
 //! after each look that finds nothing, up to [`SELDOM`]. Told is of waits that are as old as that first time. Who has a
-//! timer ends its own wait, and is in no circle; nor is one that is to be raised in soon.
+//! timer ends its own wait, and is in no circle; nor is one that is to be raised in soon. What a circle needs of other
+//! threads is read from a [`board`].
 //!
 //! It is only told, once, and never raised, since it is not quite certain: somebody may still kill one of them, and who
 //! has a lock is taken to be the one who has locked it, though that one may have given the guard to another greenlet.
+
+mod board;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::iter::successors;
 use std::time::Duration;
+
+pub(super) use board::unpin;
 
 use super::Hub;
 use crate::switch::control::{Control, Wait, alert};
@@ -42,7 +47,9 @@ pub(super) struct Circles {
     /// How many wait for what one greenlet alone may be able to end. Those that were leaked, or left behind by a
     /// fork, stay counted: there is a look more then, and that is all.
     bound: Cell<usize>,
-    /// Somebody has begun to since the last look.
+    /// How many of those wait for what greenlets of other threads may have.
+    abroad: Cell<usize>,
+    /// Somebody has begun to wait so since the last look.
     anew: Cell<bool>,
     /// When to look though there was no long rest, and how long that is after the last look.
     at_last: Cell<Moment>,
@@ -55,6 +62,7 @@ impl Default for Circles {
     fn default() -> Circles {
         Circles {
             bound: Cell::new(0),
+            abroad: Cell::new(0),
             anew: Cell::new(false),
             at_last: Cell::new(Moment::now().after(SUSPICIOUS)),
             seldom: Cell::new(SUSPICIOUS),
@@ -64,32 +72,62 @@ impl Default for Circles {
 }
 
 impl Circles {
-    /// When to look, if nobody has been ready since `rests_since`.
+    /// When to look, if nobody has been ready since `rests_since`. A circle through other threads may be closed by those.
     pub(super) fn look_at(&self, rests_since: Moment) -> Option<Moment> {
-        let suspicious = self.bound.get() >= 2 && self.anew.get();
-        suspicious.then(|| rests_since.after(SUSPICIOUS).min(self.at_last.get()))
+        let abroad = self.abroad.get() >= 1;
+        let suspicious = self.anew.get() && (abroad || self.bound.get() >= 2);
+        match suspicious {
+            true => Some(rests_since.after(SUSPICIOUS).min(self.at_last.get())),
+            false => abroad.then(|| self.at_last.get()),
+        }
     }
 
-    /// There is a look now, and another one is to come: in a while, if one has begun to wait just now.
-    fn look(&self, now: Moment, again: bool) {
-        let seldom = match again {
+    /// There is a look now, and another one is to come: in a while, if there was a circle that has closed just now, and
+    /// after a rest, if one may close that somebody has just begun.
+    fn look(&self, now: Moment, closed: bool, begun: bool) {
+        let seldom = match closed {
             true => SUSPICIOUS,
             false => (2 * self.seldom.get()).min(SELDOM),
         };
-        self.anew.set(again);
+        self.anew.set(closed || begun);
         self.seldom.set(seldom);
         self.at_last.set(now.after(seldom));
     }
+
+    fn bind(&self, abroad: usize) -> Bound<'_> {
+        self.count(1, abroad);
+        self.anew.set(true);
+        Bound {
+            circles: self,
+            abroad,
+        }
+    }
+
+    fn count(&self, bound: usize, abroad: usize) {
+        self.bound.set(self.bound.get().wrapping_add(bound));
+        self.abroad.set(self.abroad.get().wrapping_add(abroad));
+    }
 }
 
+/// By what a circle is known again: one of this thread who is in it, and where that one waits.
 type Mark = (u64, Awaits);
 
+/// A circle, or what of it is in this thread.
+struct Circle {
+    here: Vec<usize>,
+    /// How it goes, if that is through other threads as well.
+    through: Option<String>,
+}
+
 /// While this is there, the greenlet that has it may be a part of a circle.
-pub(crate) struct Bound<'a>(&'a Cell<usize>);
+pub(crate) struct Bound<'a> {
+    circles: &'a Circles,
+    abroad: usize,
+}
 
 impl Drop for Bound<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get().wrapping_sub(1));
+        self.circles.count(usize::MAX, self.abroad.wrapping_neg());
     }
 }
 
@@ -115,6 +153,14 @@ impl Link {
         let waits = who.wait.get() == Wait::Parked && link.holder != 0;
         (waits && !will_be_raised_in).then_some(link)
     }
+
+    fn since(&self) -> Moment {
+        Moment::from_nanos(self.who.since.get())
+    }
+
+    fn is_young(&self, now: Moment) -> bool {
+        self.since().until(now) < SUSPICIOUS
+    }
 }
 
 impl Links {
@@ -137,23 +183,23 @@ impl Links {
     }
 
     /// Whether somebody in `circle` has not waited for long.
-    fn is_young(&self, circle: &[usize], now: Moment) -> bool {
-        let since = |&at: &usize| Moment::from_nanos(self.0[at].who.since.get());
-        circle
-            .iter()
-            .map(since)
-            .any(|since| since.until(now) < SUSPICIOUS)
+    fn is_young(&self, circle: &Circle, now: Moment) -> bool {
+        circle.here.iter().any(|&at| self.0[at].is_young(now))
     }
 
-    /// By what a circle is known again.
-    fn mark(&self, circle: &[usize]) -> Mark {
-        let oldest = circle.iter().min().expect("a circle has somebody");
+    fn mark(&self, circle: &Circle) -> Mark {
+        let oldest = circle.here.iter().min().expect("a circle has somebody");
         let who = self.0[*oldest].who;
         (who.id, who.awaits.get())
     }
 
-    fn circles(&self) -> Vec<Vec<usize>> {
-        circles(self.0.len(), |at| self.next(at))
+    fn circles(&self) -> Vec<Circle> {
+        let here = circles(self.0.len(), |at| self.next(at));
+        let circle = |here| Circle {
+            here,
+            through: None,
+        };
+        here.into_iter().map(circle).collect()
     }
 
     /// Marks those who have a timer: of their wait, or of a stretch of code around it.
@@ -170,8 +216,9 @@ impl Links {
     }
 
     /// Who is in one of `circles`, or waits for one of those, or for one who does.
-    fn stuck(&self, circles: &[Vec<usize>]) -> Vec<&'static Control> {
-        let mut stuck: HashSet<usize> = circles.iter().flatten().copied().collect();
+    fn stuck(&self, circles: &[Circle]) -> Vec<&'static Control> {
+        let inside = circles.iter().flat_map(|circle| &circle.here);
+        let mut stuck: HashSet<usize> = inside.copied().collect();
         let mut others = HashSet::new();
         for start in 0..self.0.len() {
             let mut path = vec![];
@@ -211,12 +258,14 @@ pub(super) fn circles(count: usize, next: impl Fn(usize) -> Option<usize>) -> Ve
 }
 
 impl Hub {
-    /// The greenlet that runs begins to wait for what one other alone may be able to end.
+    /// The greenlet that runs begins to wait for what one other of its thread alone may be able to end.
     pub(crate) fn bind(&self) -> Bound<'_> {
-        let Circles { bound, anew, .. } = &self.circles;
-        bound.set(bound.get().wrapping_add(1));
-        anew.set(true);
-        Bound(bound)
+        self.circles.bind(0)
+    }
+
+    /// The same for one of any thread.
+    pub(crate) fn bind_abroad(&self) -> Bound<'_> {
+        self.circles.bind(1)
     }
 
     /// Tells of circles, of each once.
@@ -224,22 +273,28 @@ impl Hub {
     pub(super) fn look_for_circles(&self, now: Moment) {
         // It looks on the stack of whoever waits, and who only waits needs little of that.
         if !self.has_room(ROOM) {
-            return self.circles.look(now, false);
+            return self.circles.look(now, false, false);
         }
+        let abroad = self.circles.abroad.get() > 0;
         let mut links = Links::of(self);
         let mut circles = links.circles();
-        if !circles.is_empty() {
+        if abroad || !circles.is_empty() {
             links.note_timers(self);
             circles = links.circles();
         }
+        if abroad {
+            circles.extend(board::circles(self, &links, now));
+        }
         let found = circles.len();
         circles.retain(|circle| !links.is_young(circle, now));
-        self.circles.look(now, circles.len() < found);
+        let begun = abroad && links.0.iter().any(|link| link.is_young(now));
+        self.circles.look(now, circles.len() < found, begun);
         let marks = circles.iter().map(|circle| links.mark(circle)).collect();
         let told = self.circles.told.replace(marks);
         circles.retain(|circle| !told.contains(&links.mark(circle)));
         if !circles.is_empty() {
-            self.tell_of_circles(&links.stuck(&circles));
+            let through = circles.iter().filter_map(|it| it.through.as_deref());
+            self.tell_of_circles(&links.stuck(&circles), through);
         }
     }
 }
