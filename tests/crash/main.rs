@@ -75,7 +75,11 @@ panic = "{panic}"
     // The same versions as everywhere.
     let _ = fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock"));
     let target = folder.join("target");
+    // As this crate was built for the other tests.
+    let flags = std::env::var_os("GREENLET_PROGRAM_FLAGS");
     let built = Command::new(env!("CARGO"))
+        .envs(flags.map(|flags| ("RUSTFLAGS", flags)))
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .args(["build", "--offline", "--quiet", "--profile", profile])
         .arg("--target-dir")
         .arg(&target)
