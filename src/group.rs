@@ -246,10 +246,10 @@ impl Group {
     pub fn join_all_timeout(&self, timeout: Duration) -> Result<Option<()>, Failure> {
         let deadline = Moment::now().after(timeout);
         while !self.is_empty() {
-            if has_passed(Some(deadline)) {
+            self.wait_for_all(Some(deadline));
+            if has_passed(Some(deadline)) && !self.is_empty() {
                 return Ok(None);
             }
-            self.wait_for_all(Some(deadline));
         }
         self.join_all().map(Some)
     }

@@ -131,6 +131,8 @@ pub(crate) struct Control {
     pub(crate) shielded: Cell<bool>,
     /// When it ends, it is looked up how deep its stack was used.
     pub(crate) counted: Cell<bool>,
+    /// How often something was raised in it; what counts is whether that has changed.
+    pub(crate) raised: Cell<u16>,
     /// What the hub knows of it: the innermost deadline that it is under.
     pub(crate) deadline: Cell<*const ()>,
     /// What it is parked for, in words.
@@ -228,6 +230,7 @@ impl Control {
             pages: birth.pages,
             shielded: Cell::new(false),
             counted: Cell::new(false),
+            raised: Cell::new(0),
             deadline: Cell::new(ptr::null()),
             purpose: Cell::new(&"nothing"),
             awaits: Cell::new(Awaits::NOTHING),

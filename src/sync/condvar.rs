@@ -129,18 +129,18 @@ impl Condvar {
         mut condition: impl FnMut(&mut T) -> bool,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
         let deadline = Moment::now().after(limit);
-        loop {
-            if !condition(&mut guard) {
-                return Ok((guard, WaitTimeoutResult(false)));
-            }
-            if deadline <= Moment::now() {
+        let mut late = false;
+        while condition(&mut guard) {
+            if late {
                 return Ok((guard, WaitTimeoutResult(true)));
             }
             match self.wait_until(guard, Some(deadline)).0 {
                 Ok(locked) => guard = locked,
                 poisoned => return with(poisoned, WaitTimeoutResult(false)),
             }
+            late = deadline <= Moment::now();
         }
+        Ok((guard, WaitTimeoutResult(false)))
     }
 
     /// Calls the one who waits longest, if anybody does.

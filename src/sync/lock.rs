@@ -94,13 +94,25 @@ impl Lock {
 /// Whether somebody unwound while it changed a value.
 ///
 /// `thread::panicking()` is of the thread, so a guard that is dropped while another greenlet is parked in the
-/// middle of its unwinding poisons as well. And a guard that is made meanwhile poisons nothing, as in std: what it is
-/// dropped by cannot be told.
+/// middle of its unwinding poisons as well. And a guard that is made meanwhile poisons if something was raised in its
+/// greenlet since, by a kill or a deadline, but not for a panic of the program: of that nobody can tell whose it is.
 pub(super) struct Poison(Cell<bool>);
 
 /// What a guard remembers of the moment at which it was made.
-#[derive(Clone, Copy)]
-pub(super) struct Calm(bool);
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Calm {
+    /// Nobody of the thread unwound.
+    Yes,
+    /// Somebody did, after so many raises in this greenlet.
+    Amid(u16),
+}
+
+impl Calm {
+    #[cold]
+    fn amid() -> Calm {
+        Calm::Amid(Thread::here_if_any().map_or(0, |thread| thread.current().raised.get()))
+    }
+}
 
 impl Poison {
     pub(super) const fn new() -> Poison {
@@ -117,13 +129,16 @@ impl Poison {
 
     #[inline(always)]
     pub(super) fn enter(&self) -> Calm {
-        Calm(!panicking())
+        match panicking() {
+            false => Calm::Yes,
+            true => Calm::amid(),
+        }
     }
 
     /// A guard is dropped that could change the value.
     #[inline(always)]
     pub(super) fn leave(&self, calm: Calm) {
-        if panicking() && calm.0 {
+        if panicking() && (calm == Calm::Yes || calm != Calm::amid()) {
             self.0.set(true);
         }
     }

@@ -4,8 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use greenlet::group::Group;
+use greenlet::sync::channel::{self, RecvTimeoutError, SendTimeoutError};
+use greenlet::sync::queue::{GetError, PutError, Queue};
+use greenlet::sync::{
+    AsyncResult, Condvar, Event, Mutex, Semaphore, mpsc, oneshot, remote, select,
+};
 use greenlet::time::{Elapsed, interval, sleep_until, timeout};
-use greenlet::{Generator, GreenletExit, hub_stats, sleep, spawn, thread, yield_now};
+use greenlet::{Generator, GreenletExit, JoinHandle, hub_stats, sleep, spawn, thread, yield_now};
 
 use super::{LONG, MS, settle};
 use crate::support::run;
@@ -18,38 +24,114 @@ struct Wait {
     hasty: bool,
 }
 
+/// A wait of something that does not come in that time.
+const fn in_vain(name: &'static str, wait: fn(Duration)) -> Wait {
+    Wait {
+        name,
+        wait,
+        hasty: false,
+    }
+}
+
 /// All of them, and each for as long as one likes.
-const ALL: [Wait; 5] = [
-    Wait {
-        name: "sleep",
-        wait: sleep,
-        hasty: false,
-    },
-    Wait {
-        name: "sleep_until",
-        wait: |time| sleep_until(far(time)),
-        hasty: false,
-    },
+const ALL: [Wait; 24] = [
+    in_vain("recv_timeout", |time| {
+        let (_sender, receiver) = channel::unbounded::<u8>();
+        assert_eq!(receiver.recv_timeout(time), Err(RecvTimeoutError::Timeout));
+    }),
+    in_vain("recv_deadline", |time| {
+        let (_sender, receiver) = channel::bounded::<u8>(0);
+        let late = receiver.recv_deadline(far(time));
+        assert_eq!(late, Err(RecvTimeoutError::Timeout));
+    }),
+    in_vain("send_timeout", |time| {
+        let (sender, _receiver) = channel::bounded(0);
+        let late = sender.send_timeout(7, time);
+        assert_eq!(late, Err(SendTimeoutError::Timeout(7)));
+    }),
+    in_vain("send_deadline", |time| {
+        let (sender, _receiver) = channel::bounded(1);
+        sender.send(6).unwrap();
+        let late = sender.send_deadline(7, far(time));
+        assert_eq!(late, Err(SendTimeoutError::Timeout(7)));
+    }),
+    in_vain("mpsc recv_timeout", |time| {
+        let (_sender, receiver) = mpsc::channel::<u8>();
+        assert!(receiver.recv_timeout(time).is_err());
+    }),
+    in_vain("oneshot recv_timeout", |time| {
+        let (_sender, receiver) = oneshot::channel::<u8>();
+        assert!(receiver.recv_timeout(time).is_err());
+    }),
+    in_vain("get_timeout", |time| {
+        let queue = Queue::<u8>::unbounded();
+        assert_eq!(queue.get_timeout(time), Err(GetError::Empty));
+    }),
+    in_vain("put_timeout", |time| {
+        let queue = Queue::bounded(1);
+        queue.put(6).unwrap();
+        assert_eq!(queue.put_timeout(7, time), Err(PutError::Full(7)));
+    }),
+    in_vain("join_timeout", |time| {
+        let queue = Queue::unbounded();
+        queue.put(7).unwrap();
+        assert!(!queue.join_timeout(time));
+    }),
+    in_vain("acquire_timeout", |time| {
+        assert!(Semaphore::new(0).acquire_timeout(time).is_none());
+    }),
+    in_vain("wait_timeout", |time| {
+        assert!(!Event::new().wait_timeout(time));
+    }),
+    in_vain("AsyncResult::get_timeout", |time| {
+        assert_eq!(AsyncResult::<u8>::new().get_timeout(time), None);
+    }),
+    in_vain("wait_timeout_while", |time| {
+        let (mutex, condvar) = (Mutex::new(()), Condvar::new());
+        let guard = mutex.lock().unwrap();
+        let waited = condvar.wait_timeout_while(guard, time, |()| true);
+        assert!(waited.unwrap().1.timed_out());
+    }),
+    in_vain("join_all_timeout", |time| {
+        let group = Group::new();
+        let member = End(group.spawn(|| sleep(LONG)));
+        assert_eq!(group.join_all_timeout(time), Ok(None));
+        drop(member);
+    }),
+    in_vain("a select", |time| {
+        let (_sender, receiver) = channel::unbounded::<u8>();
+        let late = select().recv(&receiver, |_| 0).after(time, || 1).wait();
+        assert_eq!(late, 1);
+    }),
+    in_vain("remote recv_timeout", |time| {
+        let (_sender, receiver) = remote::channel::unbounded::<u8>();
+        assert!(receiver.recv_timeout(time).is_err());
+    }),
+    in_vain("remote send_deadline", |time| {
+        let (sender, _receiver) = remote::channel::bounded(0);
+        assert!(sender.send_deadline(7, far(time)).is_err());
+    }),
+    in_vain("remote acquire_timeout", |time| {
+        let seats = remote::Semaphore::new(0);
+        assert!(seats.acquire_timeout(time).is_none());
+    }),
+    in_vain("remote wait_timeout", |time| {
+        assert!(!remote::Event::new().wait_timeout(time));
+    }),
+    in_vain("sleep", sleep),
+    in_vain("sleep_until", |time| sleep_until(far(time))),
     Wait {
         name: "park_timeout",
         wait: thread::park_timeout,
         hasty: true,
     },
-    Wait {
-        name: "tick",
-        wait: |time| {
-            interval(time.max(Duration::from_nanos(1))).tick();
-        },
-        hasty: false,
-    },
-    Wait {
-        name: "a limit",
-        wait: |time| {
-            let limit = timeout(time, || sleep(Duration::MAX));
-            assert_eq!(limit, Err(Elapsed));
-        },
-        hasty: false,
-    },
+    in_vain("tick", |time| {
+        interval(time.max(Duration::from_nanos(1))).tick();
+    }),
+    in_vain("a limit", |time| {
+        let limit = timeout(time, || sleep(Duration::MAX));
+        assert_eq!(limit, Err(Elapsed));
+    }),
 ];
 
 /// In so much time, or as late as can be.
@@ -75,6 +157,15 @@ fn each(rule: fn(&'static Wait)) {
             assert_eq!(hub_stats(), before, "{}", wait.name);
         }
     });
+}
+
+/// Who is killed when this goes.
+struct End(JoinHandle<()>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
 }
 
 #[test]

@@ -255,6 +255,17 @@ contract!(
     .at_once()
 );
 
+contract!(
+    event_timeout_there,
+    Call::new(
+        Event::new,
+        |event| Ok(event.wait_timeout(LONG).into()),
+        |event| elsewhere(|| event.set()),
+    )
+    .stays()
+    .at_once()
+);
+
 /// A mutex that another thread has until it is told to let go of it.
 struct Held {
     mutex: std::sync::Arc<Mutex<()>>,

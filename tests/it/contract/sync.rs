@@ -168,6 +168,39 @@ contract!(
     .at_once()
 );
 
+contract!(
+    queue_get_timeout,
+    Call::new(
+        Queue::unbounded,
+        |queue| item(queue.get_timeout(LONG).map(|_: u8| 1)),
+        |queue| queue.put(7).expect("it is open"),
+    )
+    .leaves(Queue::close)
+    .at_once()
+);
+
+// As `sending`.
+contract!(
+    queue_put_timeout,
+    Call::new(
+        || {
+            let queue = Queue::bounded(1);
+            queue.put(0).expect("it is open");
+            queue
+        },
+        |queue| {
+            let put = queue.put_timeout(7, LONG);
+            put.map(|()| 1).map_err(|_| Error::other("closed"))
+        },
+        |queue: &Queue<u8>| {
+            queue.try_get().expect("it is full");
+        },
+    )
+    .leaves(Queue::close)
+    .lossy()
+    .at_once()
+);
+
 // As `sending`.
 contract!(
     queue_put,
@@ -409,6 +442,36 @@ contract!(
     .at_once()
 );
 
+contract!(
+    queue_join_timeout,
+    Call::new(
+        || {
+            let queue = Queue::unbounded();
+            queue.put(7).expect("it is open");
+            queue
+        },
+        |queue| Ok(queue.join_timeout(LONG).into()),
+        |queue: &Queue<u8>| if queue.unfinished() > 0 {
+            queue.task_done();
+        },
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    semaphore_timeout,
+    Call::new(
+        || Semaphore::new(0),
+        |seats| {
+            seats.acquire_timeout(LONG).expect("in time").forget();
+            Ok(1)
+        },
+        Semaphore::release,
+    )
+    .at_once()
+);
+
 // A permit is kept, so each is for one.
 contract!(
     semaphore,
@@ -445,6 +508,30 @@ contract!(
             Ok(1)
         },
         Event::set,
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    event_timeout,
+    Call::new(
+        Event::new,
+        |event| Ok(event.wait_timeout(LONG).into()),
+        Event::set,
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    async_result_timeout,
+    Call::new(
+        AsyncResult::new,
+        |answer| Ok(*answer.get_timeout(LONG).expect("in time")),
+        |answer| {
+            let _again = answer.set(1);
+        },
     )
     .stays()
     .at_once()
@@ -506,6 +593,27 @@ contract!(
                 .expect("as above");
             *items -= 1;
             Ok(1)
+        },
+        |store| {
+            *store.items.lock().expect("as above") += 1;
+            store.more.notify_one();
+        },
+    )
+    .at_once()
+);
+
+contract!(
+    condvar_timeout,
+    Call::new(
+        Store::default,
+        |store| {
+            let items = store.items.lock().expect("nobody unwinds with it");
+            let (mut items, late) = store
+                .more
+                .wait_timeout_while(items, LONG, |items| *items == 0)
+                .expect("as above");
+            *items -= 1;
+            Ok((!late.timed_out()).into())
         },
         |store| {
             *store.items.lock().expect("as above") += 1;
@@ -682,6 +790,25 @@ contract!(
     )
     .stays()
     .at_once()
+);
+
+contract!(
+    group_join_all_timeout,
+    Call::new(
+        group,
+        |it| {
+            let joined = it.group.join_all_timeout(LONG).expect("nobody panics");
+            Ok(joined.is_some().into())
+        },
+        Member::tell,
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    pool_apply,
+    Call::new(pool, |it| Ok(it.group.apply(|| 1)), Member::tell).stays()
 );
 
 contract!(

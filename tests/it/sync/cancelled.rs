@@ -4,11 +4,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use greenlet::sync::{Barrier, Condvar, Mutex, RwLock, RwLockWriteGuard, TryLockError};
+use greenlet::sync::{Barrier, Condvar, Event, Mutex, RwLock, RwLockWriteGuard, TryLockError};
 use greenlet::time::{Elapsed, timeout};
-use greenlet::{GreenletExit, JoinHandle, sleep, spawn};
+use greenlet::{GreenletExit, JoinHandle, sleep, spawn, yield_now};
 
-use crate::support::{Log, complaint, run};
+use crate::support::{Log, complaint, raise, run};
 use crate::sync::{LONG, MS, end, settle};
 
 /// What they share, and what they say.
@@ -145,6 +145,44 @@ fn one_that_is_killed_with_a_mutex_poisons_it_and_one_that_waits_does_not() {
         scene.thing.clear_poison();
         locks(&scene.thing);
     });
+}
+
+/// Who has locked it while another greenlet was in the middle of its unwinding poisons it by a kill, and only then.
+#[test]
+fn a_kill_poisons_also_what_was_locked_while_another_one_unwound() {
+    struct Waits(Rc<Event>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.0.wait();
+        }
+    }
+    for killed in [true, false] {
+        run(move || {
+            let (go_on, mutex) = (Rc::new(Event::new()), Rc::new(Mutex::new(0)));
+            let waits = Waits(go_on.clone());
+            let unwinds = spawn(move || {
+                let _waits = waits;
+                raise("planted")
+            });
+            yield_now();
+            let theirs = mutex.clone();
+            let has = spawn(move || {
+                let _guard = theirs.lock().unwrap();
+                yield_now();
+                yield_now();
+                sleep(if killed { LONG } else { MS });
+            });
+            yield_now();
+            assert!(mutex.try_lock().is_err(), "it is locked");
+            go_on.set();
+            assert!(unwinds.join().is_err());
+            if killed {
+                has.kill();
+            }
+            assert_eq!(has.join().is_err(), killed);
+            assert_eq!(mutex.is_poisoned(), killed);
+        });
+    }
 }
 
 fn reads(lock: &RwLock<u32>) {
