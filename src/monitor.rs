@@ -148,7 +148,9 @@ impl Drop for Watch {
 /// No.
 ///
 /// # Errors
-/// `InvalidInput` for a limit of zero; and what the system says if there is no thread to be had.
+/// `InvalidInput` for a limit of zero; `Unsupported` in a build that cannot ask another thread who runs there, which are
+/// those but Linux on x86-64 and aarch64, and the backend `baton`; and what the system says if there is no thread to be
+/// had.
 pub fn watch(limit: Duration) -> io::Result<Watch> {
     // Names take their time to look up. Others may print meanwhile, and a report comes whole or not at all.
     watch_with(limit, |hog| {
@@ -178,7 +180,8 @@ pub fn watch_with(limit: Duration, callback: impl Fn(&Hog) + Send + 'static) -> 
 /// spawned by `f` count as well.
 ///
 /// It notices what takes longer than one and a half times the limit, and may miss what takes less. On a machine that
-/// is busy a short limit may be exceeded by no fault of the program.
+/// is busy a short limit may be exceeded by no fault of the program. Where [`watch`] is not supported, nothing is
+/// noticed, and that is printed.
 ///
 /// ```
 /// use std::time::Duration;
@@ -211,7 +214,13 @@ pub fn assert_no_blocking<R>(limit: Duration, f: impl FnOnce() -> R) -> R {
         let hogs = Arc::clone(&hogs);
         move |hog| lock(&hogs).push(hog.to_string())
     });
-    let watch = watch.expect("a thread that watches");
+    let watch = match watch {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            say(format_args!("nothing that blocks is noticed: {error}"));
+            return f();
+        }
+        watch => watch.expect("a thread that watches"),
+    };
     let outcome = f();
     watch.end();
     let hogs = lock(&hogs);
@@ -237,6 +246,10 @@ fn start(
     if limit.is_zero() {
         let reason = "a limit of zero: every greenlet keeps its thread for longer";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    }
+    if !roll::CAN_ASK {
+        let reason = "this build cannot ask another thread who runs there";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
     }
     let shared = Arc::new(Shared::default());
     let mut watcher = Watcher {

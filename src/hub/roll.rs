@@ -34,7 +34,7 @@ use crate::switch::thread::Thread;
 use crate::sys::clock::Moment;
 use crate::sys::context::SHARES_THREAD;
 use crate::sys::fork::Own;
-use crate::sys::frames::{Elsewhere, Registers};
+use crate::sys::frames::{CAN_INTERRUPT, Elsewhere, Registers};
 use crate::sys::lock::lock;
 use crate::sys::tasks::Errno;
 pub(crate) use crate::sys::tasks::number_of_this_thread;
@@ -182,6 +182,9 @@ const DONE: u8 = 3;
 /// What is asked: a closure, behind a pointer to a fat pointer.
 type Question<'a> = &'a mut (dyn FnMut(&Hub, &Registers) + Send);
 
+/// Whether other threads can be asked in this build.
+pub(crate) const CAN_ASK: bool = SHARES_THREAD && CAN_INTERRUPT;
+
 static STATE: AtomicU8 = AtomicU8::new(IDLE);
 static ASKED_THREAD: AtomicI32 = AtomicI32::new(0);
 static QUESTION: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
@@ -196,7 +199,7 @@ pub(crate) unsafe fn ask(
 ) -> Result<(), Silence> {
     /// One question at a time.
     static ASKING: Own<Mutex<()>> = Own::new();
-    if !SHARES_THREAD || number == 0 {
+    if !CAN_ASK || number == 0 {
         return Err(Silence::Unknown);
     }
     let _one = lock(ASKING.or_make(|_| Mutex::default()));

@@ -42,7 +42,7 @@ mod walker;
 #[path = "frames/nothing.rs"]
 mod walker;
 
-pub(crate) use walker::{Elsewhere, Registers, here, symbols, walk};
+pub(crate) use walker::{CAN_INTERRUPT, Elsewhere, Registers, here, symbols, walk};
 
 /// What is known of one call: a frame is several, where calls were inlined.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use greenlet::inspect::{self, Dump, Options, Seen, State};
 use greenlet::sync::{Mutex, Semaphore, channel, remote, select};
 use greenlet::{Greenlet, GreenletId, JoinHandle, current, sleep, spawn, thread, yield_now};
 
-use crate::support::{emulated, rounds, run};
+use crate::support::{rounds, run};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -24,9 +24,11 @@ fn walks() -> bool {
 
 /// Whether other threads can be asked in this build.
 fn asks() -> bool {
-    // The emulator for 32 bits does not bring the signal to a thread that is busy.
-    let brings_signals = cfg!(target_pointer_width = "64") || !emulated();
-    greenlet::BACKEND != "baton" && cfg!(all(target_os = "linux", not(miri))) && brings_signals
+    let known = cfg!(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_env = "gnu")
+    ));
+    greenlet::BACKEND != "baton" && cfg!(all(target_os = "linux", not(miri))) && known
 }
 
 fn named(name: &str, f: impl FnOnce() + 'static) -> JoinHandle<()> {

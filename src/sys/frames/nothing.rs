@@ -2,6 +2,9 @@
 
 use super::Symbols;
 
+/// Whether a signal handler knows what it has interrupted.
+pub(crate) const CAN_INTERRUPT: bool = false;
+
 /// The registers of something that does not run.
 #[derive(Clone, Copy)]
 pub(crate) struct Registers {

@@ -11,6 +11,9 @@ use crate::sys::fork::Own;
 use crate::sys::lock::lock;
 use crate::sys::stack::page_size;
 
+/// Whether a signal handler knows what it has interrupted.
+pub(crate) const CAN_INTERRUPT: bool = true;
+
 /// All registers, each at its number in unwind information; the address where it goes on comes last.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
