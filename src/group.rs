@@ -61,7 +61,7 @@ struct Shared {
     next: Cell<u64>,
     seats: Semaphore,
     size: usize,
-    /// Those who wait for all members to end, and those who wait for all but themselves.
+    /// Those who wait for all members to end; and those who kill them, and wait for all but themselves.
     joiners: WaitList<(), Subject>,
     killers: WaitList<(), Subject>,
     failure: RefCell<Option<Failure>>,
@@ -91,11 +91,15 @@ impl Drop for Seat {
         let member = shared.members.borrow_mut().remove(&self.number);
         drop(member);
         shared.seats.release();
-        for list in [&shared.joiners, &shared.killers] {
-            if !list.is_empty() {
-                list.call_all(Hub::here());
-            }
-        }
+        call_all(&shared.joiners);
+        call_all(&shared.killers);
+    }
+}
+
+/// Calls all who wait there. Where nobody does there need not be a hub.
+fn call_all(list: &WaitList<(), Subject>) {
+    if !list.is_empty() {
+        list.call_all(Hub::here());
     }
 }
 
@@ -199,6 +203,8 @@ impl Group {
         let shared = &self.shared;
         let seat = Seat::take(shared);
         let number = seat.number;
+        // They are to have their turn before the new member has one.
+        call_all(&shared.killers);
         let handle = spawn_for(site, move || {
             let outcome = catch_unwind(AssertUnwindSafe(f));
             outcome.unwrap_or_else(|payload| seat.shared.fail(payload))
@@ -272,13 +278,14 @@ impl Group {
             new.iter().for_each(|member| {
                 hub.kill(member.control());
             });
+            // Some may have been let in, and sit down at their next turn.
             if self.shared.taken() <= myself {
                 return;
             }
-            match self.len() <= myself {
-                // Somebody was let in just now, and has not had a turn since.
-                true => hub.yield_now(),
-                false => self.wait_for_others(),
+            // One that dies may have spawned another.
+            if self.shared.next.get() == told {
+                let purpose = &"waits for a group of greenlets to be killed";
+                self.shared.killers.wait_together(hub, purpose, None);
             }
         }
     }
@@ -288,14 +295,12 @@ impl Group {
         let Shared {
             joiners, members, ..
         } = &*self.shared;
-        let first = members.borrow().values().next().map(number);
-        wait_for(first, joiners, deadline);
-    }
-
-    /// The same in a member that does not wait for itself.
-    fn wait_for_others(&self) {
-        let first = self.others_from(0).first().map(number);
-        wait_for(first, &self.shared.killers, None);
+        let hub = Hub::here();
+        let _bound = hub.bind();
+        // It stands for all: without its end the wait has none.
+        let first = members.borrow().values().next().map(Greenlet::id);
+        joiners.holder().set(first.map_or(0, |id| id.0));
+        joiners.wait_together(hub, &"waits for a group of greenlets", deadline);
     }
 
     /// The members with this number and later ones, without the one that asks.
@@ -548,18 +553,6 @@ impl fmt::Debug for Pool {
     }
 }
 
-fn number(member: &Greenlet<()>) -> u64 {
-    member.control().id
-}
-
-/// Waits until a member is done that stands for all: without its end the wait has none.
-fn wait_for(first: Option<u64>, list: &WaitList<(), Subject>, deadline: Option<Moment>) {
-    let hub = Hub::here();
-    let _bound = hub.bind();
-    list.holder().set(first.unwrap_or(0));
-    list.wait_together(hub, &"waits for a group of greenlets", deadline);
-}
-
 /// Those who work for one `map`. If it does not come to an end, neither do they.
 struct Team<R>(Vec<Option<JoinHandle<R>>>);
 
@@ -646,7 +639,6 @@ pub fn wait_any<R>(handles: &[JoinHandle<R>]) -> usize {
         }
         let lists = handles.iter().map(JoinHandle::joiners);
         let purpose = &"waits for one of several greenlets to end";
-        let _bound = hub.bind();
         hub.before_resting(purpose);
         WaitList::stand_in_all(lists, hub, || hub.rest_until(purpose, Moment::NEVER));
         hub.raise_what_came(|| ());

@@ -168,6 +168,8 @@ impl Hub {
     pub(crate) fn rest_until(&self, purpose: &'static &'static str, deadline: Moment) {
         let me = self.thread().current();
         let _alarm = self.wake_at(me, Some(deadline));
+        // Most of those who wait for the first of several things wait for nobody who is known.
+        let _bound = (me.holder() != 0).then(|| self.bind());
         let next = self.set_out(me, purpose);
         self.go_on_in(next, me);
     }

@@ -29,8 +29,9 @@ use crate::sys::stack::touched;
 const DEEPEST: usize = 64;
 /// So many bytes of name are kept of each greenlet, on average.
 const NAME: usize = 32;
-/// Most wait for one thing; so many more are kept in all.
+/// Most wait for one thing. So many more are kept in all, and so many of one greenlet.
 const SEVERAL: usize = 256;
+const SEVERAL_OF_ONE: usize = 16;
 
 /// What a greenlet was doing when it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -296,7 +297,10 @@ impl Sheet {
 
     fn note_things(&mut self, control: &Control) -> (usize, usize) {
         let start = self.things.len();
-        let fit = self.things.capacity() - start;
+        // There is one for each of those who come later.
+        let later = (self.sights.capacity() - self.sights.len()).saturating_sub(1);
+        let room = (self.things.capacity() - start).saturating_sub(later);
+        let fit = room.min(SEVERAL_OF_ONE);
         self.things.extend(control.awaited_things().take(fit));
         (start, self.things.len())
     }

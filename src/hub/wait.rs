@@ -21,6 +21,7 @@ use std::marker::PhantomPinned;
 use std::mem::offset_of;
 use std::pin::{Pin, pin};
 use std::ptr;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 use super::Hub;
 use crate::switch::control::{Control, ControlRef, Wait};
@@ -364,33 +365,38 @@ impl Hub {
     pub(crate) fn also_awaiting(&self, this: Awaits, rest: impl FnOnce()) {
         let me = self.thread().current();
         let among = Among::new(this, me.awaits.get());
-        me.awaits.set(among.awaits());
-        let _back = AwaitsAgain(me, among.others);
+        let _back = AwaitsAgain::after(me, among.awaits());
         rest();
     }
 
     /// As [`also_awaiting`](Self::also_awaiting), for several.
     fn also_awaiting_all(&self, these: impl Iterator<Item = Awaits>, rest: impl FnOnce()) {
         let me = self.thread().current();
-        let before = me.awaits.get();
-        let mut chain: Box<[Among]> = these.map(|this| Among::new(this, before)).collect();
-        let mut others = before;
+        let mut others = me.awaits.get();
+        let mut chain: Box<[Among]> = these.map(|this| Among::new(this, others)).collect();
         for among in &mut chain {
             among.others = others;
             others = among.awaits();
         }
-        me.awaits.set(others);
-        let _back = AwaitsAgain(me, before);
+        let _back = AwaitsAgain::after(me, others);
         rest();
     }
 }
 
-/// What a greenlet awaits again when this goes.
+/// What a greenlet awaits again when this goes. A signal handler may look at any time, and finds what is there.
 struct AwaitsAgain<'a>(&'a Control, Awaits);
+
+impl<'a> AwaitsAgain<'a> {
+    fn after(me: &'a Control, awaits: Awaits) -> AwaitsAgain<'a> {
+        compiler_fence(Ordering::SeqCst);
+        AwaitsAgain(me, me.awaits.replace(awaits))
+    }
+}
 
 impl Drop for AwaitsAgain<'_> {
     fn drop(&mut self) {
         self.0.awaits.set(self.1);
+        compiler_fence(Ordering::SeqCst);
     }
 }
 

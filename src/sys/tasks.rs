@@ -42,7 +42,11 @@ pub(crate) fn stand_aside() -> Aside {
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        asides().0.fetch_sub(1, Ordering::Relaxed);
+        let less = |standing: usize| Some(standing.saturating_sub(1));
+        // A child of a fork counts from nothing.
+        let _ = asides()
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 }
 

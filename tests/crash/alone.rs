@@ -34,6 +34,7 @@ pub(crate) fn run(scenario: &str) -> bool {
         "alone_on_all_cores" => on_all_cores(),
         "circle_through_threads" => circle_through_threads(),
         "no_circle_through_threads" => no_circle_through_threads(),
+        "no_circle_after_long_turns" => no_circle_after_long_turns(),
         "not_alone_beside_a_timer" => beside_a_timer(),
         "not_alone_beside_a_plain_thread" => beside_a_plain_thread(),
         "alone_when_the_last_thread_has_gone" => when_the_last_thread_has_gone(),
@@ -157,7 +158,7 @@ fn circle_through_threads() {
         sleep(300 * MS);
         drop(A.lock());
     });
-    thread::sleep(4 * REST);
+    thread::sleep(6 * REST);
 }
 
 /// As before, but the second has a time limit, and lets go. In the end everybody has had everything.
@@ -184,6 +185,26 @@ fn no_circle_through_threads() {
     let mut both = [told.recv().unwrap(), told.recv().unwrap()];
     both.sort();
     say(&format!("{both:?}"));
+}
+
+/// One locks both, the other one after the other. In between they compute for longer than it takes to get suspicious,
+/// so that their hubs know late when they began to wait.
+fn no_circle_after_long_turns() {
+    static A: Mutex<()> = Mutex::new(());
+    static B: Mutex<()> = Mutex::new(());
+    let both = thread::Builder::new().name("both".into());
+    let both = both.spawn(|| {
+        thread::sleep(100 * MS);
+        let _a = A.lock();
+        let _b = B.lock();
+        thread::sleep(2 * REST);
+    });
+    let b = B.lock();
+    thread::sleep(2 * REST);
+    drop(b);
+    drop(A.lock());
+    both.unwrap().join().unwrap();
+    say("each had what it wanted");
 }
 
 fn beside_a_timer() {

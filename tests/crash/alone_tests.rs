@@ -122,6 +122,13 @@ fn who_has_a_time_limit_closes_no_circle_through_threads() {
 }
 
 #[test]
+fn long_turns_close_no_circle_through_threads() {
+    let outcome = run("no_circle_after_long_turns").code(0);
+    let outcome = outcome.does_not_say("deadlock");
+    outcome.prints(&["each had what it wanted", "main returns"]);
+}
+
+#[test]
 fn a_thread_that_will_come_is_waited_for() {
     for scenario in [
         "not_alone_beside_a_timer",

@@ -4,12 +4,14 @@
 //! to the board for whom its greenlets wait, and reads what other hubs have pinned:
 //!
 //! ```text
-//!   hub 1, seen at 5.0 s   A has waited for B since 3.9 s
-//!   hub 2, seen at 5.3 s   B has waited for A since 4.2 s     both waited from 4.2 to 5.0 s, and so do for ever
+//!   hub 1: A waits for B, first seen at 4.0 s, last at 6.0 s
+//!   hub 2: B waits for A, first seen at 5.3 s, last at 5.3 s     both waited at 5.3 s, and so do for ever
 //! ```
 //!
-//! What is pinned may be over when it is read. But who waits lets go of nothing. So if all waits of a circle had begun
-//! before the first of them was seen, there was a time when all waited, and after that none of them could end.
+//! What is pinned may be over when it is read. But who waits lets go of nothing. So if there is a moment between the first
+//! and the last time that each wait of a circle was seen, all waited then, and after that none of them could end: the
+//! first to go on would do so while the one it waits for stands still. It takes two looks of one hub. When a wait began is
+//! known less exactly: by the last look at the clock, before a turn that may have been long.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -18,27 +20,32 @@ use std::sync::Mutex;
 
 use super::{Circle, Link, Links, circles as circles_of};
 use crate::hub::Hub;
-use crate::switch::control::write_named;
+use crate::switch::control::{Control, write_named};
 use crate::sys::clock::Moment;
 use crate::sys::fork::Own;
 use crate::sys::lock::lock;
+use crate::sys::tasks::number_of_this_thread;
 
 /// What one hub has pinned.
 struct Page {
     /// Where the hub lies.
     hub: usize,
     thread: Option<Box<str>>,
+    number: i32,
     seen: Moment,
+    /// In the order of who waits.
     notes: Vec<Note>,
 }
 
 /// For whom somebody waits.
 struct Note {
     who: u64,
+    /// Which of its waits it is.
+    turn: u32,
+    first_seen: Moment,
     name: Option<Box<str>>,
     is_main: bool,
     holder: u64,
-    since: Moment,
     purpose: &'static str,
     made: Option<&'static Location<'static>>,
 }
@@ -60,8 +67,9 @@ pub(in crate::hub) fn unpin(hub: &Hub) {
 /// Pins what `hub` has seen `now`, and returns the circles in which greenlets of this thread are, and of others.
 pub(super) fn circles(hub: &Hub, links: &Links, now: Moment) -> Vec<Circle> {
     let mut board = lock(board());
-    board.retain(|page| page.hub != place_of(hub));
-    board.push(Page::of(hub, links, now));
+    let place = board.iter().position(|page| page.hub == place_of(hub));
+    let before = place.map(|place| board.swap_remove(place));
+    board.push(Page::of(hub, links, now, before.as_ref()));
     let all: Vec<(&Page, &Note)> = board.iter().flat_map(Page::each).collect();
     let numbers = all.iter().map(|(_, note)| note.who);
     let places: HashMap<u64, usize> = numbers.zip(0..).collect();
@@ -77,21 +85,21 @@ pub(super) fn circles(hub: &Hub, links: &Links, now: Moment) -> Vec<Circle> {
 fn circle_of(members: &[(&Page, &Note)], hub: &Hub, links: &Links) -> Option<Circle> {
     let ours = members.iter().filter(|(page, _)| page.hub == place_of(hub));
     let here: Vec<usize> = ours.filter_map(|(_, note)| links.find(note.who)).collect();
-    let begun = members.iter().map(|(_, note)| note.since).max();
-    let seen = members.iter().map(|(page, _)| page.seen).min();
+    let first_seen = members.iter().map(|(_, note)| note.first_seen).max();
+    let last_seen = members.iter().map(|(page, _)| page.seen).min();
     let goes_through_others = !here.is_empty() && here.len() < members.len();
-    (goes_through_others && begun <= seen).then(|| Circle {
+    (goes_through_others && first_seen <= last_seen).then(|| Circle {
         here,
-        through: Some(describe(members)),
+        through: Some(describe(members, hub)),
     })
 }
 
 /// In one line, with each member and its thread.
-fn describe(members: &[(&Page, &Note)]) -> String {
+fn describe(members: &[(&Page, &Note)], hub: &Hub) -> String {
     let mut line = String::new();
     // A string takes everything.
     for (page, note) in members {
-        let _ = note.write(&mut line, page);
+        let _ = note.write(&mut line, page, hub);
         line.push_str(" → ");
     }
     let _ = members[0].1.write_name(&mut line);
@@ -99,14 +107,27 @@ fn describe(members: &[(&Page, &Note)]) -> String {
 }
 
 impl Page {
-    fn of(hub: &Hub, links: &Links, seen: Moment) -> Page {
+    /// What is seen now; `before` is what was seen last.
+    fn of(hub: &Hub, links: &Links, seen: Moment, before: Option<&Page>) -> Page {
         let untimed = links.0.iter().filter(|link| !link.timed);
+        let note = |link: &Link| {
+            let known = before.and_then(|page| page.find(link.who));
+            Note::of(link, known.map_or(seen, |note| note.first_seen))
+        };
         Page {
             hub: place_of(hub),
             thread: std::thread::current().name().map(Box::from),
+            number: number_of_this_thread(),
             seen,
-            notes: untimed.map(Note::of).collect(),
+            notes: untimed.map(note).collect(),
         }
+    }
+
+    /// What was seen of the wait that somebody is in.
+    fn find(&self, who: &Control) -> Option<&Note> {
+        let place = self.notes.binary_search_by_key(&who.id, |note| note.who);
+        let note = &self.notes[place.ok()?];
+        (note.turn == who.turns.get()).then_some(note)
     }
 
     fn each(&self) -> impl Iterator<Item = (&Page, &Note)> {
@@ -115,13 +136,14 @@ impl Page {
 }
 
 impl Note {
-    fn of(link: &Link) -> Note {
+    fn of(link: &Link, first_seen: Moment) -> Note {
         Note {
             who: link.who.id,
+            turn: link.who.turns.get(),
+            first_seen,
             name: link.who.name().map(Box::from),
             is_main: link.who.is_main(),
             holder: link.holder,
-            since: link.since(),
             purpose: link.who.purpose.get(),
             made: link.who.awaited_things().next().map(|thing| thing.made),
         }
@@ -131,12 +153,14 @@ impl Note {
         write_named(f, self.who, self.name.as_deref(), self.is_main)
     }
 
-    fn write(&self, f: &mut dyn Write, page: &Page) -> fmt::Result {
+    fn write(&self, f: &mut dyn Write, page: &Page, hub: &Hub) -> fmt::Result {
         self.write_name(f)?;
         match &page.thread {
-            Some(thread) => write!(f, " of thread '{}' {}", thread.escape_debug(), self.purpose)?,
-            None => write!(f, " of another thread {}", self.purpose)?,
+            Some(thread) => write!(f, " of thread '{}'", thread.escape_debug())?,
+            None if page.hub == place_of(hub) => f.write_str(" of this thread")?,
+            None => write!(f, " of thread {}", page.number)?,
         }
+        write!(f, " {}", self.purpose)?;
         match self.made {
             Some(made) => write!(f, ", made at {made}"),
             None => Ok(()),

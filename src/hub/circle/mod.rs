@@ -36,8 +36,10 @@ use crate::sys::clock::Moment;
 
 /// A rest as long as this is a reason to look for circles, and for somebody who could come.
 pub(super) const SUSPICIOUS: Duration = Duration::from_secs(1);
-/// Where there never is such a rest, the most time between two looks.
+/// Where there never is such a rest, the most time between two looks; and where somebody waits for other threads, which
+/// may close a circle at any time, rest or not.
 pub(super) const SELDOM: Duration = Duration::from_secs(64);
+const ABROAD: Duration = Duration::from_secs(4);
 
 /// So much stack is needed to look, and to say what was found without the names of functions.
 const ROOM: usize = 32 * 1024;
@@ -87,11 +89,18 @@ impl Circles {
     fn look(&self, now: Moment, closed: bool, begun: bool) {
         let seldom = match closed {
             true => SUSPICIOUS,
-            false => (2 * self.seldom.get()).min(SELDOM),
+            false => (2 * self.seldom.get()).min(self.longest()),
         };
         self.anew.set(closed || begun);
         self.seldom.set(seldom);
         self.at_last.set(now.after(seldom));
+    }
+
+    fn longest(&self) -> Duration {
+        match self.abroad.get() {
+            0 => SELDOM,
+            _ => ABROAD,
+        }
     }
 
     fn bind(&self, abroad: usize) -> Bound<'_> {
@@ -154,12 +163,8 @@ impl Link {
         (waits && !will_be_raised_in).then_some(link)
     }
 
-    fn since(&self) -> Moment {
-        Moment::from_nanos(self.who.since.get())
-    }
-
     fn is_young(&self, now: Moment) -> bool {
-        self.since().until(now) < SUSPICIOUS
+        Moment::from_nanos(self.who.since.get()).until(now) < SUSPICIOUS
     }
 }
 

@@ -120,7 +120,8 @@ impl Seen {
         self.is_parked().then_some(self.sight.purpose)
     }
 
-    /// Which things it waits for, if it is parked, of those that say so. It is one at most, but in a select.
+    /// Which things it waits for, if it is parked, of those that say so. It is one at most, but for a select, of which up to
+    /// 16 are told, or fewer if many such wait.
     pub fn objects(&self) -> impl Iterator<Item = WaitObject> {
         self.things.iter().map(|thing| WaitObject {
             address: thing.begin,

@@ -310,7 +310,6 @@ impl<A: Arms<R>, R> Select<A, R> {
 
     fn wait_for_one(&mut self, hub: &Hub) {
         let at = self.arms.deadline();
-        let _bound = hub.bind();
         loop {
             let purpose = &"waits for one of several things";
             hub.before_resting(purpose);
