@@ -133,6 +133,13 @@ pub(super) fn enter(hub: &Hub) {
     lock(entries()).push(entry);
 }
 
+/// The number and the name of the thread whose hub it is, whichever thread asks (the backend `baton` has several for it).
+pub(super) fn thread_of(hub: &Hub) -> (i32, Option<Box<str>>) {
+    let entries = lock(entries());
+    let entry = entries.iter().find(|entry| entry.hub == NonNull::from(hub));
+    entry.map_or((0, None), |entry| (entry.number, entry.name.clone()))
+}
+
 /// Takes it off, before it goes.
 pub(super) fn leave(hub: &Hub) {
     show(ptr::from_ref(hub.thread()).cast_mut(), ptr::null_mut());

@@ -19,12 +19,11 @@ use std::panic::Location;
 use std::sync::Mutex;
 
 use super::{Circle, Link, Links, circles as circles_of};
-use crate::hub::Hub;
+use crate::hub::{Hub, roll};
 use crate::switch::control::{Control, write_named};
 use crate::sys::clock::Moment;
 use crate::sys::fork::Own;
 use crate::sys::lock::lock;
-use crate::sys::tasks::number_of_this_thread;
 
 /// What one hub has pinned.
 struct Page {
@@ -114,10 +113,11 @@ impl Page {
             let known = before.and_then(|page| page.find(link.who));
             Note::of(link, known.map_or(seen, |note| note.first_seen))
         };
+        let (number, thread) = roll::thread_of(hub);
         Page {
             hub: place_of(hub),
-            thread: std::thread::current().name().map(Box::from),
-            number: number_of_this_thread(),
+            thread,
+            number,
             seen,
             notes: untimed.map(note).collect(),
         }
