@@ -437,6 +437,7 @@ impl Group {
     }
 
     /// Begins with each item, in a greenlet of its own, until `begin` says that nobody asks for more.
+    #[track_caller]
     fn feed<I, X: 'static>(
         &self,
         site: &'static Location<'static>,

@@ -26,6 +26,10 @@ impl Hub {
     #[cold]
     pub(super) fn everybody_waits(&self, others: Option<usize>) {
         let report = self.who_waits(others);
+        // Another one that was told may have let go of something meanwhile.
+        if others.is_some() && !self.desk.is_quiet() {
+            return;
+        }
         say(format_args!("{report}"));
         let main = &self.thread().main;
         if !self.can_interrupt(main) {
@@ -109,6 +113,9 @@ impl Hub {
             dump.leave_out(current.id);
         }
         let _ = dump.write_cycles(&mut report);
+        if others.is_some_and(|others| others > 0) {
+            let _ = dump.write_cycles_across(&mut report);
+        }
         dump.put_circles_first();
         let _ = dump.write(&mut report, NAMED);
         if thread.all().chain([&thread.main]).any(Control::may_unwind) {

@@ -100,7 +100,7 @@ pub(super) struct Poison(Cell<bool>);
 
 /// What a guard remembers of the moment at which it was made.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Calm {
+pub(crate) enum Calm {
     /// Nobody of the thread unwound.
     Yes,
     /// Somebody did, after so many raises in this greenlet.
@@ -108,6 +108,20 @@ pub(super) enum Calm {
 }
 
 impl Calm {
+    #[inline(always)]
+    pub(crate) fn now() -> Calm {
+        match panicking() {
+            false => Calm::Yes,
+            true => Calm::amid(),
+        }
+    }
+
+    /// Whether the greenlet unwinds that had the guard, as far as that can be told.
+    #[inline(always)]
+    pub(crate) fn is_over(self) -> bool {
+        panicking() && (self == Calm::Yes || self != Calm::amid())
+    }
+
     #[cold]
     fn amid() -> Calm {
         Calm::Amid(Thread::here_if_any().map_or(0, |thread| thread.current().raised.get()))
@@ -129,16 +143,13 @@ impl Poison {
 
     #[inline(always)]
     pub(super) fn enter(&self) -> Calm {
-        match panicking() {
-            false => Calm::Yes,
-            true => Calm::amid(),
-        }
+        Calm::now()
     }
 
     /// A guard is dropped that could change the value.
     #[inline(always)]
     pub(super) fn leave(&self, calm: Calm) {
-        if panicking() && (calm == Calm::Yes || calm != Calm::amid()) {
+        if calm.is_over() {
             self.0.set(true);
         }
     }

@@ -1,5 +1,6 @@
 //! A dump: what was seen of the greenlets of one thread, to be read by people and programs.
 
+mod across;
 mod knows;
 mod text;
 
@@ -133,6 +134,11 @@ impl Seen {
     pub fn holder(&self) -> Option<GreenletId> {
         let known = self.is_parked() && self.sight.holder != 0;
         known.then_some(GreenletId(self.sight.holder))
+    }
+
+    /// The same, unless it ends its wait by itself.
+    fn awaited(&self) -> Option<GreenletId> {
+        self.holder().filter(|_| self.deadline.is_none())
     }
 
     /// On whose stacks the address of one of those things was found, of those who do not wait for it themselves, in the order of
@@ -286,8 +292,7 @@ impl Dump {
         let ids = self.greenlets.iter().map(|seen| seen.sight.id);
         let places: HashMap<u64, usize> = ids.zip(0..).collect();
         let awaited = |at: usize| {
-            let seen = &self.greenlets[at];
-            let holder = seen.holder().filter(|_| seen.deadline.is_none())?;
+            let holder = self.greenlets[at].awaited()?;
             places.get(&holder.0).copied()
         };
         let circles = circle::circles(self.greenlets.len(), awaited);

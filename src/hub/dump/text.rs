@@ -12,14 +12,14 @@ use crate::switch::greenlet::GreenletId;
 const NAMED_EACH: usize = 4;
 
 /// What is needed to name greenlets and things, made once for a text.
-struct Names<'a> {
+pub(super) struct Names<'a> {
     greenlets: HashMap<u64, &'a Seen>,
     /// The things that were made at each place; where it is not one alone, it says too little.
     things: HashMap<&'a Location<'static>, HashSet<usize>>,
 }
 
 impl<'a> Names<'a> {
-    fn of(dump: &'a Dump) -> Names<'a> {
+    pub(super) fn of(dump: &'a Dump) -> Names<'a> {
         let mut things: HashMap<_, HashSet<_>> = HashMap::new();
         for WaitObject { made, address } in dump.greenlets.iter().flat_map(Seen::objects) {
             things.entry(made).or_default().insert(address);
@@ -32,8 +32,8 @@ impl<'a> Names<'a> {
     }
 
     /// What somebody does, and with which things.
-    fn write_does(&self, f: &mut dyn Write, seen: &Seen) -> fmt::Result {
-        write!(f, "{seen} {}", seen.does())?;
+    pub(super) fn write_does(&self, f: &mut dyn Write, seen: &Seen) -> fmt::Result {
+        f.write_str(seen.does())?;
         for (n, WaitObject { made, address }) in seen.objects().take(NAMED_EACH).enumerate() {
             f.write_str(if n == 0 { ", made at " } else { " and at " })?;
             write!(f, "{made}")?;
@@ -110,6 +110,7 @@ impl Dump {
         for cycle in self.cycles() {
             f.write_str("\n  in a circle: ")?;
             for seen in &cycle {
+                write!(f, "{seen} ")?;
                 names.write_does(f, seen)?;
                 f.write_str(" → ")?;
             }
@@ -131,7 +132,7 @@ impl Dump {
 }
 
 fn write_line(f: &mut dyn Write, seen: &Seen, names: &Names<'_>) -> fmt::Result {
-    f.write_str("\n  ")?;
+    write!(f, "\n  {seen} ")?;
     names.write_does(f, seen)?;
     if seen.sight.may_unwind {
         f.write_str(", in a destructor or since another greenlet waits in one")?;

@@ -1,15 +1,18 @@
 //! `std::sync::Mutex` for greenlets of all threads.
 //!
 //! Whose turn it is says a semaphore with one permit. The value lies in a mutex of std, which whoever has the
-//! permit finds unlocked; it also keeps the poison. Who has it is written down, for one that would wait for itself.
+//! permit finds unlocked. Who has it is written down, for one that would wait for itself. The poison is ours: std does not
+//! know which greenlet unwinds.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
 
 use super::{Permit, Semaphore, myself};
 use crate::hub::Hub;
 use crate::switch::subject::Holder;
+use crate::sync::lock::Calm;
 
 /// A value that one greenlet at a time may use, of all threads, also across waits, in order of arrival.
 ///
@@ -24,6 +27,8 @@ use crate::switch::subject::Holder;
 /// ```
 pub struct Mutex<T: ?Sized> {
     turn: Semaphore,
+    /// Whoever has the turn writes it.
+    poisoned: AtomicBool,
     value: sync::Mutex<T>,
 }
 
@@ -33,6 +38,8 @@ pub struct MutexGuard<'a, T: ?Sized> {
     // The value is let go of before the turn ends.
     value: sync::MutexGuard<'a, T>,
     holder: &'a Holder,
+    poisoned: &'a AtomicBool,
+    calm: Calm,
     _turn: Permit<'a>,
 }
 
@@ -42,6 +49,7 @@ impl<T> Mutex<T> {
     pub const fn new(value: T) -> Mutex<T> {
         Mutex {
             turn: Semaphore::new(1),
+            poisoned: AtomicBool::new(false),
             value: sync::Mutex::new(value),
         }
     }
@@ -51,7 +59,8 @@ impl<T> Mutex<T> {
     /// # Errors
     /// The value, if it is poisoned.
     pub fn into_inner(self) -> LockResult<T> {
-        self.value.into_inner()
+        let poisoned = self.poisoned.into_inner();
+        result(value_of(self.value.into_inner()), poisoned)
     }
 }
 
@@ -95,15 +104,14 @@ impl<T: ?Sized> Mutex<T> {
 
     fn guard<'a>(&'a self, turn: Permit<'a>) -> LockResult<MutexGuard<'a, T>> {
         self.turn.holder().set(myself());
-        let with = |value| MutexGuard {
-            value,
+        let guard = MutexGuard {
+            value: value_of(self.value.lock()),
             holder: self.turn.holder(),
+            poisoned: &self.poisoned,
+            calm: Calm::now(),
             _turn: turn,
         };
-        match self.value.lock() {
-            Ok(value) => Ok(with(value)),
-            Err(poisoned) => Err(PoisonError::new(with(poisoned.into_inner()))),
-        }
+        result(guard, self.is_poisoned())
     }
 
     /// The value, which nobody else can have.
@@ -111,23 +119,39 @@ impl<T: ?Sized> Mutex<T> {
     /// # Errors
     /// The reference, if it is poisoned.
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
-        self.value.get_mut()
+        let poisoned = self.is_poisoned();
+        result(value_of(self.value.get_mut()), poisoned)
     }
 
     /// Whether somebody has unwound that had it.
     pub fn is_poisoned(&self) -> bool {
-        self.value.is_poisoned()
+        self.poisoned.load(Relaxed)
     }
 
     /// Says that the value is good again.
     pub fn clear_poison(&self) {
-        self.value.clear_poison();
+        self.poisoned.store(false, Relaxed);
+    }
+}
+
+/// Also if std calls it poisoned.
+fn value_of<V>(locked: LockResult<V>) -> V {
+    locked.unwrap_or_else(PoisonError::into_inner)
+}
+
+fn result<V>(value: V, poisoned: bool) -> LockResult<V> {
+    match poisoned {
+        true => Err(PoisonError::new(value)),
+        false => Ok(value),
     }
 }
 
 /// Unlocks.
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
+        if self.calm.is_over() {
+            self.poisoned.store(true, Relaxed);
+        }
         self.holder.set(0);
     }
 }
@@ -154,7 +178,15 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
 
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.value, f)
+        let mut words = f.debug_struct("Mutex");
+        match self.value.try_lock() {
+            Ok(value) => words.field("data", &&*value),
+            Err(TryLockError::Poisoned(value)) => words.field("data", &&**value.get_ref()),
+            Err(TryLockError::WouldBlock) => words.field("data", &format_args!("<locked>")),
+        };
+        words
+            .field("poisoned", &self.is_poisoned())
+            .finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,7 @@ use greenlet::sync::queue::{GetError, PutError, Queue};
 use greenlet::sync::{
     AsyncResult, Condvar, Event, Mutex, Semaphore, mpsc, oneshot, remote, select,
 };
-use greenlet::time::{Elapsed, interval, sleep_until, timeout};
+use greenlet::time::{Elapsed, interval, sleep_until, timeout, timeout_at};
 use greenlet::{Generator, GreenletExit, JoinHandle, hub_stats, sleep, spawn, thread, yield_now};
 
 use super::{LONG, MS, settle};
@@ -34,7 +34,7 @@ const fn in_vain(name: &'static str, wait: fn(Duration)) -> Wait {
 }
 
 /// All of them, and each for as long as one likes.
-const ALL: [Wait; 24] = [
+const ALL: [Wait; 30] = [
     in_vain("recv_timeout", |time| {
         let (_sender, receiver) = channel::unbounded::<u8>();
         assert_eq!(receiver.recv_timeout(time), Err(RecvTimeoutError::Timeout));
@@ -58,6 +58,10 @@ const ALL: [Wait; 24] = [
     in_vain("mpsc recv_timeout", |time| {
         let (_sender, receiver) = mpsc::channel::<u8>();
         assert!(receiver.recv_timeout(time).is_err());
+    }),
+    in_vain("mpsc recv_deadline", |time| {
+        let (_sender, receiver) = mpsc::channel::<u8>();
+        assert!(receiver.recv_deadline(far(time)).is_err());
     }),
     in_vain("oneshot recv_timeout", |time| {
         let (_sender, receiver) = oneshot::channel::<u8>();
@@ -92,6 +96,15 @@ const ALL: [Wait; 24] = [
         let waited = condvar.wait_timeout_while(guard, time, |()| true);
         assert!(waited.unwrap().1.timed_out());
     }),
+    Wait {
+        name: "Condvar::wait_timeout",
+        wait: |time| {
+            let (mutex, condvar) = (Mutex::new(()), Condvar::new());
+            let guard = mutex.lock().unwrap();
+            drop(condvar.wait_timeout(guard, time).unwrap());
+        },
+        hasty: true,
+    },
     in_vain("join_all_timeout", |time| {
         let group = Group::new();
         let member = End(group.spawn(|| sleep(LONG)));
@@ -103,8 +116,21 @@ const ALL: [Wait; 24] = [
         let late = select().recv(&receiver, |_| 0).after(time, || 1).wait();
         assert_eq!(late, 1);
     }),
+    in_vain("a select until then", |time| {
+        let (_sender, receiver) = channel::unbounded::<u8>();
+        let late = select().recv(&receiver, |_| 0).at(far(time), || 1).wait();
+        assert_eq!(late, 1);
+    }),
     in_vain("remote recv_timeout", |time| {
         let (_sender, receiver) = remote::channel::unbounded::<u8>();
+        assert!(receiver.recv_timeout(time).is_err());
+    }),
+    in_vain("remote recv_deadline", |time| {
+        let (_sender, receiver) = remote::channel::bounded::<u8>(0);
+        assert!(receiver.recv_deadline(far(time)).is_err());
+    }),
+    in_vain("remote oneshot recv_timeout", |time| {
+        let (_sender, receiver) = remote::oneshot::channel::<u8>();
         assert!(receiver.recv_timeout(time).is_err());
     }),
     in_vain("remote send_deadline", |time| {
@@ -127,6 +153,10 @@ const ALL: [Wait; 24] = [
     },
     in_vain("tick", |time| {
         interval(time.max(Duration::from_nanos(1))).tick();
+    }),
+    in_vain("a limit until then", |time| {
+        let limit = timeout_at(far(time), || sleep(Duration::MAX));
+        assert_eq!(limit, Err(Elapsed));
     }),
     in_vain("a limit", |time| {
         let limit = timeout(time, || sleep(Duration::MAX));

@@ -8,10 +8,13 @@ use std::thread;
 use std::time::Duration;
 
 use greenlet::net::TcpListener;
+use greenlet::sync::remote;
 use greenlet::time::timeout;
-use greenlet::{per_core, sleep, spawn};
+use greenlet::{GreenletExit, per_core, sleep, spawn};
 
 use crate::support::{caught, own_stacks, run, survived_in_child, text};
+
+const MS: Duration = Duration::from_millis(1);
 
 #[test]
 fn each_core_has_a_hub_of_its_own_and_the_results_are_in_order() {
@@ -91,8 +94,9 @@ fn wakes() -> libc::c_long {
 fn a_connection_wakes_one_core_once() {
     const CONNECTIONS: usize = 200;
     const CORES: usize = 3;
-    // Elsewhere a greenlet has a thread of its own, which is woken on its own account.
-    if !own_stacks() {
+    // Elsewhere a greenlet has a thread of its own, which is woken on its own account. Other tests of the process would
+    // let this one wait for memory.
+    if !own_stacks() || survived_in_child("hub::cores::a_connection_wakes_one_core_once") {
         return;
     }
     run(|| {
@@ -138,5 +142,25 @@ fn a_connection_wakes_one_core_once() {
             woken < CONNECTIONS as libc::c_long * 3 / 2 + 30,
             "{woken} wakes: {served:?}"
         );
+    });
+}
+
+/// The threads run on, and what they return is for nobody.
+#[test]
+fn one_that_is_killed_while_the_cores_run_lets_them_run_on() {
+    run(|| {
+        let (tell, told) = remote::channel::unbounded();
+        let waits = spawn(move || {
+            per_core(2, move |core| {
+                sleep(20 * MS);
+                tell.send(core).unwrap();
+            })
+        });
+        sleep(MS);
+        assert!(waits.kill());
+        assert!(waits.join().unwrap_err().is::<GreenletExit>());
+        let mut ended: Vec<usize> = told.iter().collect();
+        ended.sort_unstable();
+        assert_eq!(ended, [0, 1]);
     });
 }

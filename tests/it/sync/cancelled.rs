@@ -4,7 +4,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use greenlet::sync::{Barrier, Condvar, Event, Mutex, RwLock, RwLockWriteGuard, TryLockError};
+use greenlet::sync::{
+    Barrier, Condvar, Event, Mutex, RwLock, RwLockWriteGuard, TryLockError, remote,
+};
 use greenlet::time::{Elapsed, timeout};
 use greenlet::{GreenletExit, JoinHandle, sleep, spawn, yield_now};
 
@@ -159,15 +161,16 @@ fn a_kill_poisons_also_what_was_locked_while_another_one_unwound() {
     for killed in [true, false] {
         run(move || {
             let (go_on, mutex) = (Rc::new(Event::new()), Rc::new(Mutex::new(0)));
+            let shared = Rc::new(remote::Mutex::new(0));
             let waits = Waits(go_on.clone());
             let unwinds = spawn(move || {
                 let _waits = waits;
                 raise("planted")
             });
             yield_now();
-            let theirs = mutex.clone();
+            let theirs = (mutex.clone(), shared.clone());
             let has = spawn(move || {
-                let _guard = theirs.lock().unwrap();
+                let _both = (theirs.0.lock().unwrap(), theirs.1.lock().unwrap());
                 yield_now();
                 yield_now();
                 sleep(if killed { LONG } else { MS });
@@ -181,6 +184,10 @@ fn a_kill_poisons_also_what_was_locked_while_another_one_unwound() {
             }
             assert_eq!(has.join().is_err(), killed);
             assert_eq!(mutex.is_poisoned(), killed);
+            assert_eq!(shared.is_poisoned(), killed);
+            assert_eq!(shared.lock().is_err(), killed);
+            shared.clear_poison();
+            assert!(format!("{shared:?}").contains("data: 0, poisoned: false"));
         });
     }
 }
