@@ -29,16 +29,19 @@ fn main() -> io::Result<()> {
     let listener = UnixListener::bind(&path)?;
     let server = greenlet::spawn(move || serve(&listener));
     greenlet::scope(|scope| {
-        for (key, value) in [
+        let fruits = [
             ("apple", "red"),
             ("banana", "yellow"),
             ("cherry", "dark red"),
-        ] {
+        ];
+        let clients = fruits.map(|(key, value)| {
             let path = &path;
-            scope.spawn(move || {
-                let answer = ask(path, &format!("set {key} {value}")).expect("the store answers");
-                println!("{answer}");
-            });
+            scope.spawn(move || ask(path, &format!("set {key} {value}")))
+        });
+        // They are answered in any order.
+        for client in clients {
+            let answer = client.join().expect("it does not panic");
+            println!("{}", answer.expect("the store answers"));
         }
     });
     for key in ["apple", "banana", "cherry", "durian"] {
