@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
-use crate::spawn::{JoinHandle, spawn_for};
+use crate::spawn::{JoinHandle, spawn, spawn_for};
 use crate::switch::control::Payload;
 use crate::switch::error::describe;
 use crate::switch::exit::GreenletExit;
@@ -389,7 +389,7 @@ impl Group {
             let f = Rc::clone(&f);
             sender.send(group.spawn_for(site, move || f(item))).is_ok()
         };
-        let (mut fed, mut next) = (self.feed(site, items, begin), None);
+        let (mut fed, mut next) = (self.feed(items, begin), None);
         std::iter::from_fn(move || {
             if next.is_none() {
                 next = fed.next();
@@ -433,14 +433,13 @@ impl Group {
             });
             true
         };
-        self.feed(site, items, begin).map(or_unwind)
+        self.feed(items, begin).map(or_unwind)
     }
 
     /// Begins with each item, in a greenlet of its own, until `begin` says that nobody asks for more.
     #[track_caller]
     fn feed<I, X: 'static>(
         &self,
-        site: &'static Location<'static>,
         items: I,
         begin: impl Fn(&Group, &Sender<X>, I::Item) -> bool + 'static,
     ) -> Fed<X>
@@ -449,7 +448,7 @@ impl Group {
     {
         let (sender, receiver) = bounded(self.ahead());
         let group = self.for_the_feeder();
-        let feeder = spawn_for(site, move || {
+        let feeder = spawn(move || {
             items.into_iter().all(|item| begin(&group, &sender, item));
         });
         Fed {

@@ -141,11 +141,6 @@ impl Poison {
         self.0.set(false);
     }
 
-    #[inline(always)]
-    pub(super) fn enter(&self) -> Calm {
-        Calm::now()
-    }
-
     /// A guard is dropped that could change the value.
     #[inline(always)]
     pub(super) fn leave(&self, calm: Calm) {
@@ -156,10 +151,15 @@ impl Poison {
 
     #[inline]
     pub(super) fn result<G>(&self, guard: G) -> LockResult<G> {
-        match self.0.get() {
-            true => Err(PoisonError::new(guard)),
-            false => Ok(guard),
-        }
+        or_poisoned(guard, self.0.get())
+    }
+}
+
+#[inline]
+pub(crate) fn or_poisoned<V>(value: V, poisoned: bool) -> LockResult<V> {
+    match poisoned {
+        true => Err(PoisonError::new(value)),
+        false => Ok(value),
     }
 }
 

@@ -289,7 +289,7 @@ impl<T: ?Sized> RwLock<T> {
     fn write_guard(&self) -> RwLockWriteGuard<'_, T> {
         RwLockWriteGuard {
             lock: self,
-            calm: self.poison.enter(),
+            calm: Calm::now(),
             value: self.value.borrow_mut(),
         }
     }

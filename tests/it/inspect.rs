@@ -12,7 +12,7 @@ use greenlet::inspect::{self, Dump, Options, Seen, State};
 use greenlet::sync::{Mutex, Semaphore, channel, remote, select};
 use greenlet::{Greenlet, GreenletId, JoinHandle, current, sleep, spawn, thread, yield_now};
 
-use crate::support::{rounds, run};
+use crate::support::{asks, rounds, run};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -20,15 +20,6 @@ const LONG: Duration = Duration::from_secs(3600);
 /// Whether stacks that do not run can be walked in this build.
 fn walks() -> bool {
     greenlet::BACKEND == "direct" && cfg!(all(target_os = "linux", not(miri)))
-}
-
-/// Whether other threads can be asked in this build.
-fn asks() -> bool {
-    let known = cfg!(any(
-        target_arch = "x86_64",
-        all(target_arch = "aarch64", target_env = "gnu")
-    ));
-    greenlet::BACKEND != "baton" && cfg!(all(target_os = "linux", not(miri))) && known
 }
 
 fn named(name: &str, f: impl FnOnce() + 'static) -> JoinHandle<()> {

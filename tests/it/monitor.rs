@@ -6,21 +6,13 @@ use std::time::{Duration, Instant};
 
 use greenlet::{monitor, sleep, spawn, thread, yield_now};
 
-use crate::support::{complaint, emulated, run};
+use crate::support::{asks, complaint, emulated, run};
 
 const MS: Duration = Duration::from_millis(1);
 
 /// Whether the calls of who runs are known in this build.
 fn walks() -> bool {
     asks() && greenlet::BACKEND == "direct"
-}
-
-fn asks() -> bool {
-    let known = cfg!(any(
-        target_arch = "x86_64",
-        all(target_arch = "aarch64", target_env = "gnu")
-    ));
-    greenlet::BACKEND != "baton" && cfg!(all(target_os = "linux", not(miri))) && known
 }
 
 #[inline(never)]

@@ -402,3 +402,12 @@ fn canary_a_hanging_test_is_aborted_by_name() {
         }
     }
 }
+
+/// Whether other threads can be asked who runs there in this build.
+pub(crate) fn asks() -> bool {
+    let known = cfg!(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_env = "gnu")
+    ));
+    greenlet::BACKEND != "baton" && cfg!(all(target_os = "linux", not(miri))) && known
+}

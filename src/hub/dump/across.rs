@@ -1,13 +1,11 @@
 //! Circles through several threads, where all of them stand still: then each can be asked what it sees, and what they
 //! see goes together.
 
-use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::iter::once;
 
 use super::text::Names;
-use super::{Dump, Seen, dump_of};
-use crate::hub::circle::circles;
+use super::{Dump, Seen, circles_among, dump_of};
 use crate::hub::roll;
 use crate::hub::seen::Wish;
 
@@ -22,13 +20,11 @@ impl Dump {
         let others = faces.filter(|face| face.number != self.number);
         let others: Vec<Dump> = others.map(|face| dump_of(&face, wish)).collect();
         let each = |dump| Dump::greenlets(dump).iter().map(move |seen| (dump, seen));
-        let all: Vec<(&Dump, &Seen)> = once(self).chain(&others).flat_map(each).collect();
-        let ids = all.iter().map(|(_, seen)| seen.sight.id);
-        let places: HashMap<u64, usize> = ids.zip(0..).collect();
-        let next = |at: usize| places.get(&all[at].1.awaited()?.0).copied();
-        for circle in circles(all.len(), next) {
-            if circle.iter().any(|&at| all[at].0.number != self.number) {
-                write_circle(f, circle.iter().map(|&at| all[at]))?;
+        let (whose, all): (Vec<&Dump>, Vec<&Seen>) =
+            once(self).chain(&others).flat_map(each).unzip();
+        for circle in circles_among(&all) {
+            if circle.iter().any(|&at| whose[at].number != self.number) {
+                write_circle(f, circle.iter().map(|&at| (whose[at], all[at])))?;
             }
         }
         Ok(())

@@ -214,6 +214,14 @@ impl fmt::Display for Seen {
     }
 }
 
+/// The circles among greenlets of one thread or of several.
+fn circles_among(all: &[&Seen]) -> Vec<Vec<usize>> {
+    let ids = all.iter().map(|seen| seen.sight.id);
+    let places: HashMap<u64, usize> = ids.zip(0..).collect();
+    let next = |at: usize| places.get(&all[at].awaited()?.0).copied();
+    circle::circles(all.len(), next)
+}
+
 impl Dump {
     fn of(face: &Face, sheet: Option<&Sheet>, silence: Option<Silence>) -> Dump {
         let seen = |sheet: &Sheet| {
@@ -289,15 +297,9 @@ impl Dump {
     /// Those who wait for each other in a circle, and so for ever. A greenlet that has a deadline ends its wait by
     /// itself, and is part of none.
     pub fn cycles(&self) -> Vec<Vec<&Seen>> {
-        let ids = self.greenlets.iter().map(|seen| seen.sight.id);
-        let places: HashMap<u64, usize> = ids.zip(0..).collect();
-        let awaited = |at: usize| {
-            let holder = self.greenlets[at].awaited()?;
-            places.get(&holder.0).copied()
-        };
-        let circles = circle::circles(self.greenlets.len(), awaited);
-        let named = |circle: Vec<usize>| circle.iter().map(|&at| &self.greenlets[at]).collect();
-        circles.into_iter().map(named).collect()
+        let all: Vec<&Seen> = self.greenlets.iter().collect();
+        let named = |circle: Vec<usize>| circle.iter().map(|&at| all[at]).collect();
+        circles_among(&all).into_iter().map(named).collect()
     }
 
     /// Who spawned whom, as a tree; those whose spawner has ended stand at the left.

@@ -12,7 +12,7 @@ use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
 use super::{Permit, Semaphore, myself};
 use crate::hub::Hub;
 use crate::switch::subject::Holder;
-use crate::sync::lock::Calm;
+use crate::sync::lock::{Calm, or_poisoned};
 
 /// A value that one greenlet at a time may use, of all threads, also across waits, in order of arrival.
 ///
@@ -60,7 +60,7 @@ impl<T> Mutex<T> {
     /// The value, if it is poisoned.
     pub fn into_inner(self) -> LockResult<T> {
         let poisoned = self.poisoned.into_inner();
-        result(value_of(self.value.into_inner()), poisoned)
+        or_poisoned(value_of(self.value.into_inner()), poisoned)
     }
 }
 
@@ -111,7 +111,7 @@ impl<T: ?Sized> Mutex<T> {
             calm: Calm::now(),
             _turn: turn,
         };
-        result(guard, self.is_poisoned())
+        or_poisoned(guard, self.is_poisoned())
     }
 
     /// The value, which nobody else can have.
@@ -120,7 +120,7 @@ impl<T: ?Sized> Mutex<T> {
     /// The reference, if it is poisoned.
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
         let poisoned = self.is_poisoned();
-        result(value_of(self.value.get_mut()), poisoned)
+        or_poisoned(value_of(self.value.get_mut()), poisoned)
     }
 
     /// Whether somebody has unwound that had it.
@@ -137,13 +137,6 @@ impl<T: ?Sized> Mutex<T> {
 /// Also if std calls it poisoned.
 fn value_of<V>(locked: LockResult<V>) -> V {
     locked.unwrap_or_else(PoisonError::into_inner)
-}
-
-fn result<V>(value: V, poisoned: bool) -> LockResult<V> {
-    match poisoned {
-        true => Err(PoisonError::new(value)),
-        false => Ok(value),
-    }
 }
 
 /// Unlocks.
