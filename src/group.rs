@@ -3,8 +3,7 @@
 //! A [`Group`] takes any number, a [`Pool`] so many at a time. A member belongs to it until it has ended, however it
 //! ends: it has a seat, which is dropped with its closure.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::fmt;
 use std::mem::offset_of;
 use std::ops::Deref;
@@ -15,12 +14,13 @@ use std::time::Duration;
 
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
+use crate::spawn::members::Members;
 use crate::spawn::{JoinHandle, spawn, spawn_for};
 use crate::switch::control::Payload;
 use crate::switch::error::describe;
 use crate::switch::exit::GreenletExit;
 use crate::switch::greenlet::Greenlet;
-use crate::switch::subject::Subject;
+use crate::switch::subject::{Known, Subject};
 use crate::sync::Semaphore;
 use crate::sync::channel::{Receiver, Sender, bounded, unbounded};
 use crate::sys::clock::{Moment, has_passed};
@@ -57,12 +57,10 @@ pub struct Pool {
 }
 
 struct Shared {
-    members: RefCell<BTreeMap<u64, Greenlet<()>>>,
-    next: Cell<u64>,
+    members: Members,
     seats: Semaphore,
     size: usize,
-    /// Those who wait for all members to end; and those who kill them, and wait for all but themselves.
-    joiners: WaitList<(), Subject>,
+    /// Those who kill all members, and wait for all but themselves.
     killers: WaitList<(), Subject>,
     failure: RefCell<Option<Failure>>,
 }
@@ -76,11 +74,9 @@ struct Seat {
 impl Seat {
     /// Takes a place for one who has been let in.
     fn take(shared: &Rc<Shared>) -> Seat {
-        let number = shared.next.get();
-        shared.next.set(number + 1);
         Seat {
             shared: Rc::clone(shared),
-            number,
+            number: shared.members.number(),
         }
     }
 }
@@ -88,16 +84,15 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let shared = &self.shared;
-        let member = shared.members.borrow_mut().remove(&self.number);
-        drop(member);
+        shared.members.leave(self.number);
         shared.seats.release();
-        call_all(&shared.joiners);
+        call_all(shared.members.joiners());
         call_all(&shared.killers);
     }
 }
 
 /// Calls all who wait there. Where nobody does there need not be a hub.
-fn call_all(list: &WaitList<(), Subject>) {
+fn call_all<K: Known>(list: &WaitList<(), K>) {
     if !list.is_empty() {
         list.call_all(Hub::here());
     }
@@ -140,11 +135,9 @@ impl Group {
     #[track_caller]
     fn of_size(size: usize) -> Group {
         let shared = Shared {
-            members: RefCell::default(),
-            next: Cell::new(0),
+            members: Members::within(offset_of!(Shared, members), size_of::<Shared>()),
             seats: Semaphore::new(size),
             size,
-            joiners: WaitList::within(offset_of!(Shared, joiners), size_of::<Shared>()),
             killers: WaitList::within(offset_of!(Shared, killers), size_of::<Shared>()),
             failure: RefCell::new(None),
         };
@@ -210,13 +203,13 @@ impl Group {
             outcome.unwrap_or_else(|payload| seat.shared.fail(payload))
         });
         let member = handle.greenlet().expect("it has not begun");
-        shared.members.borrow_mut().insert(number, member);
+        shared.members.enter(number, member);
         handle
     }
 
     /// How many members have not ended.
     pub fn len(&self) -> usize {
-        self.shared.members.borrow().len()
+        self.shared.members.len()
     }
 
     /// Whether all members have ended.
@@ -274,7 +267,7 @@ impl Group {
         let mut told = 0;
         loop {
             let new = self.others_from(told);
-            told = self.shared.next.get();
+            told = self.shared.members.next();
             new.iter().for_each(|member| {
                 hub.kill(member.control());
             });
@@ -283,7 +276,7 @@ impl Group {
                 return;
             }
             // One that dies may have spawned another.
-            if self.shared.next.get() == told {
+            if self.shared.members.next() == told {
                 let purpose = &"waits for a group of greenlets to be killed";
                 self.shared.killers.wait_together(hub, purpose, None);
             }
@@ -292,25 +285,17 @@ impl Group {
 
     /// Waits until a member has ended, or for no reason at all.
     fn wait_for_all(&self, deadline: Option<Moment>) {
-        let Shared {
-            joiners, members, ..
-        } = &*self.shared;
-        let hub = Hub::here();
-        let _bound = hub.bind();
-        // It stands for all: without its end the wait has none.
-        let first = members.borrow().values().next().map(Greenlet::id);
-        joiners.holder().set(first.map_or(0, |id| id.0));
+        let (hub, joiners) = (Hub::here(), self.shared.members.joiners());
+        hub.bind();
         joiners.wait_together(hub, &"waits for a group of greenlets", deadline);
     }
 
     /// The members with this number and later ones, without the one that asks.
     fn others_from(&self, number: u64) -> Vec<Greenlet<()>> {
         let me = Hub::here().thread().current().id;
-        let members = self.shared.members.borrow();
-        let new = members.range(number..).map(|(_, member)| member);
-        new.filter(|member| member.control().id != me)
-            .cloned()
-            .collect()
+        let mut members = self.shared.members.from(number);
+        members.retain(|member| member.control().id != me);
+        members
     }
 
     /// What `f` leaves, which a member does: gevent's `apply`. A member that asks its own pool does it itself: it has
@@ -473,8 +458,7 @@ impl Group {
     /// Whether the greenlet that runs is a member.
     fn has_me(&self) -> bool {
         let me = Hub::here().thread().current().id;
-        let members = self.shared.members.borrow();
-        members.values().any(|member| member.control().id == me)
+        self.shared.members.any(|member| member.id == me)
     }
 }
 

@@ -169,7 +169,9 @@ impl Hub {
         let me = self.thread().current();
         let _alarm = self.wake_at(me, Some(deadline));
         // Most of those who wait for the first of several things wait for nobody who is known.
-        let _bound = (me.holder() != 0).then(|| self.bind());
+        if me.waits_for_known() {
+            self.bind();
+        }
         let next = self.set_out(me, purpose);
         self.go_on_in(next, me);
     }

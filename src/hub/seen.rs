@@ -12,13 +12,14 @@
 //! A list that is being changed when the signal comes looks shorter: what is missing is counted.
 
 use std::collections::HashMap;
+use std::os::fd::RawFd;
 use std::panic::Location;
 use std::sync::atomic::Ordering;
 
 use super::Hub;
 use super::park::Pulse;
 use crate::switch::control::{Control, Phase, Wait, alert};
-use crate::switch::subject::Thing;
+use crate::switch::subject::{Awaited, Thing};
 use crate::switch::thread::Thread;
 use crate::sys::clock::Moment;
 use crate::sys::context::CAN_WALK;
@@ -29,7 +30,8 @@ use crate::sys::stack::touched;
 const DEEPEST: usize = 64;
 /// So many bytes of name are kept of each greenlet, on average.
 const NAME: usize = 32;
-/// Most wait for one thing. So many more are kept in all, and so many of one greenlet.
+/// Most wait for one thing, that one greenlet has. Of those who wait for several, so many more are kept in all, and of
+/// one greenlet so many things.
 const SEVERAL: usize = 256;
 const SEVERAL_OF_ONE: usize = 16;
 
@@ -82,8 +84,6 @@ pub(crate) struct Sight {
     pub(crate) state: State,
     /// What it is parked for, in words.
     pub(crate) purpose: &'static str,
-    /// The number of who alone can end its wait, or 0.
-    pub(crate) holder: u64,
     pub(crate) since: Moment,
     pub(crate) turns: u64,
     pub(crate) site: &'static Location<'static>,
@@ -97,6 +97,8 @@ pub(crate) struct Sight {
     /// Where it lies: what alarms call it by.
     address: usize,
     name: (usize, usize),
+    holders: (usize, usize),
+    descriptors: (usize, usize),
     things: (usize, usize),
     frames: (usize, usize),
 }
@@ -120,6 +122,10 @@ pub(crate) struct Sheet {
     pub(crate) looked: Moment,
     wish: Wish,
     names: Vec<u8>,
+    /// For each thing that they wait for, those who have it, and 0.
+    holders: Vec<u64>,
+    /// Those that they wait for.
+    descriptors: Vec<RawFd>,
     /// What they wait for, if it was made by the program.
     things: Vec<Thing>,
     frames: Vec<usize>,
@@ -165,6 +171,8 @@ impl Sheet {
             looked: Moment::now(),
             wish,
             names: Vec::with_capacity(greenlets * NAME),
+            holders: Vec::with_capacity(2 * greenlets + SEVERAL),
+            descriptors: Vec::with_capacity(greenlets + SEVERAL),
             things: Vec::with_capacity(greenlets + SEVERAL),
             frames: Vec::with_capacity(frames),
             alarms: Vec::with_capacity(alarms),
@@ -224,13 +232,13 @@ impl Sheet {
             true => (&raw const registers).addr(),
             false => registers.map_or(0, |registers| registers.sp()),
         };
+        let later = self.later();
         let sight = Sight {
             id: control.id,
             spawner: control.spawner(),
             is_main: control.is_main(),
             state: State::of(control, runs_itself),
             purpose: control.purpose.get(),
-            holder: control.holder(),
             since: Moment::from_nanos(control.since.get()),
             turns: control.turns.get().into(),
             site: control.site,
@@ -240,7 +248,15 @@ impl Sheet {
             sp,
             address: std::ptr::from_ref(control).addr(),
             name: self.note_name(control),
-            things: self.note_things(control),
+            holders: self.note_holders(control),
+            descriptors: {
+                let some = control.awaited().filter_map(Awaited::descriptor);
+                note_some(&mut self.descriptors, some, later)
+            },
+            things: {
+                let some = control.awaited().filter_map(Awaited::thing);
+                note_some(&mut self.things, some, later)
+            },
             frames: self.note_frames(registers.as_ref(), here),
         };
         self.sights.push(sight);
@@ -256,7 +272,6 @@ impl Sheet {
                 is_main: false,
                 state: State::Ready,
                 purpose: "",
-                holder: 0,
                 since: self.at,
                 turns: 0,
                 site: seed.site,
@@ -266,6 +281,8 @@ impl Sheet {
                 sp: 0,
                 address: std::ptr::from_ref(seed).addr(),
                 name: (0, 0),
+                holders: (0, 0),
+                descriptors: (0, 0),
                 things: (0, 0),
                 frames: (0, 0),
             });
@@ -295,14 +312,30 @@ impl Sheet {
         (start, start + fits)
     }
 
-    fn note_things(&mut self, control: &Control) -> (usize, usize) {
-        let start = self.things.len();
-        // There is one for each of those who come later.
-        let later = (self.sights.capacity() - self.sights.len()).saturating_sub(1);
-        let room = (self.things.capacity() - start).saturating_sub(later);
-        let fit = room.min(SEVERAL_OF_ONE);
-        self.things.extend(control.awaited_things().take(fit));
-        (start, self.things.len())
+    /// How many come after the one that is seen.
+    fn later(&self) -> usize {
+        (self.sights.capacity() - self.sights.len()).saturating_sub(1)
+    }
+
+    /// If there is no room for all who have a thing, some are enough: all of them have to go. Of the things none may be
+    /// left out, since one is enough: then it could be anybody.
+    fn note_holders(&mut self, control: &Control) -> (usize, usize) {
+        let start = self.holders.len();
+        // There are two for each of those who come later, and the last one is for a thing that is left out.
+        let taken = start + 2 * self.later() + 1;
+        for one in control.awaited() {
+            let room = self
+                .holders
+                .capacity()
+                .saturating_sub(taken + self.holders.len() - start);
+            if room < 2 {
+                self.holders.push(0);
+                break;
+            }
+            self.holders.extend(one.holders().take(room - 1));
+            self.holders.push(0);
+        }
+        (start, self.holders.len())
     }
 
     fn note_frames(&mut self, registers: Option<&Registers>, here: bool) -> (usize, usize) {
@@ -348,6 +381,14 @@ impl Sheet {
         (!name.is_empty()).then(|| String::from_utf8_lossy(name).into())
     }
 
+    pub(crate) fn holders(&self, sight: &Sight) -> &[u64] {
+        &self.holders[sight.holders.0..sight.holders.1]
+    }
+
+    pub(crate) fn descriptors(&self, sight: &Sight) -> &[RawFd] {
+        &self.descriptors[sight.descriptors.0..sight.descriptors.1]
+    }
+
     pub(crate) fn things(&self, sight: &Sight) -> &[Thing] {
         &self.things[sight.things.0..sight.things.1]
     }
@@ -355,6 +396,14 @@ impl Sheet {
     pub(crate) fn frames(&self, sight: &Sight) -> &[usize] {
         &self.frames[sight.frames.0..sight.frames.1]
     }
+}
+
+/// Notes as many of `some` as there is room for, with one for each of those who come later. It allocates nothing.
+fn note_some<T>(notes: &mut Vec<T>, some: impl Iterator<Item = T>, later: usize) -> (usize, usize) {
+    let start = notes.len();
+    let room = (notes.capacity() - start).saturating_sub(later);
+    notes.extend(some.take(room.min(SEVERAL_OF_ONE)));
+    (start, notes.len())
 }
 
 /// The registers of the greenlet that was interrupted. One that was just being switched to has its stack already,

@@ -24,8 +24,9 @@ use std::ptr;
 use std::sync::atomic::{Ordering, compiler_fence};
 
 use super::Hub;
+use crate::data::crowd::Crowd;
 use crate::switch::control::{Control, ControlRef, Wait};
-use crate::switch::subject::{Among, Awaits, Holder, Known, Subject};
+use crate::switch::subject::{Among, Awaits, Holder, Known, Party, Subject};
 use crate::sys::clock::Moment;
 use crate::sys::context::Context;
 
@@ -70,6 +71,21 @@ impl<V> WaitList<V, Subject> {
     }
 }
 
+impl<V> WaitList<V, Party> {
+    /// As [`within`](WaitList::within), for something that several may have together.
+    #[track_caller]
+    pub(crate) const fn of_all_within(begin: usize, size: usize) -> WaitList<V, Party> {
+        let begin = begin + offset_of!(WaitList<V, Party>, known);
+        WaitList::of(Party::of(Subject::new(begin, size)))
+    }
+
+    /// Those who have it together.
+    #[inline]
+    pub(crate) fn all(&self) -> &Crowd {
+        self.known.all()
+    }
+}
+
 impl<V, K: Known> WaitList<V, K> {
     const fn of(known: K) -> WaitList<V, K> {
         WaitList {
@@ -88,6 +104,14 @@ impl<V, K: Known> WaitList<V, K> {
     #[inline(always)]
     pub(crate) fn holder(&self) -> &Holder {
         self.known.holder()
+    }
+
+    /// The number of the one who would be called next.
+    #[inline]
+    pub(crate) fn next(&self) -> Option<u64> {
+        // SAFETY: as in `first_parked`.
+        self.first_parked()
+            .map(|node| unsafe { node.who.as_ref() }.id)
     }
 
     /// Whether somebody waits that can be called.

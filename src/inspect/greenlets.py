@@ -15,6 +15,7 @@ import re
 from gdb.unwinder import Unwinder
 
 PHASES = ["pending", "started", "dead"]
+SUBJECT = 24  # bytes: its holder, where it was made, and how far it reaches
 WAITS = ["suspended: somebody has to switch to it", "suspended in yield_", None, "ready"]
 REGISTERS = {  # of a context at rest: sp, pc and two more
     "i386:x86-64": ["rsp", "rip", "rbx", "rbp"],
@@ -92,16 +93,36 @@ class Roll:
         return "runs" if self.is_current(thread, control) else WAITS[wait]
 
     def awaited(self, marked):
-        """What the mark of an address tells: where in the program the things were made, and who alone can end the wait."""
+        """What a marked address tells: where in the program the things were made, which descriptors they are, and who has
+        them."""
         things = []
-        while marked & 2:
+        while marked & 3 == 2:
             things.append(read(marked - 2))
             marked = read(marked - 2 + 8)
         things.append(marked)
-        made = ["%s:%d" % self.place(read(thing - 1 + 8)) for thing in things if thing & 1]
-        holders = {read(thing & ~1) if thing else 0 for thing in things}
-        holder = holders.pop() if len(holders) == 1 else 0
-        return (", made at " + " and at ".join(made) if made else "") + (", only #%d can end that" % holder if holder else "")
+        made, descriptors, holders = [], [], []
+        for thing in filter(None, things):
+            holder = read(thing & ~3)
+            if thing & 1:
+                made.append("%s:%d" % self.place(read((thing & ~3) + 8)))
+            if holder >> 63:
+                descriptors.append(str(holder & 0xffffffff))
+            elif holder:
+                holders.append(["#%d" % holder])
+            elif thing & 3 == 3:
+                holders.append(["#%d" % number for number in self.crowd((thing & ~3) + SUBJECT)])
+        text = ", made at " + " and at ".join(made) if made else ""
+        text += ", descriptor " + " and ".join(descriptors) if descriptors else ""
+        known = [" and ".join(some) for some in holders if some]
+        if not known:
+            return text
+        return text + ", %s%s can end that" % ("only " if len(things) == 1 else "", " or ".join(known))
+
+    def crowd(self, crowd):
+        """The numbers in places that are not vacant."""
+        first, size = read(crowd), read(crowd + 8)
+        numbers = (read(first + 8 * n) for n in range(min(size, 256)))
+        return [number for number in numbers if not number >> 63]
 
     def place(self, location):
         return read_text(location), read(location + 16, 4)

@@ -54,6 +54,12 @@ impl Seen {
             let made = made.to_string();
             write!(f, "{{\"address\":{address},\"made\":{}}}", Text(&made))
         })?;
+        f.push_str(",\"descriptors\":");
+        list(f, self.descriptors(), |f, fd| write!(f, "{fd}"))?;
+        f.push_str(",\"holders\":");
+        list(f, self.holders(), |f, holders| {
+            list(f, holders, |f, id| write!(f, "{}", id.0))
+        })?;
         write!(f, ",\"holder\":{}", maybe(self.holder().map(|id| id.0)))?;
         match self.known_to() {
             Some(known_to) => {

@@ -23,6 +23,7 @@ use crate::switch::exit::{self, GreenletExit};
 use crate::switch::greenlet::{Greenlet, GreenletId};
 use crate::sys::stack::Pages;
 
+pub(crate) mod members;
 mod park;
 #[allow(unsafe_code)]
 mod scope;

@@ -4,21 +4,21 @@
 //! a child lives: what would be raised waits. If the body itself is unwound, the children are killed first.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::thread;
 
 use crate::hub::Hub;
-use crate::hub::wait::WaitList;
+use crate::spawn::members::Members;
 use crate::spawn::{self, Builder, JoinHandle};
 use crate::switch::control::{Control, ControlRef};
 use crate::switch::exit::{self, GreenletExit};
-use crate::switch::greenlet::{Greenlet, GreenletId};
+use crate::switch::greenlet::GreenletId;
 use crate::switch::thread::Thread;
 
 /// Runs `f`, which may spawn greenlets that borrow; returns when all of them have ended.
@@ -70,7 +70,7 @@ use crate::switch::thread::Thread;
 #[track_caller]
 pub fn scope<'env, R>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R) -> R {
     let scope = Scope {
-        children: Rc::default(),
+        children: Rc::new(Children::new()),
         scope: PhantomData,
         env: PhantomData,
     };
@@ -123,7 +123,7 @@ impl<'scope> Scope<'scope, '_> {
 
 impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let alive = self.children.alive.borrow().len();
+        let alive = self.children.members.len();
         f.debug_struct("Scope").field("alive", &alive).finish()
     }
 }
@@ -144,14 +144,14 @@ impl Builder {
         let task = Task {
             f,
             outcome: Rc::clone(&outcome),
-            member: children.next(),
+            member: Member::of(children),
         };
         let number = task.member.number;
         // SAFETY: the task borrows what lives for `'scope`. Its member goes after everything that borrows, and
         // the frame of the scope is not left before its members have gone (`Children::wait`).
         let handle = unsafe { self.launch(move || task.run())? };
         let greenlet = handle.greenlet().expect("it has not begun");
-        children.alive.borrow_mut().insert(number, greenlet);
+        children.members.enter(number, greenlet);
         Ok(ScopedJoinHandle {
             handle,
             outcome,
@@ -185,24 +185,22 @@ impl<R, F: FnOnce() -> R> Task<F, R> {
 
 type Outcome<R> = Rc<Cell<Option<thread::Result<R>>>>;
 
-/// The greenlets of a scope that have not ended.
-#[derive(Default)]
+/// The greenlets of a scope.
 struct Children {
-    alive: RefCell<BTreeMap<u64, Greenlet<()>>>,
-    spawned: Cell<u64>,
+    members: Members,
     /// One has panicked that nobody joined.
     panicked: Cell<bool>,
-    ended: WaitList,
     /// Who waits for the end.
     owner: Cell<Option<ControlRef>>,
 }
 
 impl Children {
-    fn next(self: &Rc<Self>) -> Member {
-        self.spawned.set(self.spawned.get() + 1);
-        Member {
-            children: Rc::clone(self),
-            number: self.spawned.get(),
+    #[track_caller]
+    fn new() -> Children {
+        Children {
+            members: Members::within(offset_of!(Children, members), size_of::<Children>()),
+            panicked: Cell::new(false),
+            owner: Cell::new(None),
         }
     }
 
@@ -217,34 +215,16 @@ impl Children {
     fn kill(&self) {
         let hub = Hub::here();
         let mut below = u64::MAX;
-        loop {
-            // Dropping a closure may spawn and end others meanwhile.
-            let newest = self
-                .alive
-                .borrow()
-                .range(..below)
-                .next_back()
-                .map(|(n, g)| (*n, g.clone()));
-            let Some((number, greenlet)) = newest else {
-                return;
-            };
+        // Dropping a closure may spawn and end others meanwhile.
+        while let Some((number, newest)) = self.members.before(below) {
             below = number;
-            hub.kill(greenlet.control());
+            hub.kill(newest.control());
         }
     }
 
     /// Whether one may still run. Those that were given up, or left behind by a fork, never do.
     fn remain(&self) -> bool {
-        let alive = self.alive.borrow();
-        alive.values().any(|member| !member.control().is_given_up())
-    }
-
-    /// If one remains, it alone can end the wait.
-    fn tell_who_is_last(&self) {
-        let alive = self.alive.borrow();
-        let mut ids = alive.values().map(|member| member.control().id);
-        let last = ids.next().filter(|_| ids.next().is_none());
-        self.ended.holder().set(last.unwrap_or(0));
+        self.members.any(|member| !member.is_given_up())
     }
 
     fn unshield(&self) {
@@ -259,11 +239,10 @@ impl Children {
         let hub = Hub::here();
         self.owner.set(Some(hub.current()));
         let _shield = Shield::over(hub.thread().current());
-        let _bound = hub.bind();
+        hub.bind();
         while self.remain() {
-            self.tell_who_is_last();
-            self.ended
-                .wait(hub, &"waits for the greenlets of a scope", None);
+            let purpose = &"waits for the greenlets of a scope";
+            self.members.joiners().wait(hub, purpose, None);
         }
     }
 }
@@ -274,12 +253,19 @@ struct Member {
     number: u64,
 }
 
+impl Member {
+    fn of(children: &Rc<Children>) -> Member {
+        Member {
+            children: Rc::clone(children),
+            number: children.members.number(),
+        }
+    }
+}
+
 impl Drop for Member {
     fn drop(&mut self) {
         let children = &self.children;
-        let gone = children.alive.borrow_mut().remove(&self.number);
-        drop(gone);
-        children.tell_who_is_last();
+        children.members.leave(self.number);
         if children.remain() {
             return;
         }
@@ -288,7 +274,7 @@ impl Drop for Member {
             children.unshield();
         }
         if let Some(hub) = Hub::here_if_open() {
-            children.ended.call_all(hub);
+            children.members.joiners().call_all(hub);
         }
     }
 }

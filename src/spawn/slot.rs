@@ -135,7 +135,7 @@ impl<R> Slot<R> {
             return;
         }
         let hub = Hub::here();
-        let _bound = hub.bind();
+        hub.bind();
         while !self.has_ended() && !self.greenlet().is_some_and(Control::is_given_up) {
             self.joiners()
                 .wait_together(hub, &"joins another greenlet", None);

@@ -23,7 +23,7 @@ use std::thread::panicking;
 use super::body::Body;
 use super::exit::Waiting;
 use super::local::Locals;
-use super::subject::{Awaits, Thing};
+use super::subject::{Awaited, Awaits};
 use super::thread::Thread;
 use crate::sys::context::{Context, Entry, SHARES_THREAD};
 use crate::sys::stack::{Pages, Stack};
@@ -416,16 +416,16 @@ impl Control {
             .is_some_and(|(limit, top)| (limit..=top).contains(&sp))
     }
 
-    /// The number of who alone can end its wait; 0 if that is not known.
-    pub(crate) fn holder(&self) -> u64 {
+    /// Each of the things that it waits for, as far as they are known: one of them is enough.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = Awaited<'_>> {
         // SAFETY: it is set while what it waits in is there, and cleared on every way out.
-        unsafe { self.awaits.get().holder() }
+        unsafe { self.awaits.get().each() }
     }
 
-    /// What it waits for, as far as that is known.
-    pub(crate) fn awaited_things(&self) -> impl Iterator<Item = Thing> {
-        // SAFETY: as above.
-        unsafe { self.awaits.get().things() }
+    /// Whether it is known for whom it waits, whatever comes first.
+    pub(crate) fn waits_for_known(&self) -> bool {
+        let mut awaited = self.awaited().peekable();
+        awaited.peek().is_some() && awaited.all(|one| one.holders().next().is_some())
     }
 
     /// Whether it was leaked, or left behind in a fork: what it owes will not come.

@@ -66,7 +66,7 @@ impl Lock {
         );
         let purpose = &"waits for a mutex";
         let give_back = || self.release();
-        let _bound = hub.bind();
+        hub.bind();
         while !self
             .waiters
             .wait_at(Place::Last, hub, purpose, None, give_back)

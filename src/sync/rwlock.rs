@@ -10,8 +10,8 @@ use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::lock::{Calm, Poison, as_std_guards, as_std_locks};
 use crate::hub::Hub;
-use crate::hub::wait::{Place, WaitList};
-use crate::switch::subject::Subject;
+use crate::hub::wait::{Place as InLine, WaitList};
+use crate::switch::subject::{Party, Subject};
 
 /// A value that many may read or one may change, also across waits.
 ///
@@ -25,17 +25,18 @@ pub struct RwLock<T: ?Sized> {
     value: RefCell<T>,
 }
 
-/// Who is in, and who waits at which door. The holder of both lists is the writer, and that of those who want to write
-/// also the reader, if there is one alone.
+/// Who is in, and who waits at which door. Those who want to write wait for the writer, or for all readers; those who
+/// want to read for the writer, or for the one who is to write next.
 struct Gate {
     readers: Cell<usize>,
-    /// The numbers of all readers, one upon the other (exclusive or): of one alone it is the number.
-    their_numbers: Cell<u64>,
     /// The number of who writes, or 0.
     writer: Cell<u64>,
     to_read: WaitList<(), Subject>,
-    to_write: WaitList<(), Subject>,
+    to_write: WaitList<(), Party>,
 }
+
+/// A reader's place among those who have the lock.
+type Place = u32;
 
 fn my_number() -> u64 {
     Hub::here().thread().current().id
@@ -46,24 +47,25 @@ impl Gate {
     const fn new() -> Gate {
         Gate {
             readers: Cell::new(0),
-            their_numbers: Cell::new(0),
             writer: Cell::new(0),
             to_read: WaitList::within(offset_of!(Gate, to_read), size_of::<Gate>()),
-            to_write: WaitList::within(offset_of!(Gate, to_write), size_of::<Gate>()),
+            to_write: WaitList::of_all_within(offset_of!(Gate, to_write), size_of::<Gate>()),
         }
     }
 
-    /// In whose name one has come in, if so.
-    fn try_read(&self) -> Option<u64> {
+    fn try_read(&self) -> Option<Place> {
         let open = self.writer.get() == 0 && !self.to_write.has_parked();
         open.then(|| self.let_me_read())
     }
 
-    /// One comes in, and is told in whose name.
-    fn let_me_read(&self) -> u64 {
-        let who = my_number();
-        self.let_read(who);
-        who
+    fn let_me_read(&self) -> Place {
+        self.let_one_read();
+        self.take_place()
+    }
+
+    /// The one who runs reads from now on.
+    fn take_place(&self) -> Place {
+        self.to_write.all().enter(my_number())
     }
 
     fn try_write(&self) -> bool {
@@ -74,21 +76,21 @@ impl Gate {
         free
     }
 
-    /// Returns in whose name one has come in.
-    fn read(&self) -> u64 {
+    fn read(&self) -> Place {
         loop {
-            if let Some(who) = self.try_read() {
-                return who;
+            if let Some(place) = self.try_read() {
+                return place;
             }
-            let (hub, who) = (Hub::here(), my_number());
-            let give_back = || self.leave_read(who);
+            let hub = Hub::here();
+            self.say_who_is_in();
+            let give_back = || self.let_one_go();
             let purpose = &"waits to read what is locked";
-            let _bound = hub.bind();
+            hub.bind();
             if self
                 .to_read
-                .wait_at(Place::Last, hub, purpose, None, give_back)
+                .wait_at(InLine::Last, hub, purpose, None, give_back)
             {
-                return who;
+                return self.take_place();
             }
         }
     }
@@ -99,10 +101,10 @@ impl Gate {
             let gone = Gone(self);
             let give_back = || self.leave_write();
             let purpose = &"waits to write what is locked";
-            let _bound = hub.bind();
+            hub.bind();
             let called = self
                 .to_write
-                .wait_at(Place::Last, hub, purpose, None, give_back);
+                .wait_at(InLine::Last, hub, purpose, None, give_back);
             std::mem::forget(gone);
             if called {
                 return;
@@ -110,9 +112,14 @@ impl Gate {
         }
     }
 
-    fn leave_read(&self, who: u64) {
+    fn leave_read(&self, place: Place) {
+        self.to_write.all().leave(place);
+        self.let_one_go();
+    }
+
+    /// A reader leaves, or one that was let in and never came.
+    fn let_one_go(&self) {
         self.readers.set(self.readers.get() - 1);
-        self.note_reader(who);
         if self.readers.get() == 0 && !self.next_writer() {
             self.waiting_readers();
         }
@@ -125,15 +132,8 @@ impl Gate {
         }
     }
 
-    fn let_read(&self, who: u64) {
+    fn let_one_read(&self) {
         self.readers.set(self.readers.get() + 1);
-        self.note_reader(who);
-    }
-
-    /// One has come, or gone.
-    fn note_reader(&self, who: u64) {
-        self.their_numbers.set(self.their_numbers.get() ^ who);
-        self.say_who_is_in();
     }
 
     fn let_write(&self, who: u64) {
@@ -143,10 +143,10 @@ impl Gate {
 
     fn say_who_is_in(&self) {
         let writer = self.writer.get();
-        self.to_read.holder().set(writer);
-        self.to_write.holder().set(match self.readers.get() {
-            1 if writer == 0 => self.their_numbers.get(),
-            _ => writer,
+        self.to_write.holder().set(writer);
+        self.to_read.holder().set(match writer {
+            0 => self.to_write.next().unwrap_or(0),
+            writer => writer,
         });
     }
 
@@ -162,10 +162,8 @@ impl Gate {
     /// Lets all in who wait to read by now; false if nobody does.
     fn waiting_readers(&self) -> bool {
         let before = self.readers.get();
-        while !self.to_read.is_empty()
-            && let Some(who) = self.to_read.call_one(Hub::here())
-        {
-            self.let_read(who);
+        while !self.to_read.is_empty() && self.to_read.call_one(Hub::here()).is_some() {
+            self.let_one_read();
         }
         self.readers.get() > before
     }
@@ -179,6 +177,7 @@ impl Drop for Gone<'_> {
         if self.0.writer.get() == 0 && !self.0.to_write.has_parked() {
             self.0.waiting_readers();
         }
+        self.0.say_who_is_in();
     }
 }
 
@@ -186,7 +185,7 @@ impl Drop for Gone<'_> {
 #[must_use = "dropped at once, it unlocks at once"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
     lock: &'a RwLock<T>,
-    who: u64,
+    place: Place,
     value: Ref<'a, T>,
 }
 
@@ -231,8 +230,8 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     /// The guard, if it is poisoned.
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        let who = self.gate.read();
-        self.poison.result(self.read_guard(who))
+        let place = self.gate.read();
+        self.poison.result(self.read_guard(place))
     }
 
     /// Waits until the value may be changed.
@@ -258,10 +257,10 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     /// If it cannot be read now; the guard, if it is poisoned.
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        let Some(who) = self.gate.try_read() else {
+        let Some(place) = self.gate.try_read() else {
             return Err(TryLockError::WouldBlock);
         };
-        Ok(self.poison.result(self.read_guard(who))?)
+        Ok(self.poison.result(self.read_guard(place))?)
     }
 
     /// The right to change, if it is not locked.
@@ -278,10 +277,10 @@ impl<T: ?Sized> RwLock<T> {
         Ok(self.poison.result(self.write_guard())?)
     }
 
-    fn read_guard(&self, who: u64) -> RwLockReadGuard<'_, T> {
+    fn read_guard(&self, place: Place) -> RwLockReadGuard<'_, T> {
         RwLockReadGuard {
             lock: self,
-            who,
+            place,
             value: self.value.borrow(),
         }
     }
@@ -325,16 +324,16 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// No.
     pub fn downgrade(guard: RwLockWriteGuard<'a, T>) -> RwLockReadGuard<'a, T> {
         let lock = guard.lock;
-        let who = lock.gate.let_me_read();
+        let place = lock.gate.let_me_read();
         // It leaves, and finds a reader there.
         drop(guard);
-        lock.read_guard(who)
+        lock.read_guard(place)
     }
 }
 
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
-        self.lock.gate.leave_read(self.who);
+        self.lock.gate.leave_read(self.place);
     }
 }
 

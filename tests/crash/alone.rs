@@ -7,9 +7,10 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
+use greenlet::group::wait_any;
 use greenlet::sync::remote::{self, Mutex};
 use greenlet::sync::{Once, Semaphore, channel};
-use greenlet::{future, inspect, monitor, offload, sleep, spawn, yield_now};
+use greenlet::{future, inspect, monitor, offload, scope, sleep, spawn, yield_now};
 
 use crate::hub::thread_named;
 use crate::say;
@@ -33,6 +34,7 @@ pub(crate) fn run(scenario: &str) -> bool {
         "alone_in_two_threads" => in_two_threads(),
         "alone_on_all_cores" => on_all_cores(),
         "circle_through_threads" => circle_through_threads(),
+        "knots_through_threads" => knots_through_threads(),
         "no_circle_through_threads" => no_circle_through_threads(),
         "no_circle_after_long_turns" => no_circle_after_long_turns(),
         "not_alone_beside_a_timer" => beside_a_timer(),
@@ -157,6 +159,27 @@ fn circle_through_threads() {
         let _b = B.lock();
         sleep(300 * MS);
         drop(A.lock());
+    });
+    thread::sleep(6 * REST);
+}
+
+/// The one waits for one of two who cannot end; the other one for two, of whom one cannot.
+fn knots_through_threads() {
+    static A: Mutex<()> = Mutex::new(());
+    static B: Mutex<()> = Mutex::new(());
+    named_thread("one", || {
+        let _a = A.lock();
+        sleep(100 * MS);
+        let helpers = [(); 2].map(|()| thread_named("helper", || drop(B.lock())));
+        wait_any(&helpers);
+    });
+    named_thread("two", || {
+        let _b = B.lock();
+        sleep(300 * MS);
+        scope(|s| {
+            s.spawn(|| sleep(20 * REST));
+            s.spawn(|| drop(A.lock()));
+        });
     });
     thread::sleep(6 * REST);
 }

@@ -135,6 +135,17 @@ fn a_circle_through_threads_is_told_while_others_go_on() {
 }
 
 #[test]
+fn a_circle_through_threads_may_go_through_those_who_wait_for_several() {
+    let outcome = run("knots_through_threads").code(0);
+    outcome.has_line(&[
+        "in a circle: ",
+        " waits for one of several greenlets to end → ",
+        "greenlet 'helper' (#",
+        " waits for the greenlets of a scope, made at ",
+    ]);
+}
+
+#[test]
 fn who_has_a_time_limit_closes_no_circle_through_threads() {
     let outcome = run("no_circle_through_threads").code(0);
     let outcome = outcome.does_not_say("deadlock");

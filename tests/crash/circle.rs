@@ -15,7 +15,7 @@ use crate::say;
 
 const MS: Duration = Duration::from_millis(1);
 /// Long enough for a look.
-const REST: Duration = Duration::from_millis(1600);
+pub(crate) const REST: Duration = Duration::from_millis(1600);
 
 /// Runs a scenario of this module, if it has that name.
 pub(crate) fn run(scenario: &str) -> bool {
@@ -46,13 +46,13 @@ fn locks_both(first: &Mutex<()>, second: &Mutex<()>) {
 }
 
 /// A greenlet that waits for another thread, which does nothing until it is told to.
-struct Patient {
+pub(crate) struct Patient {
     waits: JoinHandle<u32>,
     tell: mpsc::Sender<()>,
 }
 
 impl Patient {
-    fn new() -> Patient {
+    pub(crate) fn new() -> Patient {
         let (sender, receiver) = bounded(1);
         let (tell, told) = mpsc::channel();
         thread::spawn(move || idle(&sender, &told));
@@ -62,7 +62,7 @@ impl Patient {
         Patient { waits, tell }
     }
 
-    fn end(self) {
+    pub(crate) fn end(self) {
         self.tell.send(()).unwrap();
         say(&format!("patience: {}", self.waits.join().unwrap()));
     }

@@ -6,7 +6,7 @@ const DEADLOCK: &str = "deadlock: greenlets of this thread wait for each other, 
 
 impl Outcome {
     /// How many circles it tells of.
-    fn circles(&self) -> Vec<&str> {
+    pub(crate) fn circles(&self) -> Vec<&str> {
         let lines = self.stderr.lines();
         lines
             .filter(|line| line.contains("in a circle: "))

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use greenlet::group::{Group, wait_any};
 use greenlet::net::{TcpListener, TcpStream};
 use greenlet::sync::{Mutex, Semaphore, channel};
 use greenlet::{Greenlet, JoinHandle, scope, sleep, spawn, time, yield_now};
@@ -186,12 +187,18 @@ fn waits_in_many_ways() {
     let parked = thread_named("parked", greenlet::thread::park);
     let receives = thread_named("receives", move || drop(receiver.recv()));
     let joins = thread_named("joins", move || drop(receives.join()));
+    let group = Group::new();
+    let members = [(); 2].map(|()| group.spawn(|| sleep(LONG)));
+    let of_group = group.clone();
+    let any = thread_named("any", move || drop(wait_any(&members)));
+    let all = thread_named("all", move || drop(of_group.join_all()));
     yield_now();
     let waits_for_a_turn = spawn(|| ());
     keeps_the_thread(MS);
     drop((sender, go));
     parked.kill();
-    joins.join().unwrap();
+    group.kill_all();
+    [joins, any, all].map(|other| other.join().unwrap());
     waits_for_a_turn.join().unwrap();
     other.join().unwrap();
 }

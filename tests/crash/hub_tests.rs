@@ -422,4 +422,24 @@ fn a_debugger_lists_the_same_greenlets_from_a_core() {
     ] {
         assert_eq!(count(line), 1, "{line}: {text}");
     }
+    let has = |parts: [&str; 2]| {
+        let found = list
+            .iter()
+            .any(|line| parts.iter().all(|part| line.contains(part)));
+        assert!(found, "{parts:?}: {text}");
+    };
+    // Members have the numbers that follow each other.
+    let number = |name: &str| {
+        let line = list.iter().find(|line| line.contains(name)).unwrap();
+        let number = line.split('#').nth(1).unwrap().split(':').next().unwrap();
+        number.parse::<u64>().unwrap()
+    };
+    let any = number("'any'");
+    let [first, second] = [any - 2, any - 1];
+    has([
+        "'any'",
+        &format!("to end, #{second} or #{first} can end that"),
+    ]);
+    let all = format!(", only #{first} and #{second} can end that");
+    has([" waits for a group of greenlets, made at ", &all]);
 }

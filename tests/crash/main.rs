@@ -8,6 +8,7 @@
 mod alone_tests;
 mod circle_tests;
 mod hub_tests;
+mod knot_tests;
 
 use std::env;
 use std::fs;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use greenlet::group::Group;
 use greenlet::inspect::{self, Dump, Options, Seen, State};
-use greenlet::sync::{Mutex, Semaphore, channel, remote, select};
+use greenlet::net::TcpListener;
+use greenlet::sync::{Mutex, RwLock, Semaphore, channel, remote, select};
 use greenlet::{Greenlet, GreenletId, JoinHandle, current, sleep, spawn, thread, yield_now};
 
 use crate::support::{asks, rounds, run};
@@ -419,6 +421,104 @@ fn a_select_waits_for_each_of_its_things() {
         seats.release();
         waits.join().unwrap();
         drop(remote_sender);
+    });
+}
+
+/// Whatever there is to wait for in one select: what was made, greenlets, descriptors.
+#[test]
+fn a_select_waits_for_greenlets_and_descriptors_as_well() {
+    run(|| {
+        let ends = named("ends", thread::park);
+        let (end, id) = (ends.thread().clone(), ends.id());
+        let (reader, _writer) = greenlet::io::pipe().unwrap();
+        let fd = reader.as_fd().as_raw_fd();
+        let waits = named("waits", move || {
+            let (_sender, receiver) = channel::bounded::<()>(1);
+            select()
+                .recv(&receiver, |_| ())
+                .join(&ends, |()| ())
+                .readable(&reader, |_| ())
+                .wait();
+        });
+        yield_now();
+        let dump = inspect::dump();
+        let waiting = seen(&dump, "waits");
+        assert_eq!(waiting.objects().count(), 1, "{dump}");
+        assert_eq!(waiting.descriptors(), [fd], "{dump}");
+        let holders: Vec<Vec<GreenletId>> = waiting.holders().collect();
+        assert_eq!(holders.len(), 3, "{dump}");
+        assert_eq!(holders.concat(), [id], "{dump}");
+        assert_eq!(waiting.holder(), None, "{dump}");
+        let text = dump.to_string();
+        assert!(
+            text.contains(&format!(", descriptor {fd} (spawned at ")),
+            "{text}"
+        );
+        let can_end = format!(", greenlet 'ends' ({id}) can end that");
+        assert!(text.contains(&can_end), "{text}");
+        let json = dump.to_json();
+        assert!(json.contains(&format!("\"descriptors\":[{fd}]")), "{json}");
+        let id = id.to_string();
+        assert!(json.contains(&format!("[{}]", &id[1..])), "{json}");
+        end.unpark();
+        waits.join().unwrap();
+    });
+}
+
+#[test]
+fn who_reads_from_a_socket_says_from_which() {
+    run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let fd = listener.as_fd().as_raw_fd();
+        let accepts = named("accepts", move || drop(listener.accept()));
+        yield_now();
+        let dump = inspect::dump();
+        assert_eq!(seen(&dump, "accepts").descriptors(), [fd], "{dump}");
+        accepts.kill();
+    });
+}
+
+/// All of them have to end.
+#[test]
+fn who_waits_for_several_has_all_of_them_as_holders() {
+    run(|| {
+        let group = Group::new();
+        let ids = |handles: &[JoinHandle<()>]| {
+            let mut ids: Vec<GreenletId> = handles.iter().map(JoinHandle::id).collect();
+            ids.sort();
+            ids
+        };
+        let members = [(); 30].map(|()| group.spawn(thread::park));
+        let of_group = group.clone();
+        let joins = named("joins", move || of_group.join_all().unwrap());
+        let lock = Rc::new(RwLock::new(()));
+        let readers = [(); 3].map(|()| {
+            let lock = lock.clone();
+            named("reads", move || {
+                let _read = lock.read();
+                thread::park();
+            })
+        });
+        yield_now();
+        let writes = named("writes", move || drop(lock.write()));
+        yield_now();
+        let holders = |name: &str| {
+            let dump = inspect::dump();
+            let mut things: Vec<Vec<GreenletId>> = seen(&dump, name).holders().collect();
+            assert_eq!(things.len(), 1, "{dump}");
+            things[0].sort();
+            things.remove(0)
+        };
+        assert_eq!(holders("joins"), ids(&members));
+        assert_eq!(holders("writes"), ids(&readers));
+        assert!(members[..20].iter().all(JoinHandle::kill));
+        readers[0].kill();
+        assert_eq!(holders("joins"), ids(&members[20..]));
+        assert_eq!(holders("writes"), ids(&readers[1..]));
+        group.kill_all();
+        joins.join().unwrap();
+        assert!(readers.iter().all(JoinHandle::kill));
+        writes.join().unwrap();
     });
 }
 

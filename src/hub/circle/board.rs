@@ -13,14 +13,14 @@
 //! first to go on would do so while the one it waits for stands still. It takes two looks of one hub. When a wait began is
 //! known less exactly: by the last look at the clock, before a turn that may have been long.
 
-use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::panic::Location;
 use std::sync::Mutex;
 
-use super::{Circle, Link, Links, circles as circles_of};
+use super::{Circle, Link, Links, Stuck, Waits};
 use crate::hub::{Hub, roll};
 use crate::switch::control::{Control, write_named};
+use crate::switch::subject::Awaited;
 use crate::sys::clock::Moment;
 use crate::sys::fork::Own;
 use crate::sys::lock::lock;
@@ -36,7 +36,7 @@ struct Page {
     notes: Vec<Note>,
 }
 
-/// For whom somebody waits.
+/// For whom somebody waits. If that changes, it is a new one.
 struct Note {
     who: u64,
     /// Which of its waits it is.
@@ -44,7 +44,7 @@ struct Note {
     first_seen: Moment,
     name: Option<Box<str>>,
     is_main: bool,
-    holder: u64,
+    holders: Box<[u64]>,
     purpose: &'static str,
     made: Option<&'static Location<'static>>,
 }
@@ -70,27 +70,36 @@ pub(super) fn circles(hub: &Hub, links: &Links, now: Moment) -> Vec<Circle> {
     let before = place.map(|place| board.swap_remove(place));
     board.push(Page::of(hub, links, now, before.as_ref()));
     let all: Vec<(&Page, &Note)> = board.iter().flat_map(Page::each).collect();
-    let numbers = all.iter().map(|(_, note)| note.who);
-    let places: HashMap<u64, usize> = numbers.zip(0..).collect();
-    let next = |at: usize| places.get(&all[at].1.holder).copied();
-    let found = circles_of(all.len(), next).into_iter();
-    let members = found.map(|circle| circle.iter().map(|&at| all[at]).collect::<Vec<_>>());
-    members
-        .filter_map(|members| circle_of(&members, hub, links))
-        .collect()
+    let waits: Vec<Waits> = all.iter().map(|(_, note)| note.waits()).collect();
+    let stuck = Stuck::among(&waits);
+    let named = |places: Vec<usize>| places.into_iter().map(|at| all[at]).collect::<Vec<_>>();
+    let circle = |members: Vec<usize>| {
+        let reasons = named(stuck.reasons(&members));
+        circle_of(&named(members), &reasons, hub, links)
+    };
+    stuck.circles().into_iter().filter_map(circle).collect()
 }
 
-/// A circle through several threads, this one among them, in which all waited at one time.
-fn circle_of(members: &[(&Page, &Note)], hub: &Hub, links: &Links) -> Option<Circle> {
-    let ours = members.iter().filter(|(page, _)| page.hub == place_of(hub));
-    let here: Vec<usize> = ours.filter_map(|(_, note)| links.find(note.who)).collect();
-    let first_seen = members.iter().map(|(_, note)| note.first_seen).max();
-    let last_seen = members.iter().map(|(page, _)| page.seen).min();
-    let goes_through_others = !here.is_empty() && here.len() < members.len();
-    (goes_through_others && first_seen <= last_seen).then(|| Circle {
-        here,
+/// A circle in which somebody of this thread is, if others are among its `reasons`, and all of those waited at one time.
+fn circle_of(
+    members: &[(&Page, &Note)],
+    reasons: &[(&Page, &Note)],
+    hub: &Hub,
+    links: &Links,
+) -> Option<Circle> {
+    let ours = |some: &[(&Page, &Note)]| {
+        let ours = some.iter().filter(|(page, _)| page.hub == place_of(hub));
+        ours.filter_map(|(_, note)| links.find(note.who)).collect()
+    };
+    let circle = Circle {
+        here: ours(members),
+        reasons: ours(reasons),
         through: Some(describe(members, hub)),
-    })
+    };
+    let first_seen = reasons.iter().map(|(_, note)| note.first_seen).max();
+    let last_seen = reasons.iter().map(|(page, _)| page.seen).min();
+    let goes_through_others = !circle.here.is_empty() && circle.reasons.len() < reasons.len();
+    (goes_through_others && first_seen <= last_seen).then_some(circle)
 }
 
 /// In one line, with each member and its thread.
@@ -108,10 +117,11 @@ fn describe(members: &[(&Page, &Note)], hub: &Hub) -> String {
 impl Page {
     /// What is seen now; `before` is what was seen last.
     fn of(hub: &Hub, links: &Links, seen: Moment, before: Option<&Page>) -> Page {
-        let untimed = links.0.iter().filter(|link| !link.timed);
+        let untimed = links.links.iter().filter(|link| !link.timed);
         let note = |link: &Link| {
-            let known = before.and_then(|page| page.find(link.who));
-            Note::of(link, known.map_or(seen, |note| note.first_seen))
+            let holders = links.holders(link);
+            let known = before.and_then(|page| page.find(link.who, holders));
+            Note::of(link, holders, known.map_or(seen, |note| note.first_seen))
         };
         let (number, thread) = roll::thread_of(hub);
         Page {
@@ -123,11 +133,11 @@ impl Page {
         }
     }
 
-    /// What was seen of the wait that somebody is in.
-    fn find(&self, who: &Control) -> Option<&Note> {
+    /// What was seen of the wait that somebody is in, for the same ones.
+    fn find(&self, who: &Control, holders: &[u64]) -> Option<&Note> {
         let place = self.notes.binary_search_by_key(&who.id, |note| note.who);
         let note = &self.notes[place.ok()?];
-        (note.turn == who.turns.get()).then_some(note)
+        (note.turn == who.turns.get() && *note.holders == *holders).then_some(note)
     }
 
     fn each(&self) -> impl Iterator<Item = (&Page, &Note)> {
@@ -136,16 +146,25 @@ impl Page {
 }
 
 impl Note {
-    fn of(link: &Link, first_seen: Moment) -> Note {
+    fn of(link: &Link, holders: &[u64], first_seen: Moment) -> Note {
+        let things = link.who.awaited().filter_map(Awaited::thing);
+        let mut made = things.map(|thing| thing.made);
         Note {
             who: link.who.id,
             turn: link.who.turns.get(),
             first_seen,
             name: link.who.name().map(Box::from),
             is_main: link.who.is_main(),
-            holder: link.holder,
+            holders: holders.into(),
             purpose: link.who.purpose.get(),
-            made: link.who.awaited_things().next().map(|thing| thing.made),
+            made: made.next(),
+        }
+    }
+
+    fn waits(&self) -> Waits<'_> {
+        Waits {
+            who: self.who,
+            holders: &self.holders,
         }
     }
 

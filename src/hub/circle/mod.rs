@@ -2,8 +2,9 @@
 //!
 //! Where nothing at all can happen any more, [`report`](super::report) says so at once. Here it is about the other
 //! case: somebody waits for another thread, for a descriptor or for a timer, and so the hub cannot know that it waits for
-//! ever. Of a circle it can: each in it waits for what one greenlet alone can end (who has the mutex, who is joined), and
-//! that one is in it as well.
+//! ever. Of a circle it can: each in it waits for what only greenlets can end that are known (who has the mutex, who is
+//! joined), and those are in it as well. Who waits for one of several things, or for one thing that several have, is in
+//! [`stuck`].
 //!
 //! ```text
 //!   main ──joins──▶ A ──mutex──▶ B        a circle, and main waits for it
@@ -11,7 +12,7 @@
 //!                   └───joins────┘        C ──recv──▶ another thread: neither helps nor hides
 //! ```
 //!
-//! A look costs time. It is taken only if two or more wait that way, one of them since the last look, and when nobody has
+//! A look costs time. It is taken only if somebody has begun to wait that way since the last look, and when nobody has
 //! been ready for [`SUSPICIOUS`]. Some threads never rest so long: there it is taken in some short rest, as much later
 //! after each look that finds nothing, up to [`SELDOM`]. Told is of waits that are as old as that first time. Who has a
 //! timer ends its own wait, and is in no circle; nor is one that is to be raised in soon. What a circle needs of other
@@ -21,13 +22,14 @@
 //! has a lock is taken to be the one who has locked it, though that one may have given the guard to another greenlet.
 
 mod board;
+mod stuck;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
-use std::iter::successors;
+use std::ops::Range;
 use std::time::Duration;
 
 pub(super) use board::unpin;
+pub(super) use stuck::{Stuck, Waits, each_thing};
 
 use super::Hub;
 use crate::switch::control::{Control, Wait, alert};
@@ -46,10 +48,8 @@ const ROOM: usize = 32 * 1024;
 
 /// What a hub knows of circles.
 pub(super) struct Circles {
-    /// How many wait for what one greenlet alone may be able to end. Those that were leaked, or left behind by a
-    /// fork, stay counted: there is a look more then, and that is all.
-    bound: Cell<usize>,
-    /// How many of those wait for what greenlets of other threads may have.
+    /// How many wait for what only greenlets of other threads may be able to end. Those that were leaked, or left behind
+    /// by a fork, stay counted: there is a look more then, and that is all.
     abroad: Cell<usize>,
     /// Somebody has begun to wait so since the last look.
     anew: Cell<bool>,
@@ -63,7 +63,6 @@ pub(super) struct Circles {
 impl Default for Circles {
     fn default() -> Circles {
         Circles {
-            bound: Cell::new(0),
             abroad: Cell::new(0),
             anew: Cell::new(false),
             at_last: Cell::new(Moment::now().after(SUSPICIOUS)),
@@ -76,11 +75,9 @@ impl Default for Circles {
 impl Circles {
     /// When to look, if nobody has been ready since `rests_since`. A circle through other threads may be closed by those.
     pub(super) fn look_at(&self, rests_since: Moment) -> Option<Moment> {
-        let abroad = self.abroad.get() >= 1;
-        let suspicious = self.anew.get() && (abroad || self.bound.get() >= 2);
-        match suspicious {
+        match self.anew.get() {
             true => Some(rests_since.after(SUSPICIOUS).min(self.at_last.get())),
-            false => abroad.then(|| self.at_last.get()),
+            false => (self.abroad.get() > 0).then(|| self.at_last.get()),
         }
     }
 
@@ -103,18 +100,8 @@ impl Circles {
         }
     }
 
-    fn bind(&self, abroad: usize) -> Bound<'_> {
-        self.count(1, abroad);
-        self.anew.set(true);
-        Bound {
-            circles: self,
-            abroad,
-        }
-    }
-
-    fn count(&self, bound: usize, abroad: usize) {
-        self.bound.set(self.bound.get().wrapping_add(bound));
-        self.abroad.set(self.abroad.get().wrapping_add(abroad));
+    fn count_abroad(&self, more: usize) {
+        self.abroad.set(self.abroad.get().wrapping_add(more));
     }
 }
 
@@ -124,153 +111,152 @@ type Mark = (u64, Awaits);
 /// A circle, or what of it is in this thread.
 struct Circle {
     here: Vec<usize>,
+    /// And others who are the reason that somebody in it waits for ever.
+    reasons: Vec<usize>,
     /// How it goes, if that is through other threads as well.
     through: Option<String>,
 }
 
-/// While this is there, the greenlet that has it may be a part of a circle.
-pub(crate) struct Bound<'a> {
-    circles: &'a Circles,
-    abroad: usize,
-}
+/// While this is there, the greenlet that has it may be a part of a circle through several threads.
+pub(crate) struct Abroad<'a>(&'a Circles);
 
-impl Drop for Bound<'_> {
+impl Drop for Abroad<'_> {
     fn drop(&mut self) {
-        self.circles.count(usize::MAX, self.abroad.wrapping_neg());
+        self.0.count_abroad(usize::MAX);
     }
 }
 
 /// Who waits for whom, in the order of numbers.
-struct Links(Vec<Link>);
+struct Links {
+    links: Vec<Link>,
+    /// What [`Waits`] has of each.
+    holders: Vec<u64>,
+}
 
 struct Link {
     who: &'static Control,
-    holder: u64,
+    holders: Range<usize>,
     /// It ends its wait by itself.
     timed: bool,
 }
 
 impl Link {
-    fn of(who: &'static Control) -> Option<Link> {
-        let told = alert::RAISE | alert::DEFERRED | alert::OVERDUE;
-        let will_be_raised_in = who.alert.get() & told != 0 && !who.shielded.get();
-        let link = Link {
-            who,
-            holder: who.holder(),
-            timed: false,
-        };
-        let waits = who.wait.get() == Wait::Parked && link.holder != 0;
-        (waits && !will_be_raised_in).then_some(link)
-    }
-
     fn is_young(&self, now: Moment) -> bool {
         Moment::from_nanos(self.who.since.get()).until(now) < SUSPICIOUS
     }
 }
 
+fn waits_for_others(who: &Control) -> bool {
+    let told = alert::RAISE | alert::DEFERRED | alert::OVERDUE;
+    let will_be_raised_in = who.alert.get() & told != 0 && !who.shielded.get();
+    who.wait.get() == Wait::Parked && !will_be_raised_in && who.waits_for_known()
+}
+
 impl Links {
     fn of(hub: &Hub) -> Links {
         let all = hub.thread().all().chain([&hub.thread().main]);
-        let mut links: Vec<Link> = all.filter_map(Link::of).collect();
-        links.sort_unstable_by_key(|link| link.who.id);
-        Links(links)
+        let mut all: Vec<&Control> = all.filter(|who| waits_for_others(who)).collect();
+        all.sort_unstable_by_key(|who| who.id);
+        let mut links = Links {
+            links: Vec::with_capacity(all.len()),
+            holders: Vec::with_capacity(2 * all.len()),
+        };
+        all.into_iter().for_each(|who| links.add(who));
+        links
+    }
+
+    fn add(&mut self, who: &'static Control) {
+        let begin = self.holders.len();
+        for one in who.awaited() {
+            self.holders.extend(one.holders());
+            self.holders.push(0);
+        }
+        self.links.push(Link {
+            who,
+            holders: begin..self.holders.len(),
+            timed: false,
+        });
     }
 
     fn find(&self, id: u64) -> Option<usize> {
-        self.0.binary_search_by_key(&id, |link| link.who.id).ok()
+        self.links
+            .binary_search_by_key(&id, |link| link.who.id)
+            .ok()
     }
 
-    /// For whom the one at `at` waits, if that one waits for somebody as well.
-    fn next(&self, at: usize) -> Option<usize> {
-        let link = Some(&self.0[at]).filter(|link| !link.timed)?;
-        self.find(link.holder)
-            .filter(|&holder| !self.0[holder].timed)
+    /// For whom the one with this link waits; for nobody, if it ends its wait by itself.
+    fn holders(&self, link: &Link) -> &[u64] {
+        match link.timed {
+            true => &[],
+            false => &self.holders[link.holders.clone()],
+        }
     }
 
-    /// Whether somebody in `circle` has not waited for long.
+    /// Who is in a circle through other threads waits for ever, whoever is asked of this thread.
+    fn close(&mut self, at: usize) {
+        let begin = self.holders.len();
+        self.holders.extend([self.links[at].who.id, 0]);
+        self.links[at].holders = begin..self.holders.len();
+    }
+
+    fn stuck(&self) -> Stuck {
+        let waits = |link: &Link| Waits {
+            who: link.who.id,
+            holders: self.holders(link),
+        };
+        Stuck::among(&self.links.iter().map(waits).collect::<Vec<_>>())
+    }
+
+    /// Whether somebody has not waited for long, of those who are the reason that there is this circle.
     fn is_young(&self, circle: &Circle, now: Moment) -> bool {
-        circle.here.iter().any(|&at| self.0[at].is_young(now))
+        circle
+            .reasons
+            .iter()
+            .any(|&at| self.links[at].is_young(now))
     }
 
     fn mark(&self, circle: &Circle) -> Mark {
         let oldest = circle.here.iter().min().expect("a circle has somebody");
-        let who = self.0[*oldest].who;
+        let who = self.links[*oldest].who;
         (who.id, who.awaits.get())
-    }
-
-    fn circles(&self) -> Vec<Circle> {
-        let here = circles(self.0.len(), |at| self.next(at));
-        let circle = |here| Circle {
-            here,
-            through: None,
-        };
-        here.into_iter().map(circle).collect()
     }
 
     /// Marks those who have a timer: of their wait, or of a stretch of code around it.
     fn note_timers(&mut self, hub: &Hub) {
         let address = |link: &Link| std::ptr::from_ref(link.who).addr();
-        let mut places: Vec<(usize, usize)> = self.0.iter().map(address).zip(0..).collect();
+        let mut places: Vec<(usize, usize)> = self.links.iter().map(address).zip(0..).collect();
         places.sort_unstable();
         for (_, alarm) in hub.timers.borrow().iter() {
             let whose = alarm.whose().addr().get();
             if let Ok(place) = places.binary_search_by_key(&whose, |place| place.0) {
-                self.0[places[place].1].timed = true;
+                self.links[places[place].1].timed = true;
             }
         }
-    }
-
-    /// Who is in one of `circles`, or waits for one of those, or for one who does.
-    fn stuck(&self, circles: &[Circle]) -> Vec<&'static Control> {
-        let inside = circles.iter().flat_map(|circle| &circle.here);
-        let mut stuck: HashSet<usize> = inside.copied().collect();
-        let mut others = HashSet::new();
-        for start in 0..self.0.len() {
-            let mut path = vec![];
-            let mut next = Some(start);
-            while let Some(here) = next.filter(|at| !stuck.contains(at) && others.insert(*at)) {
-                path.push(here);
-                next = self.next(here);
-            }
-            if next.is_some_and(|met| stuck.contains(&met)) {
-                stuck.extend(path);
-            }
-        }
-        // As in every dump: main first, then the newest first.
-        let mut order: Vec<&Control> = stuck.into_iter().map(|at| self.0[at].who).collect();
-        order.sort_unstable_by_key(|who| (!who.is_main(), std::cmp::Reverse(who.id)));
-        order
     }
 }
 
-/// The circles among `0..count`, each of whom has one `next` at the most.
-pub(super) fn circles(count: usize, next: impl Fn(usize) -> Option<usize>) -> Vec<Vec<usize>> {
-    let mut begun_at = vec![usize::MAX; count];
-    let mut circles = vec![];
-    for start in 0..count {
-        let mut at = Some(start);
-        while let Some(here) = at.filter(|&here| begun_at[here] == usize::MAX) {
-            begun_at[here] = start;
-            at = next(here);
-        }
-        // The way ends where somebody was before: if on this way, in a circle.
-        if let Some(first) = at.filter(|&met| begun_at[met] == start) {
-            let once_round = |&at: &usize| next(at).filter(|&at| at != first);
-            circles.push(successors(Some(first), once_round).collect());
-        }
-    }
-    circles
+/// The circles of this thread alone.
+fn circles_here(stuck: &Stuck) -> Vec<Circle> {
+    let circle = |here: Vec<usize>| Circle {
+        reasons: stuck.reasons(&here),
+        here,
+        through: None,
+    };
+    stuck.circles().into_iter().map(circle).collect()
 }
 
 impl Hub {
-    /// The greenlet that runs begins to wait for what one other of its thread alone may be able to end.
-    pub(crate) fn bind(&self) -> Bound<'_> {
-        self.circles.bind(0)
+    /// The greenlet that runs begins to wait for what only greenlets that are known may be able to end.
+    #[inline]
+    pub(crate) fn bind(&self) {
+        self.circles.anew.set(true);
     }
 
-    /// The same for one of any thread.
-    pub(crate) fn bind_abroad(&self) -> Bound<'_> {
-        self.circles.bind(1)
+    /// The same where those may be of any thread.
+    pub(crate) fn bind_abroad(&self) -> Abroad<'_> {
+        self.bind();
+        self.circles.count_abroad(1);
+        Abroad(&self.circles)
     }
 
     /// Tells of circles, of each once.
@@ -282,24 +268,38 @@ impl Hub {
         }
         let abroad = self.circles.abroad.get() > 0;
         let mut links = Links::of(self);
-        let mut circles = links.circles();
-        if abroad || !circles.is_empty() {
+        let mut stuck = links.stuck();
+        if abroad || !stuck.is_nobody() {
             links.note_timers(self);
-            circles = links.circles();
+            stuck = links.stuck();
         }
+        let mut circles = circles_here(&stuck);
         if abroad {
             circles.extend(board::circles(self, &links, now));
         }
         let found = circles.len();
         circles.retain(|circle| !links.is_young(circle, now));
-        let begun = abroad && links.0.iter().any(|link| link.is_young(now));
+        let begun = abroad && links.links.iter().any(|link| link.is_young(now));
         self.circles.look(now, circles.len() < found, begun);
         let marks = circles.iter().map(|circle| links.mark(circle)).collect();
         let told = self.circles.told.replace(marks);
         circles.retain(|circle| !told.contains(&links.mark(circle)));
         if !circles.is_empty() {
-            let through = circles.iter().filter_map(|it| it.through.as_deref());
-            self.tell_of_circles(&links.stuck(&circles), through);
+            self.tell_of(&circles, links);
         }
+    }
+
+    fn tell_of(&self, circles: &[Circle], mut links: Links) {
+        for circle in circles.iter().filter(|circle| circle.through.is_some()) {
+            circle.reasons.iter().for_each(|&at| links.close(at));
+        }
+        let inside = circles.iter().flat_map(|circle| &circle.reasons);
+        let inside: Vec<usize> = inside.copied().collect();
+        let connected = links.stuck().connected(&inside).into_iter();
+        let mut who: Vec<&Control> = connected.map(|at| links.links[at].who).collect();
+        // As in every dump: main first, then the newest first.
+        who.sort_unstable_by_key(|who| (!who.is_main(), std::cmp::Reverse(who.id)));
+        let through = circles.iter().filter_map(|it| it.through.as_deref());
+        self.tell_of_circles(&who, through);
     }
 }

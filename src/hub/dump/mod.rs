@@ -7,13 +7,14 @@ mod text;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write as _};
+use std::os::fd::RawFd;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Hub;
 use super::calls::Calls;
-use super::circle;
+use super::circle::{Stuck, Waits, each_thing};
 use super::roll::{self, Face, Silence};
 use super::seen::{Sheet, Sight, State, Wish};
 use crate::switch::control::{Control, write_named};
@@ -44,6 +45,9 @@ pub struct Dump {
 pub struct Seen {
     sight: Sight,
     name: Option<Box<str>>,
+    /// For each thing that it waits for, those who have it, and 0.
+    holders: Box<[u64]>,
+    descriptors: Box<[RawFd]>,
     things: Box<[Thing]>,
     waiting: Option<Duration>,
     deadline: Option<Duration>,
@@ -80,11 +84,9 @@ impl Seen {
         Seen {
             sight: *sight,
             name: sheet.name(sight),
-            things: if waits {
-                sheet.things(sight).into()
-            } else {
-                Box::default()
-            },
+            holders: of_waiting(waits, sheet.holders(sight)),
+            descriptors: of_waiting(waits, sheet.descriptors(sight)),
+            things: of_waiting(waits, sheet.things(sight)),
             waiting: waits.then(|| sight.since.until(sheet.at)),
             deadline: deadline.map(|at| sheet.at.until(*at)),
             frames: sheet.frames(sight).into(),
@@ -130,15 +132,39 @@ impl Seen {
         })
     }
 
-    /// The greenlet that alone can end its wait: who has the mutex, who is joined.
-    pub fn holder(&self) -> Option<GreenletId> {
-        let known = self.is_parked() && self.sight.holder != 0;
-        known.then_some(GreenletId(self.sight.holder))
+    /// The descriptors that it waits for, if it is parked; as many as of [`objects`](Self::objects).
+    pub fn descriptors(&self) -> &[RawFd] {
+        &self.descriptors
     }
 
-    /// The same, unless it ends its wait by itself.
-    fn awaited(&self) -> Option<GreenletId> {
-        self.holder().filter(|_| self.deadline.is_none())
+    /// For each thing that it waits for, if it is parked, those who have it: who has the mutex, who is joined, the members
+    /// of the group. It goes on when one of the things is free, and that is when all of its holders have let go of it. One
+    /// without holders is open to anybody: a channel, an event, a descriptor.
+    pub fn holders(&self) -> impl Iterator<Item = Vec<GreenletId>> {
+        let things = each_thing(&self.holders);
+        things.map(|holders| holders.iter().copied().map(GreenletId).collect())
+    }
+
+    /// The greenlet that alone can end its wait, whatever it waits for.
+    pub fn holder(&self) -> Option<GreenletId> {
+        let mut things = each_thing(&self.holders);
+        let &[holder] = things.next()? else {
+            return None;
+        };
+        things
+            .all(|other| *other == [holder])
+            .then_some(GreenletId(holder))
+    }
+
+    /// For whom it waits; for nobody, if it ends its wait by itself.
+    fn waits_for(&self) -> Waits<'_> {
+        Waits {
+            who: self.sight.id,
+            holders: match self.deadline {
+                Some(_) => &[],
+                None => &self.holders,
+            },
+        }
     }
 
     /// On whose stacks the address of one of those things was found, of those who do not wait for it themselves, in the order of
@@ -214,12 +240,17 @@ impl fmt::Display for Seen {
     }
 }
 
+fn of_waiting<T: Clone>(waits: bool, some: &[T]) -> Box<[T]> {
+    match waits {
+        true => some.into(),
+        false => Box::default(),
+    }
+}
+
 /// The circles among greenlets of one thread or of several.
 fn circles_among(all: &[&Seen]) -> Vec<Vec<usize>> {
-    let ids = all.iter().map(|seen| seen.sight.id);
-    let places: HashMap<u64, usize> = ids.zip(0..).collect();
-    let next = |at: usize| places.get(&all[at].awaited()?.0).copied();
-    circle::circles(all.len(), next)
+    let waits: Vec<Waits> = all.iter().map(|seen| seen.waits_for()).collect();
+    Stuck::among(&waits).circles()
 }
 
 impl Dump {
@@ -295,7 +326,7 @@ impl Dump {
     }
 
     /// Those who wait for each other in a circle, and so for ever. A greenlet that has a deadline ends its wait by
-    /// itself, and is part of none.
+    /// itself, and is part of none; nor is one that waits for something else as well, unless that is for ever, too.
     pub fn cycles(&self) -> Vec<Vec<&Seen>> {
         let all: Vec<&Seen> = self.greenlets.iter().collect();
         let named = |circle: Vec<usize>| circle.iter().map(|&at| all[at]).collect();

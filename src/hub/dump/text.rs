@@ -41,9 +41,19 @@ impl<'a> Names<'a> {
                 write!(f, " ({address:#x})")?;
             }
         }
-        match seen.objects().count() {
-            0..=NAMED_EACH => Ok(()),
-            count => write!(f, " and at {} others", count - NAMED_EACH),
+        if let count @ 1.. = seen.objects().count().saturating_sub(NAMED_EACH) {
+            write!(f, " and at {count} others")?;
+        }
+        let (named, others) = seen
+            .descriptors
+            .split_at(seen.descriptors.len().min(NAMED_EACH));
+        for (n, fd) in named.iter().enumerate() {
+            f.write_str(if n == 0 { ", descriptor " } else { " and " })?;
+            write!(f, "{fd}")?;
+        }
+        match others.len() {
+            0 => Ok(()),
+            count => write!(f, " and {count} others"),
         }
     }
 
@@ -56,26 +66,42 @@ impl<'a> Names<'a> {
 
     /// Who can end a wait, as far as that is known.
     fn write_who_can_help(&self, f: &mut dyn Write, seen: &Seen) -> fmt::Result {
-        if let Some(holder) = seen.holder() {
-            f.write_str(", until ")?;
-            self.write_greenlet(f, holder)?;
-            return f.write_str(" ends that");
+        let open = seen.holders().any(|holders| holders.is_empty());
+        let known = seen.holders().filter(|holders| !holders.is_empty());
+        let known: Vec<Vec<GreenletId>> = known.collect();
+        for (n, holders) in known.iter().take(NAMED_EACH).enumerate() {
+            f.write_str(match (n, open) {
+                (0, false) => ", until ",
+                (0, true) => ", ",
+                _ => " or ",
+            })?;
+            self.write_greenlets(f, holders)?;
         }
-        let Some(known_to) = seen.known_to() else {
+        match known.last() {
+            None => {}
+            Some(_) if open => f.write_str(" can end that")?,
+            Some(holders) if holders.len() == 1 => f.write_str(" ends that")?,
+            Some(_) => f.write_str(" end that")?,
+        }
+        let needs_no_other = !open && !known.is_empty();
+        let Some(known_to) = seen.known_to().filter(|_| !needs_no_other) else {
             return Ok(());
         };
-        for (n, &id) in known_to.iter().take(NAMED_EACH).enumerate() {
-            f.write_str(if n == 0 {
-                ", may be known to "
-            } else {
-                " and "
-            })?;
+        if known_to.is_empty() {
+            return f.write_str(", known to no other stack of this thread");
+        }
+        f.write_str(", may be known to ")?;
+        self.write_greenlets(f, known_to)
+    }
+
+    fn write_greenlets(&self, f: &mut dyn Write, some: &[GreenletId]) -> fmt::Result {
+        for (n, &id) in some.iter().take(NAMED_EACH).enumerate() {
+            f.write_str(if n == 0 { "" } else { " and " })?;
             self.write_greenlet(f, id)?;
         }
-        match known_to.len() {
-            0 => f.write_str(", known to no other stack of this thread"),
-            1..=NAMED_EACH => Ok(()),
-            count => write!(f, " and {} others", count - NAMED_EACH),
+        match some.len().saturating_sub(NAMED_EACH) {
+            0 => Ok(()),
+            count => write!(f, " and {count} others"),
         }
     }
 }

@@ -22,6 +22,7 @@ pub(crate) fn wait_for_foreign(
     while need() && !is_ready_now(fd, direction)? {
         let source = Source::new(fd.try_clone_to_owned()?);
         source.state.exposed.set(true);
+        source.state.goes_by(fd);
         source.state.clear(direction);
         while need() && !source.state.is_ready(direction) {
             source.wait(Hub::here(), direction, None, &mut None)?;

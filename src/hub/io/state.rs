@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use super::Direction;
 use crate::hub::Hub;
@@ -83,10 +83,20 @@ impl State {
             None => {
                 let key = hub.io.register(thing, self, watched)?;
                 self.key.set(Some(key));
+                if self.readers.holder().get() == 0 {
+                    self.goes_by(thing.as_fd());
+                }
             }
         }
         self.watched.set(watched);
         Ok(())
+    }
+
+    /// Those who wait say that it is for this descriptor.
+    pub(super) fn goes_by(&self, fd: BorrowedFd<'_>) {
+        for line in [&self.readers, &self.writers] {
+            line.holder().set_descriptor(fd.as_raw_fd());
+        }
     }
 
     /// Fetches the state, the first thing that `happened` touches.

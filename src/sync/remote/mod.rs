@@ -30,7 +30,7 @@ use std::mem::offset_of;
 use std::ops::Deref;
 
 use crate::hub::Hub;
-use crate::hub::circle::Bound;
+use crate::hub::circle::Abroad;
 use crate::hub::desk::{Knocker, Ticket};
 use crate::switch::subject::{Awaits, Holder, Known, Subject};
 use crate::sys::clock::Moment;
@@ -80,7 +80,7 @@ impl<S, const LINES: usize> Crossing<S, LINES> {
     pub(crate) fn parker_bound(&self, purpose: &'static &'static str) -> Parker {
         let parker = self.parker(purpose, None);
         Parker {
-            _bound: Some(parker.hub.bind_abroad()),
+            _abroad: Some(parker.hub.bind_abroad()),
             ..parker
         }
     }
@@ -129,7 +129,7 @@ pub(crate) struct Parker {
     purpose: &'static &'static str,
     deadline: Option<Moment>,
     awaits: Awaits,
-    _bound: Option<Bound<'static>>,
+    _abroad: Option<Abroad<'static>>,
 }
 
 impl Parker {
@@ -150,7 +150,7 @@ impl Parker {
             purpose,
             deadline,
             awaits: Awaits::NOTHING,
-            _bound: None,
+            _abroad: None,
         }
     }
 }
