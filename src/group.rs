@@ -20,9 +20,9 @@ use crate::switch::control::Payload;
 use crate::switch::error::describe;
 use crate::switch::exit::GreenletExit;
 use crate::switch::greenlet::Greenlet;
-use crate::switch::subject::{Known, Subject};
-use crate::sync::Semaphore;
+use crate::switch::subject::{AnyOf, Known, Subject};
 use crate::sync::channel::{Receiver, Sender, bounded, unbounded};
+use crate::sync::{Permits, Semaphore};
 use crate::sys::clock::{Moment, has_passed};
 
 /// Greenlets that belong together.
@@ -58,7 +58,8 @@ pub struct Pool {
 
 struct Shared {
     members: Members,
-    seats: Semaphore,
+    /// Who waits for one waits for the end of any member.
+    seats: Permits<AnyOf>,
     size: usize,
     /// Those who kill all members, and wait for all but themselves.
     killers: WaitList<(), Subject>,
@@ -84,9 +85,14 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let shared = &self.shared;
-        shared.members.leave(self.number);
-        shared.seats.release();
-        call_all(shared.members.joiners());
+        if let Some(seat) = shared.members.leave(self.number) {
+            shared.seats.waiters().all().leave(seat);
+        }
+        shared.seats.give();
+        // Who is woken for each one that ends would never have waited for long.
+        if shared.members.len() == 0 {
+            call_all(shared.members.joiners());
+        }
         call_all(&shared.killers);
     }
 }
@@ -134,9 +140,11 @@ impl Group {
 
     #[track_caller]
     fn of_size(size: usize) -> Group {
+        let begin = offset_of!(Shared, seats) + Permits::<AnyOf>::WAITERS;
+        let seats = WaitList::of_parts_within(begin, size_of::<Shared>(), size);
         let shared = Shared {
             members: Members::within(offset_of!(Shared, members), size_of::<Shared>()),
-            seats: Semaphore::new(size),
+            seats: Permits::new(size, seats),
             size,
             killers: WaitList::within(offset_of!(Shared, killers), size_of::<Shared>()),
             failure: RefCell::new(None),
@@ -165,7 +173,11 @@ impl Group {
         site: &'static Location<'static>,
         f: impl FnOnce() -> R + 'static,
     ) -> JoinHandle<R> {
-        self.shared.seats.acquire().forget();
+        let seats = &self.shared.seats;
+        if !seats.try_take() {
+            Hub::here().bind();
+            seats.take_later(&"waits for a place in a pool", None);
+        }
         self.seat(site, f)
     }
 
@@ -181,11 +193,10 @@ impl Group {
         &self,
         f: F,
     ) -> Result<JoinHandle<R>, F> {
-        match self.shared.seats.try_acquire() {
-            Some(permit) => permit.forget(),
-            None => return Err(f),
+        match self.shared.seats.try_take() {
+            true => Ok(self.seat(Location::caller(), f)),
+            false => Err(f),
         }
-        Ok(self.seat(Location::caller(), f))
     }
 
     fn seat<R: 'static>(
@@ -203,7 +214,10 @@ impl Group {
             outcome.unwrap_or_else(|payload| seat.shared.fail(payload))
         });
         let member = handle.greenlet().expect("it has not begun");
-        shared.members.enter(number, member);
+        // In a group nobody waits for one.
+        let is_pool = shared.size < usize::MAX;
+        let sits = is_pool.then(|| shared.seats.waiters().all().enter(member.control().id));
+        shared.members.enter(number, member, sits);
         handle
     }
 
@@ -465,7 +479,7 @@ impl Group {
 impl Shared {
     /// How many places are taken, also by those who were let in and have not sat down yet.
     fn taken(&self) -> usize {
-        self.size - self.seats.available()
+        self.size - self.seats.left()
     }
 
     /// A member unwinds with this.
@@ -515,7 +529,7 @@ impl Pool {
 
     /// How many places are free.
     pub fn free(&self) -> usize {
-        self.group.shared.seats.available()
+        self.group.shared.seats.left()
     }
 }
 

@@ -291,7 +291,7 @@ impl Upstairs for Hub {
     fn close(&self) {
         self.closed.set(true);
         roll::leave(self);
-        circle::unpin(self);
+        self.circles.end();
         self.desk.close();
         while let Some(turn) = self.ready.pop() {
             let control = turn.whose().unwrap_or_else(|seed| self.grow(seed));

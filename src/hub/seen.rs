@@ -30,8 +30,8 @@ use crate::sys::stack::touched;
 const DEEPEST: usize = 64;
 /// So many bytes of name are kept of each greenlet, on average.
 const NAME: usize = 32;
-/// Most wait for one thing, that one greenlet has. Of those who wait for several, so many more are kept in all, and of
-/// one greenlet so many things.
+/// Most wait for one thing, that one greenlet has. For those who wait for several there is so much more room in all; of
+/// one greenlet so many things are kept.
 const SEVERAL: usize = 256;
 const SEVERAL_OF_ONE: usize = 16;
 
@@ -171,7 +171,7 @@ impl Sheet {
             looked: Moment::now(),
             wish,
             names: Vec::with_capacity(greenlets * NAME),
-            holders: Vec::with_capacity(2 * greenlets + SEVERAL),
+            holders: Vec::with_capacity(4 * greenlets + SEVERAL),
             descriptors: Vec::with_capacity(greenlets + SEVERAL),
             things: Vec::with_capacity(greenlets + SEVERAL),
             frames: Vec::with_capacity(frames),
@@ -317,22 +317,25 @@ impl Sheet {
         (self.sights.capacity() - self.sights.len()).saturating_sub(1)
     }
 
-    /// If there is no room for all who have a thing, some are enough: all of them have to go. Of the things none may be
-    /// left out, since one is enough: then it could be anybody.
+    /// If there is no room for all who have a thing, some are enough: all of them have to go. If there is none for all
+    /// things, nothing is known: one is enough.
     fn note_holders(&mut self, control: &Control) -> (usize, usize) {
         let start = self.holders.len();
-        // There are two for each of those who come later, and the last one is for a thing that is left out.
-        let taken = start + 2 * self.later() + 1;
+        // There are two for each of those who come later.
+        let end = self.holders.capacity() - 2 * self.later();
+        let mut fit = true;
         for one in control.awaited() {
-            let room = self
-                .holders
-                .capacity()
-                .saturating_sub(taken + self.holders.len() - start);
-            if room < 2 {
-                self.holders.push(0);
-                break;
-            }
-            self.holders.extend(one.holders().take(room - 1));
+            one.ways(|holders| {
+                let room = end - self.holders.len();
+                fit &= room >= 2;
+                if fit {
+                    self.holders.extend(holders.take(room - 1));
+                    self.holders.push(0);
+                }
+            });
+        }
+        if !fit {
+            self.holders.truncate(start);
             self.holders.push(0);
         }
         (start, self.holders.len())

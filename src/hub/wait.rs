@@ -26,7 +26,7 @@ use std::sync::atomic::{Ordering, compiler_fence};
 use super::Hub;
 use crate::data::crowd::Crowd;
 use crate::switch::control::{Control, ControlRef, Wait};
-use crate::switch::subject::{Among, Awaits, Holder, Known, Party, Subject};
+use crate::switch::subject::{Among, AnyOf, Awaits, Holder, Known, Party, Subject};
 use crate::sys::clock::Moment;
 use crate::sys::context::Context;
 
@@ -86,6 +86,21 @@ impl<V> WaitList<V, Party> {
     }
 }
 
+impl<V> WaitList<V, AnyOf> {
+    /// As [`within`](WaitList::within), for something that so many may have, each a part of it.
+    #[track_caller]
+    pub(crate) const fn of_parts_within(begin: usize, size: usize, parts: usize) -> Self {
+        let begin = begin + offset_of!(WaitList<V, AnyOf>, known);
+        WaitList::of(AnyOf::of(Subject::new(begin, size), parts))
+    }
+
+    /// Those who have a part.
+    #[inline]
+    pub(crate) fn all(&self) -> &Crowd {
+        self.known.all()
+    }
+}
+
 impl<V, K: Known> WaitList<V, K> {
     const fn of(known: K) -> WaitList<V, K> {
         WaitList {
@@ -104,14 +119,6 @@ impl<V, K: Known> WaitList<V, K> {
     #[inline(always)]
     pub(crate) fn holder(&self) -> &Holder {
         self.known.holder()
-    }
-
-    /// The number of the one who would be called next.
-    #[inline]
-    pub(crate) fn next(&self) -> Option<u64> {
-        // SAFETY: as in `first_parked`.
-        self.first_parked()
-            .map(|node| unsafe { node.who.as_ref() }.id)
     }
 
     /// Whether somebody waits that can be called.

@@ -11,6 +11,7 @@
 # can be shown on x86_64 and aarch64, where the backend `direct` runs.
 
 import gdb
+import itertools
 import re
 from gdb.unwinder import Unwinder
 
@@ -96,21 +97,25 @@ class Roll:
         """What a marked address tells: where in the program the things were made, which descriptors they are, and who has
         them."""
         things = []
-        while marked & 3 == 2:
+        while marked & 7 == 2:
             things.append(read(marked - 2))
             marked = read(marked - 2 + 8)
         things.append(marked)
         made, descriptors, holders = [], [], []
-        for thing in filter(None, things):
-            holder = read(thing & ~3)
-            if thing & 1:
-                made.append("%s:%d" % self.place(read((thing & ~3) + 8)))
+        for marked in filter(None, things):
+            thing, mark = marked & ~7, marked & 7
+            holder = read(thing)
+            if mark:
+                made.append("%s:%d" % self.place(read(thing + 8)))
             if holder >> 63:
                 descriptors.append(str(holder & 0xffffffff))
             elif holder:
                 holders.append(["#%d" % holder])
-            elif thing & 3 == 3:
-                holders.append(["#%d" % number for number in self.crowd((thing & ~3) + SUBJECT)])
+            elif mark in (3, 4):
+                numbers = ["#%d" % number for number in self.crowd(thing + SUBJECT)]
+                others = ["%d others" % len(numbers[8:])] if numbers[8:] else []
+                numbers = numbers[:8] + others
+                holders += [numbers] if mark == 3 else [[number] for number in numbers]
         text = ", made at " + " and at ".join(made) if made else ""
         text += ", descriptor " + " and ".join(descriptors) if descriptors else ""
         known = [" and ".join(some) for some in holders if some]
@@ -120,9 +125,10 @@ class Roll:
 
     def crowd(self, crowd):
         """The numbers in places that are not vacant."""
-        first, size = read(crowd), read(crowd + 8)
-        numbers = (read(first + 8 * n) for n in range(min(size, 256)))
-        return [number for number in numbers if not number >> 63]
+        many = read(crowd + 16)
+        first, size = (many + 8, read(many)) if many else (crowd, 2)
+        numbers = (read(first + 8 * n) for n in range(size))
+        return [number for number in itertools.islice(numbers, 100000) if not number >> 63]
 
     def place(self, location):
         return read_text(location), read(location + 16, 4)

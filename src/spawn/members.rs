@@ -20,6 +20,8 @@ struct Member {
     greenlet: Greenlet<()>,
     /// Among those for whom the joiners wait.
     place: u32,
+    /// What it has to give back.
+    seat: Option<u32>,
 }
 
 impl Members {
@@ -43,20 +45,24 @@ impl Members {
         self.next.get()
     }
 
-    /// One comes.
-    pub(crate) fn enter(&self, number: u64, greenlet: Greenlet<()>) {
+    /// One comes, who may have a seat.
+    pub(crate) fn enter(&self, number: u64, greenlet: Greenlet<()>, seat: Option<u32>) {
         let place = self.joiners.all().enter(greenlet.control().id);
-        let member = Member { greenlet, place };
+        let member = Member {
+            greenlet,
+            place,
+            seat,
+        };
         self.alive.borrow_mut().insert(number, member);
     }
 
-    /// One has ended, if it had come.
-    pub(crate) fn leave(&self, number: u64) {
-        let member = self.alive.borrow_mut().remove(&number);
+    /// One has ended, if it had come. Returns its seat.
+    pub(crate) fn leave(&self, number: u64) -> Option<u32> {
         // Its handle goes when nothing is borrowed any more.
-        if let Some(Member { place, .. }) = &member {
-            self.joiners.all().leave(*place);
-        }
+        let member = self.alive.borrow_mut().remove(&number);
+        let member = member?;
+        self.joiners.all().leave(member.place);
+        member.seat
     }
 
     pub(crate) fn len(&self) -> usize {

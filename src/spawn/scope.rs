@@ -151,7 +151,7 @@ impl Builder {
         // the frame of the scope is not left before its members have gone (`Children::wait`).
         let handle = unsafe { self.launch(move || task.run())? };
         let greenlet = handle.greenlet().expect("it has not begun");
-        children.members.enter(number, greenlet);
+        children.members.enter(number, greenlet, None);
         Ok(ScopedJoinHandle {
             handle,
             outcome,

@@ -425,7 +425,7 @@ impl Control {
     /// Whether it is known for whom it waits, whatever comes first.
     pub(crate) fn waits_for_known(&self) -> bool {
         let mut awaited = self.awaited().peekable();
-        awaited.peek().is_some() && awaited.all(|one| one.holders().next().is_some())
+        awaited.peek().is_some() && awaited.all(Awaited::is_held)
     }
 
     /// Whether it was leaked, or left behind in a fork: what it owes will not come.

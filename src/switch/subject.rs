@@ -13,6 +13,7 @@
 //!                       ▼         ▼       each a holder, a subject or a party
 //! ```
 
+use std::iter::once;
 use std::ops::Range;
 use std::os::fd::RawFd;
 use std::panic::Location;
@@ -110,6 +111,37 @@ impl Party {
     }
 }
 
+/// A party of so many, if it is complete, of whom one has to go: the places of a pool.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct AnyOf {
+    /// The first, so that it is found as in a party.
+    party: Party,
+    size: usize,
+}
+
+impl AnyOf {
+    /// Of more it is not asked who they are, each time that somebody waits.
+    const MOST: usize = 64;
+
+    pub(crate) const fn of(subject: Subject, size: usize) -> AnyOf {
+        AnyOf {
+            party: Party::of(subject),
+            size,
+        }
+    }
+
+    /// Those who have a place. None if some have not come yet.
+    pub(crate) fn all(&self) -> &Crowd {
+        &self.party.all
+    }
+
+    fn known(&self) -> Option<&Crowd> {
+        let known = self.size <= AnyOf::MOST && self.party.all.len() == self.size;
+        known.then_some(&self.party.all)
+    }
+}
+
 /// What lists know of what is waited for.
 pub(crate) trait Known {
     fn holder(&self) -> &Holder;
@@ -160,14 +192,30 @@ impl Known for Party {
     }
 }
 
-/// What somebody waits for: nothing that is known, a holder, a subject, a party, or several of them; the address is marked
-/// with which.
+impl Known for AnyOf {
+    #[inline(always)]
+    fn holder(&self) -> &Holder {
+        self.party.holder()
+    }
+
+    #[inline(always)]
+    fn awaits(&self) -> Awaits {
+        Awaits(
+            ptr::from_ref(self)
+                .cast::<Holder>()
+                .wrapping_byte_add(Awaits::IS_ANY_OF),
+        )
+    }
+}
+
+/// What somebody waits for: nothing that is known, a holder, a subject, a party, one of a party, or several of them; the
+/// address is marked with which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Awaits(*const Holder);
 
 /// One thing that somebody waits for among others.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)] // a debugger reads it
+#[repr(C, align(8))] // a debugger reads it, and its address has room for a mark
 pub(crate) struct Among {
     this: Awaits,
     pub(crate) others: Awaits,
@@ -211,7 +259,8 @@ impl Awaits {
     const IS_SUBJECT: usize = 1;
     const IS_SEVERAL: usize = 2;
     const IS_PARTY: usize = 3;
-    const MARK: usize = 3;
+    const IS_ANY_OF: usize = 4;
+    const MARK: usize = 7;
 
     pub(crate) const NOTHING: Awaits = Awaits(ptr::null());
 
@@ -248,16 +297,19 @@ impl Awaits {
     unsafe fn one<'a>(self) -> Awaited<'a> {
         let subject = self.marked::<Subject>(Awaits::IS_SUBJECT);
         let party = self.marked::<Party>(Awaits::IS_PARTY);
-        // SAFETY: caller's promise; a mark says what is there, and what has another mark, or none, begins with a holder.
+        let any_of = self.marked::<AnyOf>(Awaits::IS_ANY_OF);
+        // SAFETY: caller's promise; a mark says what is there, and what has none is a holder.
         unsafe {
             let party = party.map(|party| &*party);
-            let subject = subject
-                .map(|subject| &*subject)
-                .or(party.map(|party| &party.subject));
+            let any_of = any_of.map(|any_of| &*any_of);
+            let of_many = party.or(any_of.map(|any_of| &any_of.party));
+            let of_many = of_many.map(|party| &party.subject);
+            let subject = subject.map(|subject| &*subject).or(of_many);
             Awaited {
                 holder: subject.map_or_else(|| &*self.0, |subject| &subject.holder),
                 subject,
                 party,
+                any_of,
             }
         }
     }
@@ -269,6 +321,7 @@ pub(crate) struct Awaited<'a> {
     holder: &'a Holder,
     subject: Option<&'a Subject>,
     party: Option<&'a Party>,
+    any_of: Option<&'a AnyOf>,
 }
 
 impl<'a> Awaited<'a> {
@@ -276,6 +329,31 @@ impl<'a> Awaited<'a> {
     pub(crate) fn holders(self) -> impl Iterator<Item = u64> + 'a {
         let all = self.party.into_iter().flat_map(|party| party.all.iter());
         self.holder.greenlet().into_iter().chain(all)
+    }
+
+    /// Each way in which it can come, with those who all have to go for that.
+    pub(crate) fn ways(self, mut way: impl FnMut(&mut dyn Iterator<Item = u64>)) {
+        match self.any_of.and_then(AnyOf::known) {
+            Some(any) => any.iter().for_each(|one| way(&mut once(one))),
+            None => way(&mut self.holders()),
+        }
+    }
+
+    /// Whether that may be more than one.
+    pub(crate) fn has_ways(self) -> bool {
+        self.any_of.is_some()
+    }
+
+    /// Whether somebody is known who has it.
+    pub(crate) fn is_held(self) -> bool {
+        let all = self.party.is_some_and(|party| party.all.len() > 0);
+        let any = self.any_of.is_some_and(|any_of| any_of.known().is_some());
+        all || any || self.holder.greenlet().is_some()
+    }
+
+    /// Where it lies: two who wait there wait for the same.
+    pub(crate) fn address(self) -> usize {
+        ptr::from_ref(self.holder).addr()
     }
 
     /// The descriptor on which something is to happen.

@@ -37,6 +37,7 @@ pub use mutex::{Mutex, MutexGuard};
 pub use once::{LazyLock, Once, OnceLock, OnceState};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use select::{Select, select};
+pub(crate) use semaphore::Permits;
 pub use semaphore::{Permit, Semaphore};
 pub use std::sync::{Arc, Weak, atomic};
 pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};

@@ -11,7 +11,7 @@ use std::sync::{LockResult, TryLockError, TryLockResult};
 use super::lock::{Calm, Poison, as_std_guards, as_std_locks};
 use crate::hub::Hub;
 use crate::hub::wait::{Place as InLine, WaitList};
-use crate::switch::subject::{Party, Subject};
+use crate::switch::subject::Party;
 
 /// A value that many may read or one may change, also across waits.
 ///
@@ -26,12 +26,14 @@ pub struct RwLock<T: ?Sized> {
 }
 
 /// Who is in, and who waits at which door. Those who want to write wait for the writer, or for all readers; those who
-/// want to read for the writer, or for the one who is to write next.
+/// want to read for the writer, or for those who want to write: if one of these never can, none of them can.
 struct Gate {
     readers: Cell<usize>,
     /// The number of who writes, or 0.
     writer: Cell<u64>,
-    to_read: WaitList<(), Subject>,
+    /// The party are those who want to write.
+    to_read: WaitList<(), Party>,
+    /// The party are the readers.
     to_write: WaitList<(), Party>,
 }
 
@@ -48,7 +50,7 @@ impl Gate {
         Gate {
             readers: Cell::new(0),
             writer: Cell::new(0),
-            to_read: WaitList::within(offset_of!(Gate, to_read), size_of::<Gate>()),
+            to_read: WaitList::of_all_within(offset_of!(Gate, to_read), size_of::<Gate>()),
             to_write: WaitList::of_all_within(offset_of!(Gate, to_write), size_of::<Gate>()),
         }
     }
@@ -59,8 +61,9 @@ impl Gate {
     }
 
     fn let_me_read(&self) -> Place {
+        let place = self.take_place();
         self.let_one_read();
-        self.take_place()
+        place
     }
 
     /// The one who runs reads from now on.
@@ -82,7 +85,6 @@ impl Gate {
                 return place;
             }
             let hub = Hub::here();
-            self.say_who_is_in();
             let give_back = || self.let_one_go();
             let purpose = &"waits to read what is locked";
             hub.bind();
@@ -98,14 +100,14 @@ impl Gate {
     fn write(&self) {
         while !self.try_write() {
             let hub = Hub::here();
-            let gone = Gone(self);
+            let wants = Wants::to_write(self);
             let give_back = || self.leave_write();
             let purpose = &"waits to write what is locked";
             hub.bind();
             let called = self
                 .to_write
                 .wait_at(InLine::Last, hub, purpose, None, give_back);
-            std::mem::forget(gone);
+            wants.no_more();
             if called {
                 return;
             }
@@ -138,16 +140,8 @@ impl Gate {
 
     fn let_write(&self, who: u64) {
         self.writer.set(who);
-        self.say_who_is_in();
-    }
-
-    fn say_who_is_in(&self) {
-        let writer = self.writer.get();
-        self.to_write.holder().set(writer);
-        self.to_read.holder().set(match writer {
-            0 => self.to_write.next().unwrap_or(0),
-            writer => writer,
-        });
+        self.to_read.holder().set(who);
+        self.to_write.holder().set(who);
     }
 
     fn next_writer(&self) -> bool {
@@ -170,14 +164,38 @@ impl Gate {
 }
 
 /// A writer that waits. If it is raised in, the readers behind it wait for nobody, unless there is another one.
-struct Gone<'a>(&'a Gate);
+struct Wants<'a> {
+    gate: &'a Gate,
+    place: Place,
+}
 
-impl Drop for Gone<'_> {
-    fn drop(&mut self) {
-        if self.0.writer.get() == 0 && !self.0.to_write.has_parked() {
-            self.0.waiting_readers();
+impl<'a> Wants<'a> {
+    fn to_write(gate: &'a Gate) -> Wants<'a> {
+        Wants {
+            gate,
+            place: gate.to_read.all().enter(my_number()),
         }
-        self.0.say_who_is_in();
+    }
+
+    fn no_more(self) {
+        self.leave();
+        std::mem::forget(self);
+    }
+
+    fn leave(&self) {
+        self.gate.to_read.all().leave(self.place);
+    }
+}
+
+impl Drop for Wants<'_> {
+    fn drop(&mut self) {
+        self.leave();
+        let Gate {
+            writer, to_write, ..
+        } = self.gate;
+        if writer.get() == 0 && !to_write.has_parked() {
+            self.gate.waiting_readers();
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::hub::Hub;
 use crate::hub::wait::{Place, WaitList};
-use crate::switch::subject::Subject;
+use crate::switch::subject::{Known, Subject};
 use crate::sys::clock::{Moment, has_passed};
 
 /// So many may pass at a time: gevent's `Semaphore` and `BoundedSemaphore`. A [`Permit`] is given back once, so there are
@@ -30,8 +30,76 @@ use crate::sys::clock::{Moment, has_passed};
 /// assert_eq!(seats.available(), 2);
 /// ```
 pub struct Semaphore {
-    permits: Cell<usize>,
-    waiters: WaitList<(), Subject>,
+    permits: Permits<Subject>,
+}
+
+/// The permits, and who waits for one.
+pub(crate) struct Permits<K: Known> {
+    left: Cell<usize>,
+    waiters: WaitList<(), K>,
+}
+
+impl<K: Known> Permits<K> {
+    /// Where in it the list is, in bytes.
+    pub(crate) const WAITERS: usize = offset_of!(Permits<K>, waiters);
+
+    pub(crate) const fn new(count: usize, waiters: WaitList<(), K>) -> Permits<K> {
+        Permits {
+            left: Cell::new(count),
+            waiters,
+        }
+    }
+
+    /// Takes one, if there is one now.
+    #[inline]
+    pub(crate) fn try_take(&self) -> bool {
+        match self.left.get().checked_sub(1) {
+            Some(left) => self.left.set(left),
+            None => return false,
+        }
+        true
+    }
+
+    /// Waits for one; whether it has one.
+    #[cold]
+    pub(crate) fn take_later(
+        &self,
+        purpose: &'static &'static str,
+        deadline: Option<Moment>,
+    ) -> bool {
+        let hub = Hub::here();
+        let give_back = || self.give();
+        loop {
+            if self
+                .waiters
+                .wait_at(Place::Last, hub, purpose, deadline, give_back)
+                || self.try_take()
+            {
+                return true;
+            }
+            if has_passed(deadline) {
+                return false;
+            }
+        }
+    }
+
+    /// Gives one to the one who waits longest.
+    #[inline]
+    pub(crate) fn give(&self) {
+        if self.waiters.is_empty() || self.waiters.call_one(Hub::here()).is_none() {
+            let left = self.left.get().checked_add(1);
+            self.left
+                .set(left.expect("a semaphore with too many permits"));
+        }
+    }
+
+    pub(crate) fn left(&self) -> usize {
+        self.left.get()
+    }
+
+    pub(crate) fn waiters(&self) -> &WaitList<(), K> {
+        &self.waiters
+    }
 }
 
 /// A permit of a [`Semaphore`], given back when it is dropped.
@@ -44,9 +112,10 @@ impl Semaphore {
     /// One with so many permits.
     #[track_caller]
     pub const fn new(permits: usize) -> Semaphore {
+        let begin = offset_of!(Semaphore, permits) + Permits::<Subject>::WAITERS;
+        let waiters = WaitList::within(begin, size_of::<Semaphore>());
         Semaphore {
-            permits: Cell::new(permits),
-            waiters: WaitList::within(offset_of!(Semaphore, waiters), size_of::<Semaphore>()),
+            permits: Permits::new(permits, waiters),
         }
     }
 
@@ -82,27 +151,12 @@ impl Semaphore {
     /// No.
     #[inline]
     pub fn try_acquire(&self) -> Option<Permit<'_>> {
-        let left = self.permits.get().checked_sub(1)?;
-        self.permits.set(left);
-        Some(self.permit())
+        self.permits.try_take().then(|| self.permit())
     }
 
-    #[cold]
     fn acquire_later(&self, deadline: Option<Moment>) -> Option<Permit<'_>> {
-        let hub = Hub::here();
-        let purpose = &"waits for a permit";
-        loop {
-            if self
-                .waiters
-                .wait_at(Place::Last, hub, purpose, deadline, || self.release())
-            {
-                return Some(self.permit());
-            }
-            match self.try_acquire() {
-                None if !has_passed(deadline) => {}
-                outcome => return outcome,
-            }
-        }
+        let has_one = self.permits.take_later(&"waits for a permit", deadline);
+        has_one.then(|| self.permit())
     }
 
     /// Gives a permit, to the one who waits longest: a new one, or one whose [`Permit`] was
@@ -115,16 +169,12 @@ impl Semaphore {
     /// If there are more than `usize::MAX`.
     #[inline]
     pub fn release(&self) {
-        if self.waiters.is_empty() || self.waiters.call_one(Hub::here()).is_none() {
-            let permits = self.permits.get().checked_add(1);
-            self.permits
-                .set(permits.expect("a semaphore with too many permits"));
-        }
+        self.permits.give();
     }
 
     /// How many permits could be taken now.
     pub fn available(&self) -> usize {
-        self.permits.get()
+        self.permits.left()
     }
 
     /// A permit that has been counted already.
@@ -133,7 +183,7 @@ impl Semaphore {
     }
 
     pub(super) fn waiters(&self) -> &WaitList<(), Subject> {
-        &self.waiters
+        self.permits.waiters()
     }
 }
 

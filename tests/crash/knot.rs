@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use greenlet::group::{Group, wait_any};
+use greenlet::group::{Group, Pool, wait_any};
 use greenlet::sync::{Mutex, RwLock, channel, select};
 use greenlet::{JoinHandle, scope, sleep, time, yield_now};
 
@@ -23,6 +23,9 @@ pub(crate) fn run(scenario: &str) -> bool {
         "knot_untied" => untied(),
         "knot_with_a_channel" => with_a_channel(),
         "knot_of_a_group" => of_a_group(),
+        "knot_of_a_busy_group" => of_a_busy_group(),
+        "knot_of_a_pool" => of_a_pool(),
+        "knot_behind_two_writers" => behind_two_writers(),
         "knot_of_a_scope" => of_a_scope(),
         "knot_of_readers" => of_readers(),
         "knot_of_reading_twice" => of_reading_twice(),
@@ -101,6 +104,72 @@ fn of_a_group() {
     sleep(2 * REST);
     holder.kill();
     assert!(others.iter().all(JoinHandle::kill));
+}
+
+/// Members come and go.
+fn of_a_busy_group() {
+    let (group, mutex) = (Group::new(), Rc::new(Mutex::new(())));
+    let locked = mutex.clone();
+    group.spawn(move || {
+        yield_now();
+        drop(mutex.lock());
+    });
+    let of_group = group.clone();
+    let holder = thread_named("holder", move || {
+        let _locked = locked.lock();
+        of_group.join_all().unwrap();
+    });
+    for _ in 0..30 {
+        group.spawn(|| sleep(REST / 20));
+        sleep(REST / 10);
+    }
+    holder.kill();
+}
+
+/// A member waits for a place in its own pool.
+fn of_a_pool() {
+    let pool = Pool::new(2);
+    let mutex = Rc::new(Mutex::new(()));
+    let (of_pool, locked) = (pool.clone(), mutex.clone());
+    let holder = pool.spawn(move || {
+        let _locked = locked.lock();
+        yield_now();
+        of_pool.spawn(|| ()).join().unwrap();
+    });
+    yield_now();
+    pool.spawn(move || drop(mutex.lock()));
+    sleep(2 * REST);
+    holder.kill();
+    pool.join_all().unwrap();
+}
+
+/// The first in line gives up.
+fn behind_two_writers() {
+    let lock = Rc::new(RwLock::new(()));
+    let writer = |name: &str| {
+        let lock = lock.clone();
+        thread_named(name, move || drop(lock.write()))
+    };
+    let patient = lock.clone();
+    let holder = thread_named("holder", {
+        let lock = lock.clone();
+        move || {
+            let _read = lock.read();
+            (0..3).for_each(|_| yield_now());
+            let again = lock.clone();
+            thread_named("reads", move || drop(again.read())).wait();
+        }
+    });
+    yield_now();
+    let late = thread_named("late", move || {
+        time::timeout(REST, || drop(patient.write())).unwrap_err();
+    });
+    yield_now();
+    let second = writer("second");
+    late.join().unwrap();
+    sleep(2 * REST);
+    holder.kill();
+    second.join().unwrap();
 }
 
 fn of_a_scope() {

@@ -44,6 +44,34 @@ fn one_member_of_a_group_is_enough_for_a_circle() {
 }
 
 #[test]
+fn members_that_come_and_go_hide_nothing() {
+    let does = " waits for a group of greenlets, made at ";
+    ties("knot_of_a_busy_group", does, "waits for a mutex, made at ");
+}
+
+#[test]
+fn a_full_pool_is_in_a_circle_if_no_member_can_end() {
+    let does = " waits for a place in a pool, made at ";
+    let outcome = run("knot_of_a_pool").code(0);
+    let outcome = outcome.prints(&["patience: 1", "main returns"]);
+    // The first thing of whoever waits for a place is one of the members; it may be itself.
+    let circles = outcome.circles();
+    assert_eq!(circles.len(), 1, "{outcome}");
+    assert!(circles[0].contains(does), "{outcome}");
+    outcome.says(" waits for a mutex, made at ");
+}
+
+#[test]
+fn a_writer_that_gives_up_hides_none_behind_it() {
+    let does = "joins another greenlet → greenlet 'reads' (#";
+    ties(
+        "knot_behind_two_writers",
+        does,
+        "waits to read what is locked",
+    );
+}
+
+#[test]
 fn one_child_of_a_scope_is_enough_for_a_circle() {
     let does = "waits for the greenlets of a scope, made at ";
     ties("knot_of_a_scope", does, "waits for a mutex, made at ");

@@ -17,9 +17,9 @@ use std::fmt::{self, Write};
 use std::panic::Location;
 use std::sync::Mutex;
 
-use super::{Circle, Link, Links, Stuck, Waits};
+use super::{Circle, Circles, Graph, Link, Links, Stuck};
 use crate::hub::{Hub, roll};
-use crate::switch::control::{Control, write_named};
+use crate::switch::control::write_named;
 use crate::switch::subject::Awaited;
 use crate::sys::clock::Moment;
 use crate::sys::fork::Own;
@@ -27,16 +27,17 @@ use crate::sys::lock::lock;
 
 /// What one hub has pinned.
 struct Page {
-    /// Where the hub lies.
-    hub: usize,
+    /// Where lies what the hub knows.
+    whose: usize,
     thread: Option<Box<str>>,
     number: i32,
     seen: Moment,
-    /// In the order of who waits.
+    /// In the order of who waits, as in `graph`.
     notes: Vec<Note>,
+    graph: Graph,
 }
 
-/// For whom somebody waits. If that changes, it is a new one.
+/// That somebody waits.
 struct Note {
     who: u64,
     /// Which of its waits it is.
@@ -44,7 +45,6 @@ struct Note {
     first_seen: Moment,
     name: Option<Box<str>>,
     is_main: bool,
-    holders: Box<[u64]>,
     purpose: &'static str,
     made: Option<&'static Location<'static>>,
 }
@@ -54,28 +54,30 @@ fn board() -> &'static Mutex<Vec<Page>> {
     BOARD.or_make(|_| Mutex::default())
 }
 
-fn place_of(hub: &Hub) -> usize {
-    std::ptr::from_ref(hub).addr()
+fn place_of(circles: &Circles) -> usize {
+    std::ptr::from_ref(circles).addr()
 }
 
-/// Takes off what the hub has pinned, before it goes.
-pub(in crate::hub) fn unpin(hub: &Hub) {
-    lock(board()).retain(|page| page.hub != place_of(hub));
+/// Takes off what the hub has pinned, before it goes, and when nobody there waits for other threads any more.
+pub(in crate::hub) fn unpin(circles: &Circles) {
+    lock(board()).retain(|page| page.whose != place_of(circles));
 }
 
 /// Pins what `hub` has seen `now`, and returns the circles in which greenlets of this thread are, and of others.
 pub(super) fn circles(hub: &Hub, links: &Links, now: Moment) -> Vec<Circle> {
     let mut board = lock(board());
-    let place = board.iter().position(|page| page.hub == place_of(hub));
+    let mine = place_of(&hub.circles);
+    let place = board.iter().position(|page| page.whose == mine);
     let before = place.map(|place| board.swap_remove(place));
     board.push(Page::of(hub, links, now, before.as_ref()));
     let all: Vec<(&Page, &Note)> = board.iter().flat_map(Page::each).collect();
-    let waits: Vec<Waits> = all.iter().map(|(_, note)| note.waits()).collect();
-    let stuck = Stuck::among(&waits);
+    let mut graph = Graph::default();
+    board.iter().for_each(|page| graph.append(&page.graph));
+    let stuck = Stuck::among(&graph);
     let named = |places: Vec<usize>| places.into_iter().map(|at| all[at]).collect::<Vec<_>>();
     let circle = |members: Vec<usize>| {
         let reasons = named(stuck.reasons(&members));
-        circle_of(&named(members), &reasons, hub, links)
+        circle_of(&named(members), &reasons, mine, links)
     };
     stuck.circles().into_iter().filter_map(circle).collect()
 }
@@ -84,17 +86,17 @@ pub(super) fn circles(hub: &Hub, links: &Links, now: Moment) -> Vec<Circle> {
 fn circle_of(
     members: &[(&Page, &Note)],
     reasons: &[(&Page, &Note)],
-    hub: &Hub,
+    mine: usize,
     links: &Links,
 ) -> Option<Circle> {
     let ours = |some: &[(&Page, &Note)]| {
-        let ours = some.iter().filter(|(page, _)| page.hub == place_of(hub));
+        let ours = some.iter().filter(|(page, _)| page.whose == mine);
         ours.filter_map(|(_, note)| links.find(note.who)).collect()
     };
     let circle = Circle {
         here: ours(members),
         reasons: ours(reasons),
-        through: Some(describe(members, hub)),
+        through: Some(describe(members, mine)),
     };
     let first_seen = reasons.iter().map(|(_, note)| note.first_seen).max();
     let last_seen = reasons.iter().map(|(page, _)| page.seen).min();
@@ -103,11 +105,11 @@ fn circle_of(
 }
 
 /// In one line, with each member and its thread.
-fn describe(members: &[(&Page, &Note)], hub: &Hub) -> String {
+fn describe(members: &[(&Page, &Note)], mine: usize) -> String {
     let mut line = String::new();
     // A string takes everything.
     for (page, note) in members {
-        let _ = note.write(&mut line, page, hub);
+        let _ = note.write(&mut line, page, mine);
         line.push_str(" → ");
     }
     let _ = members[0].1.write_name(&mut line);
@@ -117,27 +119,35 @@ fn describe(members: &[(&Page, &Note)], hub: &Hub) -> String {
 impl Page {
     /// What is seen now; `before` is what was seen last.
     fn of(hub: &Hub, links: &Links, seen: Moment, before: Option<&Page>) -> Page {
-        let untimed = links.links.iter().filter(|link| !link.timed);
-        let note = |link: &Link| {
-            let holders = links.holders(link);
-            let known = before.and_then(|page| page.find(link.who, holders));
-            Note::of(link, holders, known.map_or(seen, |note| note.first_seen))
+        let note = |(at, link): (usize, &Link)| {
+            let known = before.and_then(|page| page.find(at, links));
+            Note::of(link, known.map_or(seen, |note| note.first_seen))
         };
+        let mut graph = Graph::default();
+        graph.append(&links.graph);
         let (number, thread) = roll::thread_of(hub);
         Page {
-            hub: place_of(hub),
+            whose: place_of(&hub.circles),
             thread,
             number,
             seen,
-            notes: untimed.map(note).collect(),
+            notes: links.links.iter().enumerate().map(note).collect(),
+            graph,
         }
     }
 
-    /// What was seen of the wait that somebody is in, for the same ones.
-    fn find(&self, who: &Control, holders: &[u64]) -> Option<&Note> {
+    /// What was seen of the wait with this link. If the only holder of a thing is another one now, it was another wait. Of
+    /// several nobody comes while it waits itself.
+    fn find(&self, at: usize, links: &Links) -> Option<&Note> {
+        let who = links.links[at].who;
         let place = self.notes.binary_search_by_key(&who.id, |note| note.who);
-        let note = &self.notes[place.ok()?];
-        (note.turn == who.turns.get() && *note.holders == *holders).then_some(note)
+        let place = place.ok()?;
+        let things = self.graph.things_of(place).zip(links.graph.things_of(at));
+        let is_same = |((_, before), (_, now)): ((_, &[u64]), (_, &[u64]))| {
+            before == now || before.len() != 1 || now.len() != 1
+        };
+        let known = &self.notes[place];
+        (known.turn == who.turns.get() && things.into_iter().all(is_same)).then_some(known)
     }
 
     fn each(&self) -> impl Iterator<Item = (&Page, &Note)> {
@@ -146,7 +156,7 @@ impl Page {
 }
 
 impl Note {
-    fn of(link: &Link, holders: &[u64], first_seen: Moment) -> Note {
+    fn of(link: &Link, first_seen: Moment) -> Note {
         let things = link.who.awaited().filter_map(Awaited::thing);
         let mut made = things.map(|thing| thing.made);
         Note {
@@ -155,16 +165,8 @@ impl Note {
             first_seen,
             name: link.who.name().map(Box::from),
             is_main: link.who.is_main(),
-            holders: holders.into(),
             purpose: link.who.purpose.get(),
             made: made.next(),
-        }
-    }
-
-    fn waits(&self) -> Waits<'_> {
-        Waits {
-            who: self.who,
-            holders: &self.holders,
         }
     }
 
@@ -172,11 +174,11 @@ impl Note {
         write_named(f, self.who, self.name.as_deref(), self.is_main)
     }
 
-    fn write(&self, f: &mut dyn Write, page: &Page, hub: &Hub) -> fmt::Result {
+    fn write(&self, f: &mut dyn Write, page: &Page, mine: usize) -> fmt::Result {
         self.write_name(f)?;
         match &page.thread {
             Some(thread) => write!(f, " of thread '{}'", thread.escape_debug())?,
-            None if page.hub == place_of(hub) => f.write_str(" of this thread")?,
+            None if page.whose == mine => f.write_str(" of this thread")?,
             None => write!(f, " of thread {}", page.number)?,
         }
         write!(f, " {}", self.purpose)?;

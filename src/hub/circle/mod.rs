@@ -25,11 +25,9 @@ mod board;
 mod stuck;
 
 use std::cell::{Cell, RefCell};
-use std::ops::Range;
 use std::time::Duration;
 
-pub(super) use board::unpin;
-pub(super) use stuck::{Stuck, Waits, each_thing};
+pub(super) use stuck::{Graph, Stuck};
 
 use super::Hub;
 use crate::switch::control::{Control, Wait, alert};
@@ -51,6 +49,8 @@ pub(super) struct Circles {
     /// How many wait for what only greenlets of other threads may be able to end. Those that were leaked, or left behind
     /// by a fork, stay counted: there is a look more then, and that is all.
     abroad: Cell<usize>,
+    /// What was seen is on the board.
+    pinned: Cell<bool>,
     /// Somebody has begun to wait so since the last look.
     anew: Cell<bool>,
     /// When to look though there was no long rest, and how long that is after the last look.
@@ -64,6 +64,7 @@ impl Default for Circles {
     fn default() -> Circles {
         Circles {
             abroad: Cell::new(0),
+            pinned: Cell::new(false),
             anew: Cell::new(false),
             at_last: Cell::new(Moment::now().after(SUSPICIOUS)),
             seldom: Cell::new(SUSPICIOUS),
@@ -93,6 +94,11 @@ impl Circles {
         self.at_last.set(now.after(seldom));
     }
 
+    /// Before the hub goes.
+    pub(super) fn end(&self) {
+        board::unpin(self);
+    }
+
     fn longest(&self) -> Duration {
         match self.abroad.get() {
             0 => SELDOM,
@@ -102,6 +108,10 @@ impl Circles {
 
     fn count_abroad(&self, more: usize) {
         self.abroad.set(self.abroad.get().wrapping_add(more));
+        // What nobody brings up to date any more would hide what others see.
+        if self.abroad.get() == 0 && self.pinned.take() {
+            board::unpin(self);
+        }
     }
 }
 
@@ -129,13 +139,11 @@ impl Drop for Abroad<'_> {
 /// Who waits for whom, in the order of numbers.
 struct Links {
     links: Vec<Link>,
-    /// What [`Waits`] has of each.
-    holders: Vec<u64>,
+    graph: Graph,
 }
 
 struct Link {
     who: &'static Control,
-    holders: Range<usize>,
     /// It ends its wait by itself.
     timed: bool,
 }
@@ -157,54 +165,27 @@ impl Links {
         let all = hub.thread().all().chain([&hub.thread().main]);
         let mut all: Vec<&Control> = all.filter(|who| waits_for_others(who)).collect();
         all.sort_unstable_by_key(|who| who.id);
-        let mut links = Links {
-            links: Vec::with_capacity(all.len()),
-            holders: Vec::with_capacity(2 * all.len()),
-        };
-        all.into_iter().for_each(|who| links.add(who));
-        links
-    }
-
-    fn add(&mut self, who: &'static Control) {
-        let begin = self.holders.len();
-        for one in who.awaited() {
-            self.holders.extend(one.holders());
-            self.holders.push(0);
+        let mut graph = Graph::default();
+        for who in &all {
+            graph.add(who.id);
+            for one in who.awaited() {
+                match one.has_ways() {
+                    true => one.ways(|holders| graph.awaits(holders)),
+                    false => graph.awaits_known(one.address(), || one.holders()),
+                }
+            }
         }
-        self.links.push(Link {
-            who,
-            holders: begin..self.holders.len(),
-            timed: false,
-        });
+        let link = |who| Link { who, timed: false };
+        Links {
+            links: all.into_iter().map(link).collect(),
+            graph,
+        }
     }
 
     fn find(&self, id: u64) -> Option<usize> {
         self.links
             .binary_search_by_key(&id, |link| link.who.id)
             .ok()
-    }
-
-    /// For whom the one with this link waits; for nobody, if it ends its wait by itself.
-    fn holders(&self, link: &Link) -> &[u64] {
-        match link.timed {
-            true => &[],
-            false => &self.holders[link.holders.clone()],
-        }
-    }
-
-    /// Who is in a circle through other threads waits for ever, whoever is asked of this thread.
-    fn close(&mut self, at: usize) {
-        let begin = self.holders.len();
-        self.holders.extend([self.links[at].who.id, 0]);
-        self.links[at].holders = begin..self.holders.len();
-    }
-
-    fn stuck(&self) -> Stuck {
-        let waits = |link: &Link| Waits {
-            who: link.who.id,
-            holders: self.holders(link),
-        };
-        Stuck::among(&self.links.iter().map(waits).collect::<Vec<_>>())
     }
 
     /// Whether somebody has not waited for long, of those who are the reason that there is this circle.
@@ -229,7 +210,9 @@ impl Links {
         for (_, alarm) in hub.timers.borrow().iter() {
             let whose = alarm.whose().addr().get();
             if let Ok(place) = places.binary_search_by_key(&whose, |place| place.0) {
-                self.links[places[place].1].timed = true;
+                let at = places[place].1;
+                self.links[at].timed = true;
+                self.graph.free(at);
             }
         }
     }
@@ -268,13 +251,14 @@ impl Hub {
         }
         let abroad = self.circles.abroad.get() > 0;
         let mut links = Links::of(self);
-        let mut stuck = links.stuck();
+        let mut stuck = Stuck::among(&links.graph);
         if abroad || !stuck.is_nobody() {
             links.note_timers(self);
-            stuck = links.stuck();
+            stuck = Stuck::among(&links.graph);
         }
         let mut circles = circles_here(&stuck);
         if abroad {
+            self.circles.pinned.set(true);
             circles.extend(board::circles(self, &links, now));
         }
         let found = circles.len();
@@ -289,14 +273,16 @@ impl Hub {
         }
     }
 
+    /// Who is in a circle through other threads waits for ever, whoever is asked of this thread.
     fn tell_of(&self, circles: &[Circle], mut links: Links) {
         for circle in circles.iter().filter(|circle| circle.through.is_some()) {
-            circle.reasons.iter().for_each(|&at| links.close(at));
+            circle.reasons.iter().for_each(|&at| links.graph.close(at));
         }
         let inside = circles.iter().flat_map(|circle| &circle.reasons);
         let inside: Vec<usize> = inside.copied().collect();
-        let connected = links.stuck().connected(&inside).into_iter();
-        let mut who: Vec<&Control> = connected.map(|at| links.links[at].who).collect();
+        let connected = Stuck::among(&links.graph).connected(&inside);
+        let who = connected.into_iter().map(|at| links.links[at].who);
+        let mut who: Vec<&Control> = who.collect();
         // As in every dump: main first, then the newest first.
         who.sort_unstable_by_key(|who| (!who.is_main(), std::cmp::Reverse(who.id)));
         let through = circles.iter().filter_map(|it| it.through.as_deref());

@@ -12,19 +12,106 @@
 
 use std::collections::{HashMap, HashSet};
 use std::iter::successors;
+use std::ops::Range;
 
-/// One who waits.
-#[derive(Clone, Copy)]
-pub(in crate::hub) struct Waits<'a> {
-    pub(in crate::hub) who: u64,
-    /// For each thing the numbers of those who have it, and 0.
-    pub(in crate::hub) holders: &'a [u64],
+/// Who waits for what, and who has that. Each waits for one of its things, and of a thing all holders have to go.
+#[derive(Default)]
+pub(in crate::hub) struct Graph {
+    waiters: Vec<Waiter>,
+    /// The things of the waiters, one waiter after the other.
+    awaited: Vec<usize>,
+    /// Where the holders of each thing are.
+    things: Vec<Range<usize>>,
+    holders: Vec<u64>,
+    /// Things for which several may wait, by what they are known by.
+    known: HashMap<usize, usize>,
 }
 
-/// The holders of each thing.
-pub(in crate::hub) fn each_thing(holders: &[u64]) -> impl Iterator<Item = &[u64]> {
-    let things = holders.split_inclusive(|&number| number == 0);
-    things.map(|thing| &thing[..thing.len() - 1])
+struct Waiter {
+    who: u64,
+    awaited: Range<usize>,
+}
+
+impl Graph {
+    /// Somebody waits, and its place is told. For what is added by `awaits`; as long as that is nothing, it may go on.
+    pub(in crate::hub) fn add(&mut self, who: u64) -> usize {
+        let awaited = self.awaited.len()..self.awaited.len();
+        self.waiters.push(Waiter { who, awaited });
+        self.waiters.len() - 1
+    }
+
+    /// The one who was added last waits for a thing as well.
+    pub(in crate::hub) fn awaits(&mut self, holders: impl Iterator<Item = u64>) {
+        let begin = self.holders.len();
+        self.holders.extend(holders);
+        self.things.push(begin..self.holders.len());
+        self.awaits_thing(self.things.len() - 1);
+    }
+
+    /// The same for a thing for which others may wait, too: its holders are asked for once.
+    pub(in crate::hub) fn awaits_known<I: Iterator<Item = u64>>(
+        &mut self,
+        thing: usize,
+        holders: impl FnOnce() -> I,
+    ) {
+        match self.known.get(&thing) {
+            Some(&thing) => self.awaits_thing(thing),
+            None => {
+                self.known.insert(thing, self.things.len());
+                self.awaits(holders());
+            }
+        }
+    }
+
+    fn awaits_thing(&mut self, thing: usize) {
+        self.awaited.push(thing);
+        let last = self.waiters.last_mut().expect("somebody was added");
+        last.awaited.end = self.awaited.len();
+    }
+
+    /// The one at that place may go on, whatever it waits for.
+    pub(in crate::hub) fn free(&mut self, at: usize) {
+        self.waiters[at].awaited = 0..0;
+    }
+
+    /// The one at that place waits for ever, whatever it waits for: for itself.
+    pub(in crate::hub) fn close(&mut self, at: usize) {
+        let begin = self.holders.len();
+        self.holders.push(self.waiters[at].who);
+        self.things.push(begin..begin + 1);
+        self.waiters[at].awaited = self.awaited.len()..self.awaited.len() + 1;
+        self.awaited.push(self.things.len() - 1);
+    }
+
+    /// All of `other` as well, which knows of none of these; its first one gets the next place.
+    pub(in crate::hub) fn append(&mut self, other: &Graph) {
+        let shift = |range: &Range<usize>, by: usize| range.start + by..range.end + by;
+        let (awaited, things, holders) =
+            (self.awaited.len(), self.things.len(), self.holders.len());
+        self.waiters.extend(other.waiters.iter().map(|one| Waiter {
+            who: one.who,
+            awaited: shift(&one.awaited, awaited),
+        }));
+        self.awaited
+            .extend(other.awaited.iter().map(|thing| thing + things));
+        self.things
+            .extend(other.things.iter().map(|it| shift(it, holders)));
+        self.holders.extend(&other.holders);
+    }
+
+    /// For each thing of the one at that place, its number and its holders.
+    pub(in crate::hub) fn things_of(&self, at: usize) -> impl Iterator<Item = (usize, &[u64])> {
+        let awaited = &self.awaited[self.waiters[at].awaited.clone()];
+        awaited.iter().map(|&thing| (thing, self.holders(thing)))
+    }
+
+    fn holders(&self, thing: usize) -> &[u64] {
+        &self.holders[self.things[thing].clone()]
+    }
+
+    fn places(&self) -> HashMap<u64, usize> {
+        self.waiters.iter().map(|one| one.who).zip(0..).collect()
+    }
 }
 
 /// Who waits for ever.
@@ -33,44 +120,44 @@ pub(in crate::hub) struct Stuck {
     holders: Vec<Vec<usize>>,
 }
 
-/// That somebody has a thing for which somebody waits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Hold {
-    holder: usize,
-    thing: usize,
-}
-
-/// A thing: who waits for it, and how many of its holders may wait for ever.
-struct Thing {
-    awaited_by: usize,
-    stuck: usize,
-}
-
-/// Who has what, to be taken apart.
+/// Who may go on, and what is to be left out with whom.
 struct Knot {
-    /// In the order of holders.
-    holds: Vec<Hold>,
-    things: Vec<Thing>,
     may_go_on: Vec<bool>,
+    /// Who has which things, and which things are awaited by whom; both in order.
+    holds: Vec<(usize, usize)>,
+    waits: Vec<(usize, usize)>,
+    /// How many holders of each thing may wait for ever.
+    stuck: Vec<usize>,
+}
+
+/// The second ones of those pairs that begin with `first`.
+fn seconds(pairs: &[(usize, usize)], first: usize) -> impl Iterator<Item = usize> {
+    let begin = pairs.partition_point(|pair| pair.0 < first);
+    let pairs = pairs[begin..].iter();
+    pairs
+        .take_while(move |pair| pair.0 == first)
+        .map(|pair| pair.1)
 }
 
 impl Knot {
-    fn of(all: &[Waits<'_>], place: impl Fn(&u64) -> Option<usize>) -> Knot {
-        let (mut things, mut holds) = (vec![], vec![]);
-        for (awaited_by, one) in all.iter().enumerate() {
-            for holders in each_thing(one.holders) {
-                let (thing, before) = (things.len(), holds.len());
-                let known = holders.iter().filter_map(&place);
-                holds.extend(known.map(|holder| Hold { holder, thing }));
-                let stuck = holds.len() - before;
-                things.push(Thing { awaited_by, stuck });
-            }
+    fn of(graph: &Graph, places: &HashMap<u64, usize>) -> Knot {
+        let (mut holds, mut waits, mut stuck) = (vec![], vec![], vec![]);
+        for thing in 0..graph.things.len() {
+            let before = holds.len();
+            let known = graph.holders(thing).iter().filter_map(|id| places.get(id));
+            holds.extend(known.map(|&holder| (holder, thing)));
+            stuck.push(holds.len() - before);
+        }
+        for at in 0..graph.waiters.len() {
+            waits.extend(graph.things_of(at).map(|(thing, _)| (thing, at)));
         }
         holds.sort_unstable();
+        waits.sort_unstable();
         Knot {
+            may_go_on: vec![false; graph.waiters.len()],
             holds,
-            things,
-            may_go_on: vec![false; all.len()],
+            waits,
+            stuck,
         }
     }
 
@@ -82,13 +169,10 @@ impl Knot {
             if std::mem::replace(&mut self.may_go_on[gone], true) {
                 continue;
             }
-            let first = self.holds.partition_point(|hold| hold.holder < gone);
-            let holds = self.holds[first..].iter();
-            for hold in holds.take_while(|hold| hold.holder == gone) {
-                let thing = &mut self.things[hold.thing];
-                thing.stuck -= 1;
-                if thing.stuck == 0 {
-                    going.push(thing.awaited_by);
+            for thing in seconds(&self.holds, gone) {
+                self.stuck[thing] -= 1;
+                if self.stuck[thing] == 0 {
+                    going.extend(seconds(&self.waits, thing));
                 }
             }
         }
@@ -96,22 +180,32 @@ impl Knot {
 }
 
 impl Stuck {
-    pub(in crate::hub) fn among(all: &[Waits<'_>]) -> Stuck {
-        let places: HashMap<u64, usize> = all.iter().map(|one| one.who).zip(0..).collect();
-        let place = |number: &u64| places.get(number).copied();
-        let mut knot = Knot::of(all, place);
-        let unknown = (0..all.len()).filter(|&at| all[at].holders.is_empty());
-        let coming = knot.things.iter().filter(|thing| thing.stuck == 0);
-        let first: Vec<usize> = unknown.chain(coming.map(|it| it.awaited_by)).collect();
-        first.into_iter().for_each(|at| knot.leave_out(at));
+    pub(in crate::hub) fn among(graph: &Graph) -> Stuck {
+        let places = graph.places();
+        let mut knot = Knot::of(graph, &places);
+        for at in 0..graph.waiters.len() {
+            let mut things = graph.things_of(at).map(|(thing, _)| thing).peekable();
+            if things.peek().is_none() || things.any(|thing| knot.stuck[thing] == 0) {
+                knot.leave_out(at);
+            }
+        }
         let is_stuck = |at: &usize| !knot.may_go_on[*at];
-        let one_of = |thing: &[u64]| thing.iter().filter_map(place).find(is_stuck);
-        let holders = |(at, one): (usize, &Waits<'_>)| match is_stuck(&at) {
-            true => each_thing(one.holders).filter_map(one_of).collect(),
+        let one_of = |thing: usize| {
+            let holders = graph.holders(thing).iter();
+            holders
+                .filter_map(|id| places.get(id).copied())
+                .find(is_stuck)
+        };
+        let first: Vec<Option<usize>> = (0..graph.things.len()).map(one_of).collect();
+        let holders = |at: usize| match is_stuck(&at) {
+            true => graph
+                .things_of(at)
+                .filter_map(|(thing, _)| first[thing])
+                .collect(),
             false => vec![],
         };
         Stuck {
-            holders: all.iter().enumerate().map(holders).collect(),
+            holders: (0..graph.waiters.len()).map(holders).collect(),
         }
     }
 
@@ -171,12 +265,22 @@ fn closure<'a>(some: &[usize], next: impl Fn(usize) -> &'a Vec<usize>) -> Vec<us
 
 #[cfg(test)]
 mod tests {
-    use super::{Stuck, Waits, each_thing};
+    use super::{Graph, Stuck};
+
+    /// The holders of each thing; 0 stands after each.
+    fn each_thing(holders: &[u64]) -> impl Iterator<Item = &[u64]> {
+        let things = holders.split_inclusive(|&number| number == 0);
+        things.map(|thing| &thing[..thing.len() - 1])
+    }
 
     /// Who is stuck, and the circles, by numbers.
     fn stuck(all: &[(u64, &[u64])]) -> (Vec<u64>, Vec<Vec<u64>>) {
-        let waits = |&(who, holders)| Waits { who, holders };
-        let stuck = Stuck::among(&all.iter().map(waits).collect::<Vec<_>>());
+        let mut graph = Graph::default();
+        for (who, holders) in all {
+            graph.add(*who);
+            each_thing(holders).for_each(|thing| graph.awaits(thing.iter().copied()));
+        }
+        let stuck = Stuck::among(&graph);
         let number = |at: usize| all[at].0;
         let who = (0..all.len()).filter(|&at| !stuck.holders[at].is_empty());
         let circles = stuck.circles().into_iter();
@@ -211,6 +315,24 @@ mod tests {
     fn who_waits_for_all_of_several_needs_one() {
         let all: &[(u64, &[u64])] = &[(1, &[7, 2, 0]), (2, &[1, 0]), (3, &[8, 9, 0])];
         assert_eq!(stuck(all), (vec![1, 2], vec![vec![1, 2]]));
+    }
+
+    #[test]
+    fn what_several_wait_for_has_its_holders_once() {
+        let mut graph = Graph::default();
+        for who in 1..=3 {
+            assert_eq!(graph.add(who), who as usize - 1);
+            graph.awaits_known(77, || {
+                assert_eq!(who, 1);
+                [2, 9].into_iter()
+            });
+        }
+        let stuck = Stuck::among(&graph);
+        assert_eq!(stuck.holders, [[1], [1], [1]]);
+        graph.free(1);
+        assert!(Stuck::among(&graph).is_nobody());
+        graph.close(1);
+        assert_eq!(Stuck::among(&graph).circles(), [[1]]);
     }
 
     /// Those who are left when whoever may go on has been left out, over and over: the definition itself.

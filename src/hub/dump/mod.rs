@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::Hub;
 use super::calls::Calls;
-use super::circle::{Stuck, Waits, each_thing};
+use super::circle::{Graph, Stuck};
 use super::roll::{self, Face, Silence};
 use super::seen::{Sheet, Sight, State, Wish};
 use crate::switch::control::{Control, write_named};
@@ -139,7 +139,7 @@ impl Seen {
 
     /// For each thing that it waits for, if it is parked, those who have it: who has the mutex, who is joined, the members
     /// of the group. It goes on when one of the things is free, and that is when all of its holders have let go of it. One
-    /// without holders is open to anybody: a channel, an event, a descriptor.
+    /// without holders is open to anybody: a channel, an event, a descriptor. Of a very large group there may be some only.
     pub fn holders(&self) -> impl Iterator<Item = Vec<GreenletId>> {
         let things = each_thing(&self.holders);
         things.map(|holders| holders.iter().copied().map(GreenletId).collect())
@@ -154,17 +154,6 @@ impl Seen {
         things
             .all(|other| *other == [holder])
             .then_some(GreenletId(holder))
-    }
-
-    /// For whom it waits; for nobody, if it ends its wait by itself.
-    fn waits_for(&self) -> Waits<'_> {
-        Waits {
-            who: self.sight.id,
-            holders: match self.deadline {
-                Some(_) => &[],
-                None => &self.holders,
-            },
-        }
     }
 
     /// On whose stacks the address of one of those things was found, of those who do not wait for it themselves, in the order of
@@ -249,8 +238,22 @@ fn of_waiting<T: Clone>(waits: bool, some: &[T]) -> Box<[T]> {
 
 /// The circles among greenlets of one thread or of several.
 fn circles_among(all: &[&Seen]) -> Vec<Vec<usize>> {
-    let waits: Vec<Waits> = all.iter().map(|seen| seen.waits_for()).collect();
-    Stuck::among(&waits).circles()
+    let mut graph = Graph::default();
+    for seen in all {
+        let at = graph.add(seen.sight.id);
+        each_thing(&seen.holders).for_each(|holders| graph.awaits(holders.iter().copied()));
+        // It ends its wait by itself.
+        if seen.deadline.is_some() {
+            graph.free(at);
+        }
+    }
+    Stuck::among(&graph).circles()
+}
+
+/// The holders of each thing; 0 stands after each.
+fn each_thing(holders: &[u64]) -> impl Iterator<Item = &[u64]> {
+    let things = holders.split_inclusive(|&number| number == 0);
+    things.map(|thing| &thing[..thing.len() - 1])
 }
 
 impl Dump {
