@@ -496,6 +496,7 @@ impl Shared {
 }
 
 impl Default for Group {
+    #[track_caller]
     fn default() -> Group {
         Group::new()
     }

@@ -55,8 +55,9 @@ fn line(thread: &Value, greenlet: &Value) -> Line {
     let or_none = |key: f64, shown: String| if key > 0.0 { shown } else { "-".into() };
     let cells = [
         text(thread),
-        name.as_str()
-            .map_or(format!("#{id}"), |name| format!("{name} (#{id})")),
+        name.as_str().map_or(format!("#{id}"), |name| {
+            format!("{} (#{id})", name.escape_debug())
+        }),
         text(&greenlet["state"]),
         format!("{}", keys[0]),
         or_none(keys[1], format!("{:.1} s", keys[1])),

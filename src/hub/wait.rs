@@ -48,14 +48,6 @@ struct Node<V> {
     _pinned: PhantomPinned,
 }
 
-/// Where in the line one stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    Last,
-    /// For one that was called, and found that somebody else had been faster.
-    First,
-}
-
 impl<V> WaitList<V> {
     pub(crate) const fn new() -> WaitList<V> {
         WaitList::of(Holder::nobody())
@@ -187,15 +179,13 @@ impl<V, K: Known> WaitList<V, K> {
         }
     }
 
-    fn link(&self, node: &Node<V>, place: Place) {
-        let (before, after) = match place {
-            Place::Last => (self.last.get(), ptr::null()),
-            Place::First => (ptr::null(), self.first.get()),
-        };
+    /// Puts it last in line.
+    fn link(&self, node: &Node<V>) {
+        let before = self.last.get();
         node.before.set(before);
-        node.after.set(after);
+        node.after.set(ptr::null());
         node.linked.set(true);
-        self.connect(before, after, node, node);
+        self.connect(before, ptr::null(), node, node);
     }
 
     fn unlink(&self, node: &Node<V>) {
@@ -245,23 +235,17 @@ impl<V, K: Known> WaitList<V, K> {
             left: Some(offer),
         });
         let standing = standing.as_ref().get_ref();
-        self.link(&standing.node, Place::Last);
+        self.link(&standing.node);
         hub.also_awaiting(self.known.awaits(), rest);
         standing.leave()
     }
 
     /// The first act of a wait in this list alone.
     #[inline(never)]
-    fn set_out(
-        &self,
-        node: &Node<V>,
-        place: Place,
-        hub: &Hub,
-        purpose: &'static &'static str,
-    ) -> ControlRef {
+    fn set_out(&self, node: &Node<V>, hub: &Hub, purpose: &'static &'static str) -> ControlRef {
         let me = hub.thread().current();
         hub.before_waiting(me, purpose);
-        self.link(node, place);
+        self.link(node);
         me.awaits.set(self.known.awaits());
         hub.set_out(me, purpose)
     }
@@ -279,7 +263,6 @@ impl<V, K: Known> WaitList<V, K> {
     fn wait_in(
         &self,
         node: Pin<&mut Node<V>>,
-        place: Place,
         hub: &Hub,
         purpose: &'static &'static str,
         deadline: Option<Moment>,
@@ -287,7 +270,7 @@ impl<V, K: Known> WaitList<V, K> {
         let node = node.into_ref().get_ref();
         let me = hub.thread().current();
         let _alarm = hub.wake_at(me, deadline);
-        let next = self.set_out(node, place, hub, purpose);
+        let next = self.set_out(node, hub, purpose);
         hub.go_on_in(next, me);
         self.come_back(node, me)
     }
@@ -305,7 +288,7 @@ impl<V, K: Known> WaitList<V, K> {
         value: V,
     ) -> Option<V> {
         let mut node = pin!(Node::of(hub, Some(value)));
-        self.wait_in(node.as_mut(), Place::Last, hub, purpose, deadline);
+        self.wait_in(node.as_mut(), hub, purpose, deadline);
         hub.raise_what_came(|| ());
         node.offer.take()
     }
@@ -322,7 +305,7 @@ impl<K: Known> WaitList<(), K> {
         purpose: &'static &'static str,
         deadline: Option<Moment>,
     ) -> bool {
-        self.wait_at(Place::Last, hub, purpose, deadline, || {
+        self.wait_or(hub, purpose, deadline, || {
             self.call_one(hub);
         })
     }
@@ -336,21 +319,20 @@ impl<K: Known> WaitList<(), K> {
         purpose: &'static &'static str,
         deadline: Option<Moment>,
     ) -> bool {
-        self.wait_at(Place::Last, hub, purpose, deadline, || ())
+        self.wait_or(hub, purpose, deadline, || ())
     }
 
-    /// As [`wait`](Self::wait), at a place, with what is to be done for one that is called and raised in.
+    /// As [`wait`](Self::wait), with what is to be done for one that is called and raised in.
     #[inline(always)]
-    pub(crate) fn wait_at(
+    pub(crate) fn wait_or(
         &self,
-        place: Place,
         hub: &Hub,
         purpose: &'static &'static str,
         deadline: Option<Moment>,
         lost: impl FnOnce(),
     ) -> bool {
         let node = pin!(Node::of(hub, None));
-        let called = self.wait_in(node, place, hub, purpose, deadline);
+        let called = self.wait_in(node, hub, purpose, deadline);
         hub.raise_what_came(|| {
             if called {
                 lost();
@@ -377,7 +359,7 @@ impl<K: Known> WaitList<(), K> {
         };
         let everywhere: Box<[Standing<'_, (), K>]> = lists.map(standing).collect();
         for standing in &everywhere {
-            standing.list.link(&standing.node, Place::Last);
+            standing.list.link(&standing.node);
         }
         hub.also_awaiting_all(everywhere.iter().map(|it| it.list.known.awaits()), rest);
         let mut called = None;

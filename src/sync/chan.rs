@@ -7,18 +7,18 @@
 //!
 //! A sender that finds no room waits with its item in its own frame, and does nothing more: whoever takes an
 //! item out of a full store puts the first offer in its place. Without room at all (a rendezvous) the item goes
-//! from frame to frame, or into the store if a receiver is parked: then it is promised to those who are called, and
-//! who comes meanwhile leaves it there.
+//! from frame to frame, or into the store if a receiver is parked.
 //!
-//! A receiver is only told that there is something (law 4). If it is raised in before it looks, the item stays
-//! where it is, and the call goes to the next in line. If somebody was faster, it stands first again.
+//! A receiver is only told that there is something (law 4). But one item is promised to each who is called, so those who
+//! come meanwhile leave it there, and nobody who waits is passed over; promised items need no room. If it is raised in
+//! before it looks, the item stays where it is, and the call goes to the next in line.
 
 use std::cell::Cell;
 use std::mem::offset_of;
 
 use crate::data::ring::Ring;
 use crate::hub::Hub;
-use crate::hub::wait::{Place, WaitList};
+use crate::hub::wait::WaitList;
 use crate::switch::subject::Subject;
 use crate::sys::clock::{Moment, has_passed};
 
@@ -60,7 +60,7 @@ impl<T> Store<T> for Ring<T> {
 pub(super) struct Chan<T, S = Ring<T>> {
     items: S,
     capacity: usize,
-    /// How many items of a rendezvous are for those who were called.
+    /// How many items are for those who were called.
     promised: Cell<usize>,
     /// One side has gone, or somebody has said so.
     closed: Cell<bool>,
@@ -94,9 +94,10 @@ impl<T, S: Store<T>> Chan<T, S> {
         self.capacity
     }
 
+    /// How many items there are for whoever comes.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
-        self.items.len()
+        self.items.len().saturating_sub(self.promised.get())
     }
 
     /// False if there is nothing to take, not even the news that it is closed.
@@ -139,16 +140,12 @@ impl<T, S: Store<T>> Chan<T, S> {
         if self.closed.get() {
             return Err(Unsent::Closed(item));
         }
-        let has_room = self.len() < self.capacity;
-        if !has_room && !self.call_a_receiver() {
+        let called = self.call_a_receiver();
+        if !called && self.len() >= self.capacity {
             return Err(Unsent::Full(item));
         }
         self.items.put(item);
-        if has_room {
-            self.call_a_receiver();
-        } else if self.capacity == 0 {
-            self.promised.set(self.promised.get() + 1);
-        }
+        self.promised.set(self.promised.get() + usize::from(called));
         Ok(())
     }
 
@@ -196,26 +193,18 @@ impl<T, S: Store<T>> Chan<T, S> {
     /// Takes an item, if there is one. `called`: it was called for this.
     #[inline(never)]
     pub(super) fn try_take(&self, called: bool) -> Option<T> {
-        if self.capacity == 0 {
-            return self.meet(called);
-        }
-        match self.take_offer() {
-            Some(offer) if self.len() == 0 => return Some(self.items.pass(offer)),
-            Some(offer) => self.items.put(offer),
-            None => {}
-        }
-        self.items.take()
-    }
-
-    #[inline(always)]
-    fn meet(&self, called: bool) -> Option<T> {
         if called {
             self.keep_promise();
         }
-        if self.len() > self.promised.get() {
-            return self.items.take();
+        if self.len() == 0 {
+            return self.take_offer().map(|offer| self.items.pass(offer));
         }
-        self.take_offer().map(|offer| self.items.pass(offer))
+        if self.capacity > 0
+            && let Some(offer) = self.take_offer()
+        {
+            self.items.put(offer);
+        }
+        self.items.take()
     }
 
     #[inline(always)]
@@ -227,6 +216,7 @@ impl<T, S: Store<T>> Chan<T, S> {
     }
 
     /// One that was called has come, or nobody will.
+    #[inline(always)]
     fn keep_promise(&self) {
         self.promised.set(self.promised.get().saturating_sub(1));
     }
@@ -241,12 +231,11 @@ impl<T, S: Store<T>> Chan<T, S> {
                 None if !self.closed.get() && !has_passed(limit) => {}
                 item => return item,
             }
-            let place = if called { Place::First } else { Place::Last };
             let purpose = &"receives from a channel that is empty";
             let pass_on = || self.pass_on();
             called = self
                 .receivers
-                .wait_at(place, Hub::here(), purpose, deadline, pass_on);
+                .wait_or(Hub::here(), purpose, deadline, pass_on);
             limit = deadline;
         }
     }
@@ -255,12 +244,15 @@ impl<T, S: Store<T>> Chan<T, S> {
     /// nothing at all.
     #[inline(always)]
     fn take_at_once(&self, called: bool) -> Option<T> {
-        if self.capacity > 0 && self.senders.is_empty() {
-            return self.items.take();
+        if !self.senders.is_empty() {
+            return self.try_take(called);
         }
-        match called || self.len() > 0 || !self.senders.is_empty() {
-            true => self.try_take(called),
-            false => None,
+        if called {
+            self.keep_promise();
+        }
+        match self.len() {
+            0 => None,
+            _ => self.items.take(),
         }
     }
 
@@ -279,8 +271,8 @@ impl<T, S: Store<T>> Chan<T, S> {
 
     /// Takes out all that is there. What the items do when they are dropped is done outside.
     pub(super) fn clear(&self) {
-        while let Some(item) = self.items.take() {
-            drop(item);
-        }
+        // If one panics, the others are dropped all the same.
+        let all: Vec<T> = std::iter::from_fn(|| self.items.take()).collect();
+        drop(all);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`bounded`] holds so many messages and then makes senders wait; with no room at all, a message goes from one
 //! greenlet to another and nowhere in between. [`unbounded`] never makes a sender wait. Both ends can be cloned;
-//! each message goes to one receiver, in the order in which they asked. When all ends of one kind have gone, the
+//! each message goes to one receiver. Of those who wait, the one that has waited longest gets the next message, and nobody
+//! takes it away meanwhile; who asks while there are more than that need not wait. When all ends of one kind have gone, the
 //! other kind is told: receivers after they have taken what was sent, senders by an error that gives the message
 //! back.
 //!

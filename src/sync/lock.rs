@@ -10,7 +10,7 @@ use std::sync::{LockResult, PoisonError};
 use std::thread::panicking;
 
 use crate::hub::Hub;
-use crate::hub::wait::{Place, WaitList};
+use crate::hub::wait::WaitList;
 use crate::switch::subject::Subject;
 use crate::switch::thread::Thread;
 
@@ -67,11 +67,7 @@ impl Lock {
         let purpose = &"waits for a mutex";
         let give_back = || self.release();
         hub.bind();
-        while !self
-            .waiters
-            .wait_at(Place::Last, hub, purpose, None, give_back)
-            && !self.try_acquire()
-        {}
+        while !self.waiters.wait_or(hub, purpose, None, give_back) && !self.try_acquire() {}
     }
 
     /// Gives it to the one who waits longest, or frees it.

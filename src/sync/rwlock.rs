@@ -10,7 +10,7 @@ use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::lock::{Calm, Poison, as_std_guards, as_std_locks};
 use crate::hub::Hub;
-use crate::hub::wait::{Place as InLine, WaitList};
+use crate::hub::wait::WaitList;
 use crate::switch::subject::Party;
 
 /// A value that many may read or one may change, also across waits.
@@ -88,10 +88,7 @@ impl Gate {
             let give_back = || self.let_one_go();
             let purpose = &"waits to read what is locked";
             hub.bind();
-            if self
-                .to_read
-                .wait_at(InLine::Last, hub, purpose, None, give_back)
-            {
+            if self.to_read.wait_or(hub, purpose, None, give_back) {
                 return self.take_place();
             }
         }
@@ -104,9 +101,7 @@ impl Gate {
             let give_back = || self.leave_write();
             let purpose = &"waits to write what is locked";
             hub.bind();
-            let called = self
-                .to_write
-                .wait_at(InLine::Last, hub, purpose, None, give_back);
+            let called = self.to_write.wait_or(hub, purpose, None, give_back);
             wants.no_more();
             if called {
                 return;

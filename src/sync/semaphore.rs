@@ -6,7 +6,7 @@ use std::mem::offset_of;
 use std::time::Duration;
 
 use crate::hub::Hub;
-use crate::hub::wait::{Place, WaitList};
+use crate::hub::wait::WaitList;
 use crate::switch::subject::{Known, Subject};
 use crate::sys::clock::{Moment, has_passed};
 
@@ -70,11 +70,7 @@ impl<K: Known> Permits<K> {
         let hub = Hub::here();
         let give_back = || self.give();
         loop {
-            if self
-                .waiters
-                .wait_at(Place::Last, hub, purpose, deadline, give_back)
-                || self.try_take()
-            {
+            if self.waiters.wait_or(hub, purpose, deadline, give_back) || self.try_take() {
                 return true;
             }
             if has_passed(deadline) {

@@ -94,6 +94,7 @@ impl Ready for &Event {
 }
 
 impl Default for Event {
+    #[track_caller]
     fn default() -> Event {
         Event::new()
     }

@@ -87,6 +87,9 @@ impl Semaphore {
     ///
     /// # Parks
     /// No.
+    ///
+    /// # Panics
+    /// If there are more than `usize::MAX`.
     pub fn release(&self) {
         self.crossing.change(Permits::give);
     }

@@ -23,8 +23,10 @@ pub(crate) struct Messages<T> {
     queue: VecDeque<Letter<T>>,
     next: u64,
     capacity: usize,
-    /// How many messages of a rendezvous are for those who were called.
+    /// How many messages are for those who were called: they need no room.
     promised: usize,
+    /// How many are not accepted; they are the last ones.
+    waiting: usize,
     pub(crate) senders: usize,
     pub(crate) receivers: usize,
 }
@@ -66,13 +68,15 @@ impl<T> Messages<T> {
             next: 0,
             capacity,
             promised: 0,
+            waiting: 0,
             senders: 1,
             receivers: 1,
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.queue.len().min(self.capacity)
+        let unpromised = self.queue.len().saturating_sub(self.promised);
+        unpromised.min(self.capacity)
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -91,14 +95,14 @@ impl<T> Messages<T> {
         if !self.has_room(lines) {
             return Err((Refused::NotNow, message));
         }
-        self.push(message, false, lines);
-        self.promised += usize::from(self.capacity == 0);
+        self.push(message, false);
+        self.promised += usize::from(lines.call_one(RECEIVERS));
         Ok(())
     }
 
     /// Room, or a receiver in line.
     fn has_room<B>(&self, lines: &Lines<B, LINES>) -> bool {
-        self.queue.len() < self.capacity || !lines.is_empty(RECEIVERS)
+        self.queue.len() < self.capacity.saturating_add(self.promised) || !lines.is_empty(RECEIVERS)
     }
 
     /// One who selects could send now.
@@ -122,7 +126,7 @@ impl<T> Messages<T> {
         outcome
     }
 
-    fn push<B>(&mut self, message: T, waits: bool, lines: &mut Lines<B, LINES>) -> u64 {
+    fn push(&mut self, message: T, waits: bool) -> u64 {
         let number = self.next;
         self.next += 1;
         self.queue.push_back(Letter {
@@ -130,7 +134,7 @@ impl<T> Messages<T> {
             message,
             waits,
         });
-        lines.call_one(RECEIVERS);
+        self.waiting += usize::from(waits);
         number
     }
 
@@ -150,7 +154,7 @@ impl<T> Messages<T> {
         match std::mem::replace(parcel, Parcel::Gone) {
             Parcel::Here(message) => match self.try_put(message, lines) {
                 Ok(()) => return Some(Ok(())),
-                Err((_, message)) => *parcel = Parcel::Left(self.push(message, true, lines)),
+                Err((_, message)) => *parcel = Parcel::Left(self.push(message, true)),
             },
             Parcel::Left(number) if self.waits(number) => *parcel = Parcel::Left(number),
             _ => return Some(Ok(())),
@@ -164,12 +168,18 @@ impl<T> Messages<T> {
             return;
         };
         let place = self.place_of(number);
-        let letter = place.and_then(|place| self.queue.remove(place));
+        let letter = place.and_then(|place| self.remove(place));
         if letter.as_ref().is_some_and(|letter| !letter.waits) {
             self.accept_next(lines);
             self.invite(lines);
         }
         *parcel = letter.map_or(Parcel::Gone, |letter| Parcel::Here(letter.message));
+    }
+
+    fn remove(&mut self, place: usize) -> Option<Letter<T>> {
+        let letter = self.queue.remove(place)?;
+        self.waiting -= usize::from(letter.waits);
+        Some(letter)
     }
 
     fn place_of(&self, number: u64) -> Option<usize> {
@@ -221,15 +231,15 @@ impl<T> Messages<T> {
         }
     }
 
-    /// What is promised is left out. Only a rendezvous promises, and then it stands before what waits.
+    /// What is promised is left out. It stands before what waits, as all that is accepted does.
     fn next_letter(&mut self) -> Option<Letter<T>> {
-        let accepted =
-            |queue: &VecDeque<Letter<T>>| queue.iter().take_while(|it| !it.waits).count();
-        if self.promised > 0 && accepted(&self.queue) <= self.promised {
-            let waits = self.queue.iter().position(|letter| letter.waits)?;
-            return self.queue.remove(waits);
-        }
-        self.queue.pop_front()
+        let accepted = self.queue.len() - self.waiting;
+        let place = if accepted > self.promised {
+            0
+        } else {
+            accepted
+        };
+        self.remove(place)
     }
 
     /// One that was called has come, or nobody will.
@@ -239,10 +249,11 @@ impl<T> Messages<T> {
 
     /// One that was accepted has gone: so is the one that comes into the last place.
     fn accept_next<B>(&mut self, lines: &mut Lines<B, LINES>) {
-        let last = self.capacity.checked_sub(1);
+        let last = self.capacity.saturating_add(self.promised).checked_sub(1);
         if let Some(letter) = last.and_then(|last| self.queue.get_mut(last))
             && std::mem::take(&mut letter.waits)
         {
+            self.waiting -= 1;
             lines.call_one(SENDERS);
         }
     }
@@ -279,8 +290,9 @@ impl<T> Messages<T> {
         lines.call_all(SENDERS);
         lines.call_all(OFFERS);
         let all = std::mem::take(&mut self.queue);
-        let (waiting, left) = all.into_iter().partition(|letter| letter.waits);
+        let (waiting, left): (VecDeque<_>, _) = all.into_iter().partition(|letter| letter.waits);
         self.queue = waiting;
+        self.promised = 0;
         left
     }
 }
@@ -300,7 +312,8 @@ impl Permits {
 
     pub(crate) fn give<B>(&mut self, lines: &mut Lines<B, 1>) {
         if !lines.call_one(0) {
-            self.0 += 1;
+            let more = self.0.checked_add(1);
+            self.0 = more.expect("a semaphore with too many permits");
         }
     }
 

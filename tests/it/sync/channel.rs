@@ -282,6 +282,54 @@ fn receivers_are_served_in_the_order_in_which_they_asked() {
 }
 
 #[test]
+fn who_does_not_wait_leaves_what_is_promised_to_who_does() {
+    each(|room| {
+        let (sender, receiver) = with_room(room);
+        let waiting = [0, 1].map(|_| receives(&receiver));
+        (0..2).for_each(|n| sender.try_send(n).unwrap());
+        assert_eq!((receiver.len(), receiver.is_empty()), (0, true));
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+        let more = sender.try_send(2).is_ok();
+        assert_eq!(more, room != Some(0));
+        assert_eq!(receiver.try_recv().is_ok(), more);
+        let got = waiting.map(|handle| handle.join().unwrap().unwrap());
+        assert!(got == [0, 1] || got == [1, 2], "{got:?}");
+    });
+}
+
+/// A killed one passes on what was promised to it.
+#[test]
+fn what_was_promised_to_one_that_is_killed_is_there_for_others() {
+    each(|room| {
+        let (sender, receiver) = with_room(room);
+        let waiting = receives(&receiver);
+        sender.try_send(7).unwrap();
+        assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+        waiting.kill();
+        assert_eq!(receiver.try_recv(), Ok(7));
+    });
+}
+
+#[test]
+fn nobody_who_waits_is_passed_over() {
+    each(|room| {
+        let (sender, receiver) = with_room(room);
+        let receivers = [(); 5].map(|()| {
+            let receiver = receiver.clone();
+            spawn(move || receiver.iter().count())
+        });
+        drop(receiver);
+        for burst in 0..40 {
+            (0..5 + burst % 3).for_each(|n| sender.send(n).unwrap());
+            yield_now();
+        }
+        drop(sender);
+        let got = receivers.map(|handle| handle.join().unwrap());
+        assert!(got.iter().all(|&count| count >= 20), "{room:?}: {got:?}");
+    });
+}
+
+#[test]
 fn senders_are_served_in_the_order_in_which_they_asked() {
     run(|| {
         for room in [0, 1, 2] {

@@ -9,6 +9,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::iter::once;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::time::Duration;
@@ -126,6 +127,8 @@ struct Ledger {
     rooms: Vec<usize>,
     entries: RefCell<Vec<Entry>>,
     now: Cell<usize>,
+    /// How many receive from each channel, and may wait.
+    receiving: [Cell<usize>; CHANNELS],
     /// What was received from each channel, in order.
     received: [RefCell<Vec<usize>>; CHANNELS],
     /// What must lie in each channel without end.
@@ -146,6 +149,7 @@ impl Ledger {
             rooms: rooms.to_vec(),
             entries: RefCell::default(),
             now: Cell::new(0),
+            receiving: Default::default(),
             received: Default::default(),
             queues: Default::default(),
         }
@@ -206,9 +210,19 @@ impl Ledger {
     }
 
     fn is_empty(&self, channel: usize) {
-        // Without room, a message may be for one that was called.
-        let sent = self.alive(channel).1;
-        assert!(sent == 0 || self.rooms[channel] == 0, "it was not empty");
+        // What is there may be for one that was called. Without room, such a one may have been killed since.
+        let (sent, called) = (self.alive(channel).1, self.receiving[channel].get());
+        assert!(
+            sent <= called || self.rooms[channel] == 0,
+            "it was not empty"
+        );
+    }
+
+    /// One receives from these while the guard is there.
+    fn receives(&self, channels: impl Iterator<Item = usize>) -> Receives<'_> {
+        let receiving: Vec<_> = channels.map(|n| &self.receiving[n]).collect();
+        receiving.iter().for_each(|it| it.set(it.get() + 1));
+        Receives(receiving)
     }
 
     fn each_has_one_fate(&self) {
@@ -226,6 +240,14 @@ impl Ledger {
             assert!(sent > began, "message {number} was overtaken");
             began = began.max(entries[*number].began);
         }
+    }
+}
+
+struct Receives<'a>(Vec<&'a Cell<usize>>);
+
+impl Drop for Receives<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|it| it.set(it.get() - 1));
     }
 }
 
@@ -264,7 +286,10 @@ impl Actor {
             Step::SendLimited(n) => {
                 let _late = timeout(SHORT, || self.step(Step::Send(n)));
             }
-            Step::Receive(n) => self.received(n, self.from(n).recv().ok()),
+            Step::Receive(n) => {
+                let _receives = self.ledger.receives(once(n));
+                self.received(n, self.from(n).recv().ok());
+            }
             Step::TryReceive(n) => {
                 let got = self.from(n).try_recv().ok();
                 if got.is_none() {
@@ -272,10 +297,14 @@ impl Actor {
                 }
                 self.received(n, got);
             }
-            Step::ReceiveWithin(n) => self.received(n, self.from(n).recv_timeout(SHORT).ok()),
+            Step::ReceiveWithin(n) => {
+                let _receives = self.ledger.receives(once(n));
+                self.received(n, self.from(n).recv_timeout(SHORT).ok());
+            }
             Step::Select(a, b, patience) => self.select(a, b, patience),
             Step::Sends(a, b, patience) => self.select_sends(None, [a, b], patience),
             Step::Any(a, b, patience) => {
+                let _receives = self.ledger.receives(0..CHANNELS);
                 let all = self.ends.iter().map(|(_, receiver)| receiver);
                 self.select_sends(Some(all.collect()), [a, b], patience);
             }
@@ -310,6 +339,7 @@ impl Actor {
 
     /// What was not sent comes back.
     fn select(&self, a: usize, b: usize, patience: Patience) {
+        let _receives = self.ledger.receives(once(a));
         let mut message = Some(self.ledger.message(b));
         let number = message.as_ref().map(|message| message.number);
         patience.within(|limit| {
