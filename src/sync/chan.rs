@@ -21,6 +21,7 @@ use crate::hub::Hub;
 use crate::hub::wait::WaitList;
 use crate::switch::subject::Subject;
 use crate::sys::clock::{Moment, has_passed};
+use crate::sys::fork;
 
 /// Where items lie until they are taken. Every item passes through it.
 pub trait Store<T> {
@@ -62,6 +63,8 @@ pub(super) struct Chan<T, S = Ring<T>> {
     capacity: usize,
     /// How many items are for those who were called.
     promised: Cell<usize>,
+    /// In which process, counted by forks: in a child they have stayed behind.
+    process: Cell<u32>,
     /// One side has gone, or somebody has said so.
     closed: Cell<bool>,
     receivers: WaitList<(), Subject>,
@@ -84,6 +87,7 @@ impl<T, S: Store<T>> Chan<T, S> {
             items: store,
             capacity,
             promised: Cell::new(0),
+            process: Cell::new(0),
             closed: Cell::new(false),
             receivers: WaitList::within(offset_of!(Self, receivers), size),
             senders: WaitList::within(offset_of!(Self, senders), size),
@@ -97,7 +101,16 @@ impl<T, S: Store<T>> Chan<T, S> {
     /// How many items there are for whoever comes.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
-        self.items.len().saturating_sub(self.promised.get())
+        self.items.len().saturating_sub(self.promised())
+    }
+
+    #[inline(always)]
+    fn promised(&self) -> usize {
+        match self.promised.get() {
+            0 => 0,
+            _ if self.process.get() != fork::count() => 0,
+            promised => promised,
+        }
     }
 
     /// False if there is nothing to take, not even the news that it is closed.
@@ -122,8 +135,9 @@ impl<T, S: Store<T>> Chan<T, S> {
         &self.senders
     }
 
-    /// Nothing can be put any more; what is there can be taken.
+    /// Nothing can be put any more; what is there can be taken, by anybody: who finds nothing is told that it was the end.
     pub(super) fn close(&self) {
+        self.promised.set(0);
         if self.closed.replace(true) || self.receivers.is_empty() && self.senders.is_empty() {
             return;
         }
@@ -145,7 +159,10 @@ impl<T, S: Store<T>> Chan<T, S> {
             return Err(Unsent::Full(item));
         }
         self.items.put(item);
-        self.promised.set(self.promised.get() + usize::from(called));
+        if called {
+            self.promised.set(self.promised() + 1);
+            self.process.set(fork::count());
+        }
         Ok(())
     }
 
@@ -199,9 +216,9 @@ impl<T, S: Store<T>> Chan<T, S> {
         if self.len() == 0 {
             return self.take_offer().map(|offer| self.items.pass(offer));
         }
-        if self.capacity > 0
-            && let Some(offer) = self.take_offer()
-        {
+        // What was promised had needed no room, and leaves none.
+        let leaves_room = self.capacity > 0 && self.len() <= self.capacity;
+        if leaves_room && let Some(offer) = self.take_offer() {
             self.items.put(offer);
         }
         self.items.take()

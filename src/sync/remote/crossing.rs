@@ -45,6 +45,13 @@ pub(crate) struct Shared<S, B, const LINES: usize> {
     lines: Lines<B, LINES>,
 }
 
+/// A place in a line.
+struct Place<B> {
+    /// They are numbered in the order in which they were first taken.
+    number: u64,
+    whose: Arc<Standing<B>>,
+}
+
 /// One who stands in line.
 struct Standing<B> {
     bell: B,
@@ -65,7 +72,8 @@ impl<B> Standing<B> {
 
 /// The lines, for one who changes the state. Who is called is rung for when the lock has been let go of.
 pub(crate) struct Lines<B, const LINES: usize> {
-    lines: [VecDeque<Arc<Standing<B>>>; LINES],
+    lines: [VecDeque<Place<B>>; LINES],
+    next: u64,
     called: Vec<Arc<Standing<B>>>,
     /// One who comes, and may stand in other lines already: it does not deal with itself.
     comes: Option<u64>,
@@ -77,7 +85,7 @@ impl<B, const LINES: usize> Lines<B, LINES> {
         let first = self.lines[line].iter().position(|it| self.is_other(it));
         let first = first.and_then(|place| self.lines[line].remove(place));
         let found = first.is_some();
-        first.into_iter().for_each(|who| self.call(who));
+        first.into_iter().for_each(|first| self.call(first.whose));
         found
     }
 
@@ -90,8 +98,8 @@ impl<B, const LINES: usize> Lines<B, LINES> {
         !self.lines[line].iter().any(|it| self.is_other(it))
     }
 
-    fn is_other(&self, it: &Standing<B>) -> bool {
-        Some(it.who) != self.comes
+    fn is_other(&self, it: &Place<B>) -> bool {
+        Some(it.whose.who) != self.comes
     }
 
     fn call(&mut self, who: Arc<Standing<B>>) {
@@ -106,6 +114,7 @@ impl<S, B, const LINES: usize> Shared<S, B, LINES> {
             state,
             lines: Lines {
                 lines: [const { VecDeque::new() }; LINES],
+                next: 0,
                 called: Vec::new(),
                 comes: None,
             },
@@ -164,14 +173,14 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
     ) -> Option<R> {
         let sleeper = sleeper();
         let me = Standing::of(&sleeper);
-        let (mut stands, mut late) = (false, false);
+        let (mut stands, mut late, mut number) = (false, false, None);
         loop {
             let outcome = self.change(|state, lines| {
                 let called = stands && me.called.load(Ordering::Relaxed);
                 let outcome = attempt(state, lines, called);
                 match outcome {
                     None if !late && stands && !called => {}
-                    None if !late => Self::stand(lines, line, &me, called),
+                    None if !late => number = Some(Self::stand(lines, line, &me, number)),
                     None => {
                         Self::leave(lines, line, &me);
                         lost(state, lines, called);
@@ -209,7 +218,7 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
             let outcome = look(state, lines);
             lines.comes = None;
             if outcome.is_none() {
-                Self::stand(lines, line, &me, false);
+                Self::stand(lines, line, &me, None);
             }
             outcome
         });
@@ -238,21 +247,28 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
         slept
     }
 
-    /// One that was called and found nothing stands first again.
-    fn stand(lines: &mut Lines<B, LINES>, line: usize, me: &Arc<Standing<B>>, first: bool) {
+    /// Stands in line; one that was called and found nothing where it stood before, by its number.
+    fn stand(
+        lines: &mut Lines<B, LINES>,
+        line: usize,
+        me: &Arc<Standing<B>>,
+        before: Option<u64>,
+    ) -> u64 {
         me.called.store(false, Ordering::Relaxed);
+        let number = before.unwrap_or(lines.next);
+        lines.next = lines.next.max(number + 1);
         let line = &mut lines.lines[line];
-        match first {
-            true => line.push_front(Arc::clone(me)),
-            false => line.push_back(Arc::clone(me)),
-        }
+        let place = line.partition_point(|it| it.number < number);
+        let whose = Arc::clone(me);
+        line.insert(place, Place { number, whose });
+        number
     }
 
     /// True if it had been called.
     fn leave(lines: &mut Lines<B, LINES>, line: usize, me: &Arc<Standing<B>>) -> bool {
         let called = me.called.load(Ordering::Relaxed);
         if !called {
-            lines.lines[line].retain(|who| !Arc::ptr_eq(who, me));
+            lines.lines[line].retain(|it| !Arc::ptr_eq(&it.whose, me));
         }
         called
     }

@@ -23,7 +23,8 @@ pub(crate) struct Messages<T> {
     queue: VecDeque<Letter<T>>,
     next: u64,
     capacity: usize,
-    /// How many messages are for those who were called: they need no room.
+    /// How many messages of a rendezvous are for those who were called. Where there is room nothing is promised: the one
+    /// that was called may be of a thread that is busy.
     promised: usize,
     /// How many are not accepted; they are the last ones.
     waiting: usize,
@@ -75,8 +76,7 @@ impl<T> Messages<T> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        let unpromised = self.queue.len().saturating_sub(self.promised);
-        unpromised.min(self.capacity)
+        self.queue.len().min(self.capacity)
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -96,13 +96,14 @@ impl<T> Messages<T> {
             return Err((Refused::NotNow, message));
         }
         self.push(message, false);
-        self.promised += usize::from(lines.call_one(RECEIVERS));
+        lines.call_one(RECEIVERS);
+        self.promised += usize::from(self.capacity == 0);
         Ok(())
     }
 
     /// Room, or a receiver in line.
     fn has_room<B>(&self, lines: &Lines<B, LINES>) -> bool {
-        self.queue.len() < self.capacity.saturating_add(self.promised) || !lines.is_empty(RECEIVERS)
+        self.queue.len() < self.capacity || !lines.is_empty(RECEIVERS)
     }
 
     /// One who selects could send now.
@@ -231,7 +232,7 @@ impl<T> Messages<T> {
         }
     }
 
-    /// What is promised is left out. It stands before what waits, as all that is accepted does.
+    /// What is promised is left out; it stands before what waits.
     fn next_letter(&mut self) -> Option<Letter<T>> {
         let accepted = self.queue.len() - self.waiting;
         let place = if accepted > self.promised {
@@ -249,7 +250,7 @@ impl<T> Messages<T> {
 
     /// One that was accepted has gone: so is the one that comes into the last place.
     fn accept_next<B>(&mut self, lines: &mut Lines<B, LINES>) {
-        let last = self.capacity.saturating_add(self.promised).checked_sub(1);
+        let last = self.capacity.checked_sub(1);
         if let Some(letter) = last.and_then(|last| self.queue.get_mut(last))
             && std::mem::take(&mut letter.waits)
         {
@@ -277,6 +278,8 @@ impl<T> Messages<T> {
     pub(crate) fn sender_goes<B>(&mut self, lines: &mut Lines<B, LINES>) {
         self.senders -= 1;
         if self.senders == 0 {
+            // Anybody takes what is left: who finds nothing is told that it was the end.
+            self.promised = 0;
             lines.call_all(RECEIVERS);
         }
     }

@@ -281,32 +281,50 @@ fn receivers_are_served_in_the_order_in_which_they_asked() {
     });
 }
 
+/// Another one may take what was meant for a killed one, which takes nothing with it.
 #[test]
-fn who_does_not_wait_leaves_what_is_promised_to_who_does() {
-    each(|room| {
-        let (sender, receiver) = with_room(room);
-        let waiting = [0, 1].map(|_| receives(&receiver));
-        (0..2).for_each(|n| sender.try_send(n).unwrap());
-        assert_eq!((receiver.len(), receiver.is_empty()), (0, true));
-        assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
-        let more = sender.try_send(2).is_ok();
-        assert_eq!(more, room != Some(0));
-        assert_eq!(receiver.try_recv().is_ok(), more);
-        let got = waiting.map(|handle| handle.join().unwrap().unwrap());
-        assert!(got == [0, 1] || got == [1, 2], "{got:?}");
-    });
-}
-
-/// A killed one passes on what was promised to it.
-#[test]
-fn what_was_promised_to_one_that_is_killed_is_there_for_others() {
+fn what_was_sent_for_one_that_is_killed_is_there_for_others() {
     each(|room| {
         let (sender, receiver) = with_room(room);
         let waiting = receives(&receiver);
         sender.try_send(7).unwrap();
-        assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
         waiting.kill();
         assert_eq!(receiver.try_recv(), Ok(7));
+    });
+}
+
+/// Who asks when all senders have gone finds what is left, whoever was called for it.
+#[test]
+fn the_end_is_told_when_nothing_is_left() {
+    each(|room| {
+        let (sender, receiver) = with_room(room);
+        let waiting = receives(&receiver);
+        sender.try_send(7).unwrap();
+        drop(sender);
+        assert_eq!(receiver.recv(), Ok(7));
+        assert_eq!(waiting.join().unwrap(), Err(RecvError));
+    });
+}
+
+#[test]
+fn there_is_never_more_than_there_is_room_for() {
+    run(|| {
+        for room in [1, 2] {
+            let (sender, receiver) = bounded(room);
+            let receivers = [(); 5].map(|()| receives(&receiver));
+            let senders: Vec<_> = (0..20).map(|n| sends(&sender, n)).collect();
+            receivers.map(|handle| handle.join().unwrap().unwrap());
+            for taken in 5..20 {
+                settle();
+                assert_eq!(receiver.len(), room.min(20 - taken));
+                let sent = senders.iter().filter(|handle| handle.is_finished());
+                assert_eq!(sent.count(), (taken + room).min(20));
+                receiver.recv().unwrap();
+            }
+            senders
+                .into_iter()
+                .for_each(|handle| handle.join().unwrap().unwrap());
+        }
     });
 }
 

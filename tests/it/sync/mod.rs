@@ -9,6 +9,7 @@ mod here;
 mod misuse;
 mod ours;
 mod programs;
+mod promises;
 mod queue;
 mod remote;
 mod select;
