@@ -278,6 +278,9 @@ fn listen() -> Option<&'static Listens> {
             action.sa_sigaction = answer as *const () as usize;
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
             libc::sigfillset(&mut action.sa_mask);
+            // A walk may stray.
+            libc::sigdelset(&mut action.sa_mask, libc::SIGSEGV);
+            libc::sigdelset(&mut action.sa_mask, libc::SIGBUS);
             libc::sigaction(SIGNAL, &action, ptr::null_mut());
             Some(Listens {
                 before: before.assume_init(),

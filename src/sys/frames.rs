@@ -15,6 +15,8 @@
 //!
 //! A frame is the address that it goes on at, as in every backtrace: the call is just before.
 //!
+//! A walk that begins in the middle of code may stray. A fault ends it then, and nothing else (`rescue`).
+//!
 //! [`walk`] allocates nothing, and may be used in a signal handler where the C library finds unwind information
 //! without a lock (glibc from 2.35 on). Nothing here runs, resumes or changes the stack that is looked at.
 
@@ -42,7 +44,7 @@ mod walker;
 #[path = "frames/nothing.rs"]
 mod walker;
 
-pub(crate) use walker::{CAN_INTERRUPT, Elsewhere, Registers, here, symbols, walk};
+pub(crate) use walker::{CAN_INTERRUPT, Elsewhere, Registers, here, rescue, symbols, walk};
 
 /// What is known of one call: a frame is several, where calls were inlined.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,8 @@
 //! goes to whoever handled it before: std's handler (which prints its own message for ordinary threads),
 //! a handler of the program, or the default action, so that a null dereference stays a SIGSEGV.
 //!
+//! A fault in the walk of a stack ends the walk, and nothing else.
+//!
 //! The handler runs on the alternate signal stack of its thread (the faulting stack is full), reads one
 //! thread-local without a destructor, formats into a buffer on its stack, and writes to descriptor 2. It
 //! takes no lock and allocates nothing. What a guard is, floor 1 tells it through [`Explain`].
@@ -12,6 +14,7 @@ use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::OnceLock;
 
+use crate::sys::frames;
 use crate::sys::stack::page_size;
 
 /// Writes what ran over at the faulting address, or returns false if that address is no guard of ours.
@@ -66,6 +69,10 @@ unsafe extern "C" fn handle(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
+    // SAFETY: the kernel's own.
+    if unsafe { frames::rescue(context) } {
+        return;
+    }
     // SAFETY: the kernel hands a valid record to an SA_SIGINFO handler.
     let address = unsafe { (*info).si_addr() } as usize;
     let mut message = Message::new();

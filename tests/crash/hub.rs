@@ -76,6 +76,7 @@ pub(crate) fn run(scenario: &str) -> bool {
         }
         "hub_dump_on_signal" => dump_on_signal(),
         "hub_dumps_in_dumps" => dumps_in_dumps(),
+        "hub_dump_of_code_that_lies" => dump_of_code_that_lies(),
         "hub_watch_prints" => {
             let watch = greenlet::monitor::watch(10 * MS).unwrap();
             let parked = thread_named("parked", greenlet::thread::park);
@@ -279,6 +280,51 @@ fn dumps_in_dumps() {
     sleepers.iter().for_each(|sleeper| drop(sleeper.kill()));
     say(&format!("seen: {seen}"));
 }
+
+/// Its unwind information does not know what it has pushed, as that of compilers does not at some ends of functions: it
+/// goes back to address 1.
+#[cfg(target_arch = "x86_64")]
+std::arch::global_asm!(
+    ".globl code_that_lies",
+    "code_that_lies:",
+    ".cfi_startproc",
+    "push 1",
+    "2: pause",
+    "cmp byte ptr [rdi], 0",
+    "je 2b",
+    "add rsp, 8",
+    "ret",
+    ".cfi_endproc",
+);
+
+#[cfg(target_arch = "x86_64")]
+fn dump_of_code_that_lies() {
+    unsafe extern "C" {
+        fn code_that_lies(end: *const AtomicBool);
+    }
+    static END: AtomicBool = AtomicBool::new(false);
+    let (began, begins) = std::sync::mpsc::channel();
+    let other = thread::Builder::new().name("lies".into());
+    let other = other.spawn(move || {
+        let liar = thread_named("liar", move || {
+            began.send(()).unwrap();
+            // SAFETY: it returns when that is true.
+            unsafe { code_that_lies(&raw const END) };
+        });
+        liar.join().unwrap();
+    });
+    begins.recv().unwrap();
+    for _ in 0..20 {
+        let all = greenlet::inspect::dump_all();
+        let theirs = all.iter().find(|dump| dump.thread() == Some("lies"));
+        assert!(theirs.unwrap().to_string().contains("'liar'"));
+    }
+    END.store(true, Ordering::Relaxed);
+    other.unwrap().join().unwrap();
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn dump_of_code_that_lies() {}
 
 fn join_cycle() {
     let place: Rc<RefCell<Option<JoinHandle<()>>>> = Rc::default();

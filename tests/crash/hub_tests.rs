@@ -306,6 +306,13 @@ fn signals_that_come_while_dumps_are_made_are_answered() {
     outcome.says("greenlet 'sleeper' (#");
 }
 
+/// Unwind information may be wrong where a signal has interrupted the code.
+#[test]
+fn a_dump_that_strays_harms_nobody() {
+    let outcome = run("hub_dump_of_code_that_lies").code(0);
+    outcome.prints(&["main returns"]);
+}
+
 #[test]
 fn a_watch_prints_who_keeps_the_thread() {
     if greenlet::BACKEND == "baton" || !cfg!(target_os = "linux") {

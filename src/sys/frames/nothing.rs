@@ -53,6 +53,12 @@ pub(crate) unsafe fn walk(_registers: &Registers, _into: &mut [usize]) -> usize 
     0
 }
 
+/// # Safety
+/// None here.
+pub(crate) unsafe fn rescue(_context: *mut std::ffi::c_void) -> bool {
+    false
+}
+
 pub(crate) fn here(_into: &mut [usize]) -> usize {
     0
 }

@@ -2,6 +2,7 @@
 
 use std::arch::global_asm;
 use std::backtrace::Backtrace;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
 use std::sync::{Mutex, OnceLock};
@@ -28,6 +29,14 @@ mod machine {
     #[allow(dead_code, reason = "only the direct backend knows them")]
     pub(super) const KEPT: [usize; 2] = [3, 6];
 
+    /// So long is the code of `within` at most: it is aligned, and so is what follows.
+    pub(super) const WITHIN_LENGTH: usize = 48;
+
+    pub(super) fn go_on_at(context: &mut libc::ucontext_t, pc: usize, sp: usize) {
+        context.uc_mcontext.gregs[libc::REG_RIP as usize] = pc as i64;
+        context.uc_mcontext.gregs[libc::REG_RSP as usize] = sp as i64;
+    }
+
     pub(super) fn interrupted(context: &libc::ucontext_t) -> [usize; WORDS] {
         use libc::*;
         let in_order = [
@@ -47,6 +56,14 @@ mod machine {
     #[allow(dead_code, reason = "only the direct backend knows them")]
     pub(super) const KEPT: [usize; 2] = [19, 29];
 
+    /// So long is the code of `within` at most: it is aligned, and so is what follows.
+    pub(super) const WITHIN_LENGTH: usize = 112;
+
+    pub(super) fn go_on_at(context: &mut libc::ucontext_t, pc: usize, sp: usize) {
+        context.uc_mcontext.pc = pc as u64;
+        context.uc_mcontext.sp = sp as u64;
+    }
+
     pub(super) fn interrupted(context: &libc::ucontext_t) -> [usize; WORDS] {
         let machine = &context.uc_mcontext;
         let mut words = [0; WORDS];
@@ -59,7 +76,7 @@ mod machine {
     }
 }
 
-use machine::{KEPT, SECOND, SP, WORDS};
+use machine::{KEPT, SECOND, SP, WITHIN_LENGTH, WORDS};
 
 const PC: usize = WORDS - 1;
 
@@ -101,13 +118,19 @@ unsafe extern "C" {
     fn _Unwind_GetIP(context: *mut c_void) -> usize;
     fn _Unwind_FindEnclosingFunction(pc: *mut c_void) -> *mut c_void;
 
-    /// Calls `f(argument)` on this stack, and claims to have been called by what has these `registers`.
+    /// Calls `f(argument)` on this stack, and claims to have been called by what has these `registers`. `way_out` is told
+    /// where the stack pointer is meanwhile.
     #[link_name = concat!("greenlet_within_", env!("CARGO_PKG_VERSION"))]
     fn greenlet_within(
         registers: *const Registers,
         f: extern "C" fn(*mut c_void),
         argument: *mut c_void,
+        way_out: *mut usize,
     );
+
+    /// Where that goes on after the call: with the stack pointer that was told, whatever has become of the call.
+    #[link_name = concat!("greenlet_way_out_", env!("CARGO_PKG_VERSION"))]
+    fn greenlet_way_out();
 
     /// Calls `f(argument)` on the stack that begins at `top`.
     #[link_name = concat!("greenlet_elsewhere_", env!("CARGO_PKG_VERSION"))]
@@ -138,6 +161,24 @@ global_asm!(
     push rbx
     .cfi_def_cfa_offset 16
     .cfi_offset rbx, -16
+    push rbp
+    .cfi_def_cfa_offset 24
+    .cfi_offset rbp, -24
+    push r12
+    .cfi_def_cfa_offset 32
+    .cfi_offset r12, -32
+    push r13
+    .cfi_def_cfa_offset 40
+    .cfi_offset r13, -40
+    push r14
+    .cfi_def_cfa_offset 48
+    .cfi_offset r14, -48
+    push r15
+    .cfi_def_cfa_offset 56
+    .cfi_offset r15, -56
+    sub rsp, 8
+    .cfi_def_cfa_offset 64
+    mov [rcx], rsp
     mov rbx, rdi
     mov rdi, rdx
     .cfi_remember_state
@@ -147,6 +188,25 @@ global_asm!(
     .endr
     call rsi
     .cfi_restore_state
+    .globl {way_out}
+    {way_out}:
+    add rsp, 8
+    .cfi_def_cfa_offset 56
+    pop r15
+    .cfi_def_cfa_offset 48
+    .cfi_restore r15
+    pop r14
+    .cfi_def_cfa_offset 40
+    .cfi_restore r14
+    pop r13
+    .cfi_def_cfa_offset 32
+    .cfi_restore r13
+    pop r12
+    .cfi_def_cfa_offset 24
+    .cfi_restore r12
+    pop rbp
+    .cfi_def_cfa_offset 16
+    .cfi_restore rbp
     pop rbx
     .cfi_def_cfa_offset 8
     .cfi_restore rbx
@@ -174,6 +234,7 @@ global_asm!(
     .cfi_endproc
     ",
     within = sym greenlet_within,
+    way_out = sym greenlet_way_out,
     elsewhere = sym greenlet_elsewhere,
 );
 
@@ -188,11 +249,33 @@ global_asm!(
     .cfi_startproc
     .cfi_return_column 96
     .cfi_register 96, 30
-    stp x19, x30, [sp, #-16]!
-    .cfi_def_cfa_offset 16
-    .cfi_offset x19, -16
-    .cfi_offset x30, -8
-    .cfi_offset 96, -8
+    sub sp, sp, #160
+    .cfi_def_cfa_offset 160
+    stp x19, x30, [sp]
+    .cfi_offset x19, -160
+    .cfi_offset x30, -152
+    .cfi_offset 96, -152
+    stp x20, x21, [sp, #16]
+    .cfi_offset x20, -144
+    .cfi_offset x21, -136
+    stp x22, x23, [sp, #32]
+    .cfi_offset x22, -128
+    .cfi_offset x23, -120
+    stp x24, x25, [sp, #48]
+    .cfi_offset x24, -112
+    .cfi_offset x25, -104
+    stp x26, x27, [sp, #64]
+    .cfi_offset x26, -96
+    .cfi_offset x27, -88
+    stp x28, x29, [sp, #80]
+    .cfi_offset x28, -80
+    .cfi_offset x29, -72
+    stp d8, d9, [sp, #96]
+    stp d10, d11, [sp, #112]
+    stp d12, d13, [sp, #128]
+    stp d14, d15, [sp, #144]
+    mov x9, sp
+    str x9, [x3]
     mov x19, x0
     mov x0, x2
     .cfi_remember_state
@@ -203,7 +286,19 @@ global_asm!(
     .cfi_escape 0x10, 96, 3, 0x83, 0x80, 0x02
     blr x1
     .cfi_restore_state
-    ldp x19, x30, [sp], #16
+    .globl {way_out}
+    {way_out}:
+    ldp d14, d15, [sp, #144]
+    ldp d12, d13, [sp, #128]
+    ldp d10, d11, [sp, #112]
+    ldp d8, d9, [sp, #96]
+    ldp x28, x29, [sp, #80]
+    ldp x26, x27, [sp, #64]
+    ldp x24, x25, [sp, #48]
+    ldp x22, x23, [sp, #32]
+    ldp x20, x21, [sp, #16]
+    ldp x19, x30, [sp]
+    add sp, sp, #160
     ret
     .cfi_endproc
 
@@ -226,17 +321,26 @@ global_asm!(
     .cfi_endproc
     ",
     within = sym greenlet_within,
+    way_out = sym greenlet_way_out,
     elsewhere = sym greenlet_elsewhere,
 );
 
 /// Room to answer in: what a signal handler stands on may have hardly any. One at a time stands on it.
 pub(crate) struct Elsewhere {
     top: usize,
+    /// The stack for signals that come meanwhile: whoever answers stands on that of the thread, and would be overwritten.
+    signals: libc::stack_t,
 }
+
+// SAFETY: addresses of memory that stays.
+unsafe impl Send for Elsewhere {}
+// SAFETY: as above; one at a time uses it.
+unsafe impl Sync for Elsewhere {}
 
 impl Elsewhere {
     /// Plenty: what walks a stack needs some KiB. The lowest page is a guard.
     const SIZE: usize = 256 << 10;
+    const SIGNALS: usize = 64 << 10;
 
     /// It stays for ever.
     ///
@@ -246,8 +350,14 @@ impl Elsewhere {
         let start = map(Self::SIZE, libc::PROT_READ | libc::PROT_WRITE)?;
         // SAFETY: the first page of a fresh mapping; without a guard it is as good.
         unsafe { libc::mprotect(start as *mut c_void, page_size(), libc::PROT_NONE) };
+        let signals = libc::stack_t {
+            ss_sp: (start + page_size()) as *mut c_void,
+            ss_flags: 0,
+            ss_size: Self::SIGNALS,
+        };
         Ok(Elsewhere {
             top: start + Self::SIZE,
+            signals,
         })
     }
 
@@ -263,6 +373,16 @@ impl Elsewhere {
         fn of<F: FnMut()>(_: &F) -> extern "C" fn(*mut c_void) {
             call::<F>
         }
+        let mut f = || {
+            let mut before = self.signals;
+            // SAFETY: both are alternate stacks, and this is neither of them.
+            let set = unsafe { libc::sigaltstack(&self.signals, &mut before) };
+            f();
+            if set == 0 {
+                // SAFETY: as above.
+                unsafe { libc::sigaltstack(&before, std::ptr::null_mut()) };
+            }
+        };
         let call = of(&f);
         // SAFETY: a stack of its own (caller's promise), which stays.
         unsafe { greenlet_elsewhere(self.top as *mut c_void, call, (&raw mut f).cast()) };
@@ -279,9 +399,6 @@ fn map(length: usize, protection: c_int) -> std::io::Result<usize> {
         start => Ok(start as usize),
     }
 }
-
-/// So long is the code of it, at most: it is aligned, and so is what follows.
-const WITHIN_LENGTH: usize = 48;
 
 fn is_within(frame: usize) -> bool {
     let start = greenlet_within as *const () as usize;
@@ -340,8 +457,20 @@ extern "C" fn collect(visitor: *mut c_void) {
     unsafe { _Unwind_Backtrace(visit, visitor) };
 }
 
+thread_local! {
+    /// The way out of the walk that goes on, if one does.
+    static WAY_OUT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// What a walk needs is less.
+const WALKS_WITHIN: usize = 64 << 10;
+
 /// The frames of something that does not run, the innermost first, and how many there are. What does not fit is
 /// left out.
+///
+/// Of code that a signal has interrupted, unwind information may be wrong: compilers have it right at calls, and leave out
+/// some instruction at the end of a function. Then the walk strays, and ends where it would read what is not there
+/// ([`rescue`]).
 ///
 /// # Safety
 /// The registers are those of a stack that does not change meanwhile.
@@ -351,9 +480,39 @@ pub(crate) unsafe fn walk(registers: &Registers, into: &mut [usize]) -> usize {
         found: 0,
         arrived: false,
     };
-    // SAFETY: `collect` does not unwind, and comes back.
-    unsafe { greenlet_within(registers, collect, (&raw mut visitor).cast()) };
+    let interrupted = WAY_OUT.get();
+    // SAFETY: `collect` does not unwind, and comes back, or is left by the way out: it owns nothing.
+    WAY_OUT.with(|way_out| unsafe {
+        greenlet_within(
+            registers,
+            collect,
+            (&raw mut visitor).cast(),
+            way_out.as_ptr(),
+        );
+    });
+    WAY_OUT.set(interrupted);
+    // It was written through a pointer, up to a fault perhaps.
+    std::hint::black_box(&raw const visitor);
     visitor.found
+}
+
+/// Ends the walk in which there was a fault; false if that was somewhere else.
+///
+/// # Safety
+/// `context` is what the kernel has given to the handler of a fault, or null.
+pub(crate) unsafe fn rescue(context: *mut c_void) -> bool {
+    // SAFETY: caller's promise.
+    let Some(context) = (unsafe { context.cast::<libc::ucontext_t>().as_mut() }) else {
+        return false;
+    };
+    let way_out = WAY_OUT.get();
+    let depth = way_out.wrapping_sub(machine::interrupted(context)[SP]);
+    let walks = way_out != 0 && depth < WALKS_WITHIN;
+    if walks {
+        let goes_on_at = greenlet_way_out as *const () as usize;
+        machine::go_on_at(context, goes_on_at, way_out);
+    }
+    walks
 }
 
 /// The same for the stack that this is called on.
@@ -416,7 +575,10 @@ fn backtrace_at(frame: usize) -> String {
     words[PC] = frame;
     // SAFETY: `capture` does not unwind, and comes back. The walk stays in the desert and in the oasis, and ends there:
     // in the desert there is nobody to go back to.
-    unsafe { greenlet_within(&Registers(words), capture, (&raw mut text).cast()) };
+    unsafe {
+        let text = (&raw mut text).cast();
+        greenlet_within(&Registers(words), capture, text, &mut 0);
+    }
     text
 }
 
@@ -506,6 +668,24 @@ mod tests {
         let mut two = [0; 2];
         assert_eq!(inner(&mut two), 2);
         assert_eq!(here(&mut []), 0);
+    }
+
+    /// Unwind information that is wrong leads anywhere.
+    #[test]
+    fn a_walk_that_strays_ends_and_harms_nobody() {
+        let _stack = crate::sys::overflow::install(|_, _| false);
+        let begins = inner as *const () as usize;
+        let mut words = [0; WORDS];
+        words[PC] = begins + 1;
+        let lies = [1_usize; 64];
+        for sp in [lies.as_ptr().addr(), 8, usize::MAX - 7, desert().unwrap()] {
+            words[SP] = sp;
+            let mut frames = [0; 64];
+            // SAFETY: nothing is changed by a walk, and what cannot be read ends it.
+            let found = unsafe { walk(&Registers(words), &mut frames) };
+            assert!(found >= 1 && frames[0] == begins + 1, "{found}");
+            assert_eq!(WAY_OUT.get(), 0);
+        }
     }
 
     #[test]
