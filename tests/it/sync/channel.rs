@@ -313,7 +313,9 @@ fn there_is_never_more_than_there_is_room_for() {
             let (sender, receiver) = bounded(room);
             let receivers = [(); 5].map(|()| receives(&receiver));
             let senders: Vec<_> = (0..20).map(|n| sends(&sender, n)).collect();
-            receivers.map(|handle| handle.join().unwrap().unwrap());
+            for handle in receivers {
+                handle.join().unwrap().unwrap();
+            }
             for taken in 5..20 {
                 settle();
                 assert_eq!(receiver.len(), room.min(20 - taken));
