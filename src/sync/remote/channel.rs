@@ -1,4 +1,7 @@
 //! Channels between threads: [`sync::channel`](crate::sync::channel), and both ends may go anywhere.
+//!
+//! Those who wait are called in the order in which they came, one for each message. Whoever asks first takes it, since the
+//! thread of the one that was called may be busy; who comes too late for its message keeps its place in line.
 
 use std::cell::RefCell;
 use std::sync::Arc;
