@@ -89,19 +89,19 @@ fn circle_of(
     mine: usize,
     links: &Links,
 ) -> Option<Circle> {
-    let ours = |some: &[(&Page, &Note)]| {
+    let ours = |some: &[(&Page, &Note)]| -> Vec<usize> {
         let ours = some.iter().filter(|(page, _)| page.whose == mine);
         ours.filter_map(|(_, note)| links.find(note.who)).collect()
     };
-    let circle = Circle {
-        here: ours(members),
-        reasons: ours(reasons),
-        through: Some(describe(members, mine)),
-    };
+    let (here, reasons_here) = (ours(members), ours(reasons));
     let first_seen = reasons.iter().map(|(_, note)| note.first_seen).max();
     let last_seen = reasons.iter().map(|(page, _)| page.seen).min();
-    let goes_through_others = !circle.here.is_empty() && circle.reasons.len() < reasons.len();
-    (goes_through_others && first_seen <= last_seen).then_some(circle)
+    let goes_through_others = !here.is_empty() && reasons_here.len() < reasons.len();
+    (goes_through_others && first_seen <= last_seen).then(|| Circle {
+        here,
+        reasons: reasons_here,
+        through: Some(describe(members, mine)),
+    })
 }
 
 /// In one line, with each member and its thread.
