@@ -168,11 +168,7 @@ impl Known for Subject {
 
     #[inline(always)]
     fn awaits(&self) -> Awaits {
-        Awaits(
-            ptr::from_ref(self)
-                .cast::<Holder>()
-                .wrapping_byte_add(Awaits::IS_SUBJECT),
-        )
+        Awaits::marked_as(Awaits::IS_SUBJECT, self)
     }
 }
 
@@ -184,11 +180,7 @@ impl Known for Party {
 
     #[inline(always)]
     fn awaits(&self) -> Awaits {
-        Awaits(
-            ptr::from_ref(self)
-                .cast::<Holder>()
-                .wrapping_byte_add(Awaits::IS_PARTY),
-        )
+        Awaits::marked_as(Awaits::IS_PARTY, self)
     }
 }
 
@@ -200,11 +192,7 @@ impl Known for AnyOf {
 
     #[inline(always)]
     fn awaits(&self) -> Awaits {
-        Awaits(
-            ptr::from_ref(self)
-                .cast::<Holder>()
-                .wrapping_byte_add(Awaits::IS_ANY_OF),
-        )
+        Awaits::marked_as(Awaits::IS_ANY_OF, self)
     }
 }
 
@@ -230,11 +218,7 @@ impl Among {
     pub(crate) fn awaits(&self) -> Awaits {
         match self.others {
             Awaits::NOTHING => self.this,
-            _ => Awaits(
-                ptr::from_ref(self)
-                    .cast::<Holder>()
-                    .wrapping_byte_add(Awaits::IS_SEVERAL),
-            ),
+            _ => Awaits::marked_as(Awaits::IS_SEVERAL, self),
         }
     }
 }
@@ -263,6 +247,13 @@ impl Awaits {
     const MARK: usize = 7;
 
     pub(crate) const NOTHING: Awaits = Awaits(ptr::null());
+
+    #[inline(always)]
+    fn marked_as<T>(mark: usize, what: &T) -> Awaits {
+        const { assert!(align_of::<T>() > Awaits::MARK) };
+        let address = ptr::from_ref(what).cast::<Holder>();
+        Awaits(address.wrapping_byte_add(mark))
+    }
 
     /// The address, if it has that mark.
     fn marked<T>(self, mark: usize) -> Option<*const T> {

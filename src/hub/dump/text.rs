@@ -77,6 +77,9 @@ impl<'a> Names<'a> {
             })?;
             self.write_greenlets(f, holders)?;
         }
+        if let count @ 1.. = known.len().saturating_sub(NAMED_EACH) {
+            write!(f, " or {count} others")?;
+        }
         match known.last() {
             None => {}
             Some(_) if open => f.write_str(" can end that")?,
