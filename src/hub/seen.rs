@@ -401,6 +401,12 @@ impl Sheet {
     }
 }
 
+/// What was noted of the holders of each thing.
+pub(super) fn each_thing(holders: &[u64]) -> impl Iterator<Item = &[u64]> {
+    let things = holders.split_inclusive(|&number| number == 0);
+    things.map(|thing| &thing[..thing.len() - 1])
+}
+
 /// Notes as many of `some` as there is room for, with one for each of those who come later. It allocates nothing.
 fn note_some<T>(notes: &mut Vec<T>, some: impl Iterator<Item = T>, later: usize) -> (usize, usize) {
     let start = notes.len();

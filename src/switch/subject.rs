@@ -143,56 +143,51 @@ impl AnyOf {
 }
 
 /// What lists know of what is waited for.
-pub(crate) trait Known {
+pub(crate) trait Known: Sized {
+    /// What marks an address of one.
+    const MARK: usize;
+
     fn holder(&self) -> &Holder;
-    fn awaits(&self) -> Awaits;
+
+    #[inline(always)]
+    fn awaits(&self) -> Awaits {
+        Awaits::marked_as(Self::MARK, self)
+    }
 }
 
 impl Known for Holder {
+    const MARK: usize = 0;
+
     #[inline(always)]
     fn holder(&self) -> &Holder {
         self
     }
-
-    #[inline(always)]
-    fn awaits(&self) -> Awaits {
-        Awaits(ptr::from_ref(self))
-    }
 }
 
 impl Known for Subject {
+    const MARK: usize = Awaits::IS_SUBJECT;
+
     #[inline(always)]
     fn holder(&self) -> &Holder {
         &self.holder
     }
-
-    #[inline(always)]
-    fn awaits(&self) -> Awaits {
-        Awaits::marked_as(Awaits::IS_SUBJECT, self)
-    }
 }
 
 impl Known for Party {
+    const MARK: usize = Awaits::IS_PARTY;
+
     #[inline(always)]
     fn holder(&self) -> &Holder {
         &self.subject.holder
     }
-
-    #[inline(always)]
-    fn awaits(&self) -> Awaits {
-        Awaits::marked_as(Awaits::IS_PARTY, self)
-    }
 }
 
 impl Known for AnyOf {
+    const MARK: usize = Awaits::IS_ANY_OF;
+
     #[inline(always)]
     fn holder(&self) -> &Holder {
         self.party.holder()
-    }
-
-    #[inline(always)]
-    fn awaits(&self) -> Awaits {
-        Awaits::marked_as(Awaits::IS_ANY_OF, self)
     }
 }
 

@@ -94,9 +94,11 @@ impl Circles {
         self.at_last.set(now.after(seldom));
     }
 
-    /// Before the hub goes.
+    /// Nobody here waits for other threads any more.
     pub(super) fn end(&self) {
-        board::unpin(self);
+        if self.pinned.take() {
+            board::unpin(self);
+        }
     }
 
     fn longest(&self) -> Duration {
@@ -109,8 +111,8 @@ impl Circles {
     fn count_abroad(&self, more: usize) {
         self.abroad.set(self.abroad.get().wrapping_add(more));
         // What nobody brings up to date any more would hide what others see.
-        if self.abroad.get() == 0 && self.pinned.take() {
-            board::unpin(self);
+        if self.abroad.get() == 0 {
+            self.end();
         }
     }
 }

@@ -11,7 +11,7 @@
 //! ```
 
 use std::collections::{HashMap, HashSet};
-use std::iter::successors;
+use std::iter::{once, successors};
 use std::ops::Range;
 
 /// Who waits for what, and who has that. Each waits for one of its things, and of a thing all holders have to go.
@@ -42,10 +42,15 @@ impl Graph {
 
     /// The one who was added last waits for a thing as well.
     pub(in crate::hub) fn awaits(&mut self, holders: impl Iterator<Item = u64>) {
+        let thing = self.add_thing(holders);
+        self.awaits_thing(thing);
+    }
+
+    fn add_thing(&mut self, holders: impl Iterator<Item = u64>) -> usize {
         let begin = self.holders.len();
         self.holders.extend(holders);
         self.things.push(begin..self.holders.len());
-        self.awaits_thing(self.things.len() - 1);
+        self.things.len() - 1
     }
 
     /// The same for a thing for which others may wait, too: its holders are asked for once.
@@ -76,11 +81,9 @@ impl Graph {
 
     /// The one at that place waits for ever, whatever it waits for: for itself.
     pub(in crate::hub) fn close(&mut self, at: usize) {
-        let begin = self.holders.len();
-        self.holders.push(self.waiters[at].who);
-        self.things.push(begin..begin + 1);
+        let thing = self.add_thing(once(self.waiters[at].who));
         self.waiters[at].awaited = self.awaited.len()..self.awaited.len() + 1;
-        self.awaited.push(self.things.len() - 1);
+        self.awaited.push(thing);
     }
 
     /// All of `other` as well, which knows of none of these; its first one gets the next place.
@@ -266,12 +269,7 @@ fn closure<'a>(some: &[usize], next: impl Fn(usize) -> &'a Vec<usize>) -> Vec<us
 #[cfg(test)]
 mod tests {
     use super::{Graph, Stuck};
-
-    /// The holders of each thing; 0 stands after each.
-    fn each_thing(holders: &[u64]) -> impl Iterator<Item = &[u64]> {
-        let things = holders.split_inclusive(|&number| number == 0);
-        things.map(|thing| &thing[..thing.len() - 1])
-    }
+    use crate::hub::seen::each_thing;
 
     /// Who is stuck, and the circles, by numbers.
     fn stuck(all: &[(u64, &[u64])]) -> (Vec<u64>, Vec<Vec<u64>>) {

@@ -16,7 +16,7 @@ use super::Hub;
 use super::calls::Calls;
 use super::circle::{Graph, Stuck};
 use super::roll::{self, Face, Silence};
-use super::seen::{Sheet, Sight, State, Wish};
+use super::seen::{Sheet, Sight, State, Wish, each_thing};
 use crate::switch::control::{Control, write_named};
 use crate::switch::greenlet::GreenletId;
 use crate::switch::subject::Thing;
@@ -248,12 +248,6 @@ fn circles_among(all: &[&Seen]) -> Vec<Vec<usize>> {
         }
     }
     Stuck::among(&graph).circles()
-}
-
-/// The holders of each thing; 0 stands after each.
-fn each_thing(holders: &[u64]) -> impl Iterator<Item = &[u64]> {
-    let things = holders.split_inclusive(|&number| number == 0);
-    things.map(|thing| &thing[..thing.len() - 1])
 }
 
 impl Dump {

@@ -34,27 +34,26 @@ impl<'a> Names<'a> {
     /// What somebody does, and with which things.
     pub(super) fn write_does(&self, f: &mut dyn Write, seen: &Seen) -> fmt::Result {
         f.write_str(seen.does())?;
-        for (n, WaitObject { made, address }) in seen.objects().take(NAMED_EACH).enumerate() {
-            f.write_str(if n == 0 { ", made at " } else { " and at " })?;
-            write!(f, "{made}")?;
-            if self.things[made].len() > 1 {
-                write!(f, " ({address:#x})")?;
-            }
+        let objects: Vec<WaitObject> = seen.objects().collect();
+        if !objects.is_empty() {
+            f.write_str(", made at ")?;
         }
-        if let count @ 1.. = seen.objects().count().saturating_sub(NAMED_EACH) {
-            write!(f, " and at {count} others")?;
+        write_some(
+            f,
+            " and at ",
+            &objects,
+            |f, WaitObject { made, address }| {
+                write!(f, "{made}")?;
+                match self.things[made].len() {
+                    0..=1 => Ok(()),
+                    _ => write!(f, " ({address:#x})"),
+                }
+            },
+        )?;
+        if !seen.descriptors.is_empty() {
+            f.write_str(", descriptor ")?;
         }
-        let (named, others) = seen
-            .descriptors
-            .split_at(seen.descriptors.len().min(NAMED_EACH));
-        for (n, fd) in named.iter().enumerate() {
-            f.write_str(if n == 0 { ", descriptor " } else { " and " })?;
-            write!(f, "{fd}")?;
-        }
-        match others.len() {
-            0 => Ok(()),
-            count => write!(f, " and {count} others"),
-        }
+        write_some(f, " and ", &seen.descriptors, |f, fd| write!(f, "{fd}"))
     }
 
     fn write_greenlet(&self, f: &mut dyn Write, id: GreenletId) -> fmt::Result {
@@ -66,20 +65,12 @@ impl<'a> Names<'a> {
 
     /// Who can end a wait, as far as that is known.
     fn write_who_can_help(&self, f: &mut dyn Write, seen: &Seen) -> fmt::Result {
-        let open = seen.holders().any(|holders| holders.is_empty());
-        let known = seen.holders().filter(|holders| !holders.is_empty());
-        let known: Vec<Vec<GreenletId>> = known.collect();
-        for (n, holders) in known.iter().take(NAMED_EACH).enumerate() {
-            f.write_str(match (n, open) {
-                (0, false) => ", until ",
-                (0, true) => ", ",
-                _ => " or ",
-            })?;
-            self.write_greenlets(f, holders)?;
+        let (open, known): (Vec<_>, Vec<_>) = seen.holders().partition(Vec::is_empty);
+        let open = !open.is_empty();
+        if !known.is_empty() {
+            f.write_str(if open { ", " } else { ", until " })?;
         }
-        if let count @ 1.. = known.len().saturating_sub(NAMED_EACH) {
-            write!(f, " or {count} others")?;
-        }
+        write_some(f, " or ", &known, |f, some| self.write_greenlets(f, some))?;
         match known.last() {
             None => {}
             Some(_) if open => f.write_str(" can end that")?,
@@ -98,14 +89,24 @@ impl<'a> Names<'a> {
     }
 
     fn write_greenlets(&self, f: &mut dyn Write, some: &[GreenletId]) -> fmt::Result {
-        for (n, &id) in some.iter().take(NAMED_EACH).enumerate() {
-            f.write_str(if n == 0 { "" } else { " and " })?;
-            self.write_greenlet(f, id)?;
-        }
-        match some.len().saturating_sub(NAMED_EACH) {
-            0 => Ok(()),
-            count => write!(f, " and {count} others"),
-        }
+        write_some(f, " and ", some, |f, id| self.write_greenlet(f, *id))
+    }
+}
+
+/// The first ones, and how many others there are.
+fn write_some<T>(
+    f: &mut dyn Write,
+    and: &str,
+    some: &[T],
+    one: impl Fn(&mut dyn Write, &T) -> fmt::Result,
+) -> fmt::Result {
+    for (n, item) in some.iter().take(NAMED_EACH).enumerate() {
+        f.write_str(if n == 0 { "" } else { and })?;
+        one(f, item)?;
+    }
+    match some.len().saturating_sub(NAMED_EACH) {
+        0 => Ok(()),
+        count => write!(f, "{and}{count} others"),
     }
 }
 

@@ -328,14 +328,7 @@ global_asm!(
 /// Room to answer in: what a signal handler stands on may have hardly any. One at a time stands on it.
 pub(crate) struct Elsewhere {
     top: usize,
-    /// The stack for signals that come meanwhile: whoever answers stands on that of the thread, and would be overwritten.
-    signals: libc::stack_t,
 }
-
-// SAFETY: addresses of memory that stays.
-unsafe impl Send for Elsewhere {}
-// SAFETY: as above; one at a time uses it.
-unsafe impl Sync for Elsewhere {}
 
 impl Elsewhere {
     /// Plenty: what walks a stack needs some KiB. The lowest page is a guard.
@@ -350,15 +343,18 @@ impl Elsewhere {
         let start = map(Self::SIZE, libc::PROT_READ | libc::PROT_WRITE)?;
         // SAFETY: the first page of a fresh mapping; without a guard it is as good.
         unsafe { libc::mprotect(start as *mut c_void, page_size(), libc::PROT_NONE) };
-        let signals = libc::stack_t {
-            ss_sp: (start + page_size()) as *mut c_void,
-            ss_flags: 0,
-            ss_size: Self::SIGNALS,
-        };
         Ok(Elsewhere {
             top: start + Self::SIZE,
-            signals,
         })
+    }
+
+    /// The stack for signals that come meanwhile: whoever answers stands on that of the thread, and would be overwritten.
+    fn signals(&self) -> libc::stack_t {
+        libc::stack_t {
+            ss_sp: (self.top - Self::SIZE + page_size()) as *mut c_void,
+            ss_flags: 0,
+            ss_size: Self::SIGNALS,
+        }
     }
 
     /// Runs `f` there. It must not unwind.
@@ -374,9 +370,10 @@ impl Elsewhere {
             call::<F>
         }
         let mut f = || {
-            let mut before = self.signals;
+            let signals = self.signals();
+            let mut before = signals;
             // SAFETY: both are alternate stacks, and this is neither of them.
-            let set = unsafe { libc::sigaltstack(&self.signals, &mut before) };
+            let set = unsafe { libc::sigaltstack(&signals, &mut before) };
             f();
             if set == 0 {
                 // SAFETY: as above.
@@ -491,8 +488,6 @@ pub(crate) unsafe fn walk(registers: &Registers, into: &mut [usize]) -> usize {
         );
     });
     WAY_OUT.set(interrupted);
-    // It was written through a pointer, up to a fault perhaps.
-    std::hint::black_box(&raw const visitor);
     visitor.found
 }
 
