@@ -6,8 +6,9 @@
 
 use std::cell::{Cell, RefCell};
 
-/// Generations have 31 bits, so no key is all ones: that one is the poller's own.
+/// Generations have 31 bits, so no key is all ones: that one is the poller's own. None is 0, so no key is.
 const GENERATIONS: u32 = u32::MAX >> 1;
+const FIRST: u32 = 1;
 
 /// Values of a small type, by key.
 pub(crate) struct Register<T> {
@@ -37,7 +38,7 @@ impl<T: Copy> Register<T> {
         let mut places = self.places.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
             places.push(Place {
-                generation: 0,
+                generation: FIRST,
                 value: None,
             });
             u32::try_from(places.len() - 1).expect("fewer than 2^32 values")
@@ -66,7 +67,7 @@ impl<T: Copy> Register<T> {
         }
         let place = &mut self.places.borrow_mut()[key as u32 as usize];
         place.value = None;
-        place.generation = (place.generation + 1) & GENERATIONS;
+        place.generation = ((place.generation + 1) & GENERATIONS).max(FIRST);
         self.free.borrow_mut().push(key as u32);
         self.taken.set(self.taken.get() - 1);
         true
@@ -114,6 +115,7 @@ mod tests {
         assert_eq!(register.find(other), Some('b'));
         assert_eq!(register.len(), 1);
         assert_eq!(register.find(u64::MAX), None);
+        assert_eq!(register.find(0), None);
     }
 
     #[test]

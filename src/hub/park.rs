@@ -39,6 +39,12 @@ const FIRST: u32 = 2;
 /// For so many turns at once their frames are fetched, and for as many after them the control blocks that say where
 /// those are.
 const BATCH: u32 = 16;
+/// So many cache lines hold the frames of a wait of the hub.
+const LINES_OF_A_WAIT: usize = 4;
+/// So many hold those of a call of a source, and the beginning of a buffer that lies beside them.
+const LINES_OF_A_CALL: usize = 8;
+/// So many bytes behind the begin of a source lies what its owner keeps beside it: how long a call may wait.
+const BESIDE_A_SOURCE: usize = 48;
 /// How many alarms are taken out of the timers before they go off.
 const AT_A_TIME: usize = 16;
 /// How long ready greenlets may keep I/O and timers waiting, about.
@@ -420,9 +426,18 @@ impl Hub {
         for control in next(0..BATCH).filter_map(|turn| turn.whose().ok()) {
             // SAFETY: a control block of this thread, which lives while it is in the queue.
             let control = unsafe { control.as_ref() };
+            let source = control.source.get();
+            let lines = if source.is_null() {
+                Context::fetch(control.owes.get());
+                LINES_OF_A_WAIT
+            } else {
+                control.awaits.get().fetch();
+                Context::fetch(source);
+                Context::fetch(source.wrapping_byte_add(BESIDE_A_SOURCE));
+                LINES_OF_A_CALL
+            };
             // SAFETY: as above.
-            unsafe { Context::look_ahead_to(&control.context) };
-            Context::fetch(control.owes.get());
+            unsafe { Context::look_ahead_to(&control.context, lines) };
         }
         for turn in next(BATCH..2 * BATCH) {
             match turn.whose() {

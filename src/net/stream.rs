@@ -42,6 +42,7 @@ macro_rules! stream {
         }
 
         impl std::io::Read for $stream {
+            #[inline]
             fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
                 (&*self).read(buf)
             }
@@ -55,6 +56,7 @@ macro_rules! stream {
         }
 
         impl std::io::Write for $stream {
+            #[inline]
             fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
                 (&*self).write(buf)
             }

@@ -148,6 +148,9 @@ pub(crate) struct Control {
     /// What it touches when it ends, to be fetched before its turn; nobody else follows this.
     pub(crate) owes: Cell<*const ()>,
     extra: UnsafeCell<Option<Box<Extra>>>,
+    /// Where the program keeps the source that it waits for, to be fetched before its turn; nobody else follows this.
+    /// Null if it waits for none.
+    pub(crate) source: Cell<*const ()>,
 }
 
 /// Four cache lines: there may be a million of them.
@@ -240,6 +243,7 @@ impl Control {
             // Any line will do.
             owes: Cell::new(thread.as_ptr().cast_const().cast()),
             extra: UnsafeCell::new(extra),
+            source: Cell::new(ptr::null()),
         }
     }
 

@@ -21,6 +21,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::data::crowd::Crowd;
+use crate::sys::context::Context;
 
 /// The number of the only greenlet that can end the waits for something, or of the descriptor that does; 0 if it could
 /// be anybody. What threads share is written by others, and a signal handler may read it.
@@ -248,6 +249,12 @@ impl Awaits {
         const { assert!(align_of::<T>() > Awaits::MARK) };
         let address = ptr::from_ref(what).cast::<Holder>();
         Awaits(address.wrapping_byte_add(mark))
+    }
+
+    /// Fetches the line in which it is known; nobody need be there any more.
+    #[inline(always)]
+    pub(crate) fn fetch(self) {
+        Context::fetch(self.0.cast());
     }
 
     /// The address, if it has that mark.

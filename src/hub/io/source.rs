@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr;
 use std::time::Duration;
 
 use super::state::State;
@@ -263,7 +264,9 @@ impl<T: AsFd> Source<T> {
                 return Err(would_block());
             }
         }
-        let _awaited = hub.io.await_one();
+        let _awaited = hub
+            .io
+            .await_one(hub.thread().current(), ptr::from_ref(self).cast());
         let line = self.state.waiting(direction);
         line.wait(hub, direction.purpose(), *deadline);
         Ok(())
@@ -276,7 +279,8 @@ impl<T: AsFd> Source<T> {
         };
         if let Some(hub) = Hub::here_if_open() {
             let leaves = CLOSING_REMOVES && !self.state.exposed.get();
-            hub.io.deregister(&self.thing, &self.state, key, leaves);
+            hub.io
+                .deregister(&self.thing, &self.state, key.get(), leaves);
         }
     }
 }
@@ -292,15 +296,18 @@ impl Hub {
     ///
     /// # Errors
     /// If not, words that say so.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check_open(&self) -> io::Result<()> {
         if self.is_closed() {
-            return Err(io::Error::other(
-                "the thread is ending, and its hub has ended: nothing can wait here any more",
-            ));
+            return Err(ended());
         }
         Ok(())
     }
+}
+
+#[cold]
+fn ended() -> io::Error {
+    io::Error::other("the thread is ending, and its hub has ended: nothing can wait here any more")
 }
 
 pub(super) fn closed() -> io::Error {

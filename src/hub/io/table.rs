@@ -3,13 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::AsFd;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::state::State;
 use crate::data::register::Register;
 use crate::hub::Hub;
+use crate::switch::control::Control;
 use crate::sys::poller::{Bell, Events, Poller, Readiness};
 
 /// So many calls in a row that need not wait, and a greenlet gives way to others.
@@ -92,13 +93,15 @@ impl Table {
         }
     }
 
-    /// Counts somebody who waits for a source.
+    /// Counts `me`, who waits for a source that its program keeps at `place`.
     #[inline]
-    pub(super) fn await_one(&self) -> Awaited<'_> {
+    pub(super) fn await_one<'a>(&'a self, me: &'a Control, place: *const ()) -> Awaited<'a> {
         self.in_a_row.set(0);
         self.awaited.set(self.awaited.get() + 1);
+        me.source.set(place);
         Awaited {
             table: self,
+            me,
             begun: self.begun.get(),
         }
     }
@@ -177,12 +180,14 @@ impl Table {
 /// Somebody waits for a source. One who began before a fork is not counted any more.
 pub(super) struct Awaited<'a> {
     table: &'a Table,
+    me: &'a Control,
     begun: u32,
 }
 
 impl Drop for Awaited<'_> {
     #[inline]
     fn drop(&mut self) {
+        self.me.source.set(ptr::null());
         if self.begun == self.table.begun.get() {
             self.table.awaited.set(self.table.awaited.get() - 1);
         }

@@ -50,7 +50,8 @@ impl Watched<'_> {
         let hub = Hub::here();
         hub.check_open()?;
         self.state.register(&self.fd, hub, direction)?;
-        let _awaited = hub.io.await_one();
+        let place = std::ptr::from_ref(self.state).cast();
+        let _awaited = hub.io.await_one(hub.thread().current(), place);
         let line = self.state.waiting(direction);
         Ok(line.stand(hub, &mut None, rest))
     }

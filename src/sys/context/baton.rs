@@ -116,7 +116,7 @@ impl Context {
     ///
     /// # Safety
     /// None needed.
-    pub(crate) unsafe fn look_ahead_to(_near: *const Context) {}
+    pub(crate) unsafe fn look_ahead_to(_near: *const Context, _lines: usize) {}
 
     /// See the contract in [`super`].
     ///

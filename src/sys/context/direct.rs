@@ -32,9 +32,6 @@ pub(crate) const CAN_WALK: bool = true;
 /// Whether all contexts run on one OS thread.
 pub(crate) const SHARES_THREAD: bool = true;
 
-/// How many cache lines of a frame are worth fetching ahead: those of the waits of the hub.
-const FRAME_LINES: usize = 4;
-
 /// Where a stack goes on.
 #[repr(transparent)]
 pub(crate) struct Context(UnsafeCell<Rest>);
@@ -192,15 +189,15 @@ impl Context {
         }
     }
 
-    /// Fetches the frame that a switch to `near` would go on in.
+    /// Fetches so many cache lines of the frames that a switch to `near` would go on in.
     ///
     /// # Safety
     /// `near` is the context of a greenlet that lives.
     #[inline(always)]
-    pub(crate) unsafe fn look_ahead_to(near: *const Context) {
+    pub(crate) unsafe fn look_ahead_to(near: *const Context, lines: usize) {
         // SAFETY: caller's promise.
         let frame = unsafe { (*(*near).0.get()).sp };
-        for line in 0..FRAME_LINES {
+        for line in 0..lines {
             Self::fetch((frame + line * 64) as *const ());
         }
     }
