@@ -29,6 +29,15 @@ impl<T: Copy + PartialEq> Fifo<T> {
         }
     }
 
+    /// Puts a value at the end and takes the oldest one, which may be that one.
+    #[inline]
+    pub(crate) fn rotate(&self, value: T) -> T {
+        match self.ring.rotate(Some(value)) {
+            Some(oldest) => oldest,
+            None => self.pop().expect("there is one at least"),
+        }
+    }
+
     /// The value that `pop` takes after `ahead` others, if it is known yet.
     #[inline]
     pub(crate) fn peek(&self, ahead: usize) -> Option<T> {
@@ -80,6 +89,21 @@ mod tests {
         );
         assert!(fifo.is_empty());
         assert_eq!(fifo.peek(0), None);
+    }
+
+    #[test]
+    fn gaps_are_passed_over_in_turning() {
+        let fifo = Fifo::new();
+        assert_eq!(fifo.rotate(0), 0);
+        (0..3).for_each(|n| fifo.push(n));
+        fifo.remove(0);
+        fifo.remove(1);
+        fifo.push(3);
+        assert_eq!(fifo.rotate(4), 2);
+        assert_eq!(
+            (fifo.rotate(5), fifo.pop(), fifo.pop()),
+            (3, Some(4), Some(5))
+        );
     }
 
     #[test]

@@ -67,6 +67,23 @@ impl<T> Ring<T> {
         Some(unsafe { self.slot(head).read() })
     }
 
+    /// Puts a value at the end and takes the oldest one, which may be that one.
+    #[inline]
+    pub(crate) fn rotate(&self, value: T) -> T {
+        if self.len() == self.room() {
+            self.grow();
+        }
+        let (head, tail) = (self.head.get(), self.tail.get());
+        let (oldest, free) = (self.slot(head), self.slot(tail));
+        // SAFETY: as in `push`.
+        unsafe { free.write(value) };
+        compiler_fence(Ordering::Release);
+        self.tail.set(tail.wrapping_add(1));
+        self.head.set(head.wrapping_add(1));
+        // SAFETY: as in `pop`; there is one by now.
+        unsafe { oldest.read() }
+    }
+
     /// How many slots there are.
     #[inline(always)]
     fn room(&self) -> usize {
@@ -175,6 +192,22 @@ mod tests {
             assert_eq!(ring.pop(), Some(value + 1));
         }
         assert_eq!(ring.pop(), None);
+    }
+
+    #[test]
+    fn turning_it_is_to_put_and_to_take() {
+        for held in [0, 1, FIRST - 1, FIRST, FIRST + 1] {
+            let (ring, mut model) = (Ring::new(), VecDeque::new());
+            for value in 0..held {
+                ring.push(value);
+                model.push_back(value);
+            }
+            for value in held..held + 20 {
+                model.push_back(value);
+                assert_eq!(Some(ring.rotate(value)), model.pop_front());
+                assert_eq!((ring.len(), ring.last()), (held, model.back().copied()));
+            }
+        }
     }
 
     #[test]

@@ -39,7 +39,9 @@ const FIRST: u32 = 2;
 /// For so many turns at once their frames are fetched, and for as many after them the control blocks that say where
 /// those are.
 const BATCH: u32 = 16;
-/// So many cache lines hold the frames of a wait of the hub.
+/// So many cache lines hold the frame of a yield.
+const LINES_OF_A_YIELD: usize = 2;
+/// So many hold those of a wait.
 const LINES_OF_A_WAIT: usize = 4;
 /// So many hold those of a call of a source, and the beginning of a buffer that lies beside them.
 const LINES_OF_A_CALL: usize = 8;
@@ -165,8 +167,7 @@ impl Hub {
         let me = self.thread().current();
         self.before_waiting(me, purpose);
         let next = self.set_out(me, purpose);
-        self.go_on_in(next, me);
-        self.raise_what_came(|| ());
+        self.go_on_and_raise(next, me);
     }
 
     /// The same for one that stands in line, until `deadline` at the most: what came for it is kept until it stands
@@ -196,7 +197,7 @@ impl Hub {
         me.turns.set(me.turns.get().wrapping_add(1));
         me.wait.set(Wait::Parked);
         me.expects.set(Family::TURN);
-        self.choose(me)
+        self.choose(me, None)
     }
 
     /// Act two: others run until it is the turn of `me`. What came for it is kept.
@@ -206,8 +207,18 @@ impl Hub {
     #[inline(always)]
     pub(super) fn go_on_in(&self, next: ControlRef, me: &Control) {
         self.switch(next, me);
-        if me.alert.get() != 0 || me.wait.get() != Wait::Switch {
+        if me.has_news() {
             self.keep_what_came(me);
+        }
+    }
+
+    /// Acts two and three, for one that stands in no line.
+    #[inline(always)]
+    fn go_on_and_raise(&self, next: ControlRef, me: &Control) {
+        self.switch(next, me);
+        if me.has_news() {
+            self.keep_what_came(me);
+            self.raise_what_came(|| ());
         }
     }
 
@@ -238,11 +249,9 @@ impl Hub {
         self.before_waiting(me, "yields");
         me.turns.set(me.turns.get().wrapping_add(1));
         me.wait.set(Wait::Ready);
-        self.ready.push(Turn::of(me.into()));
         me.expects.set(Family::TURN);
-        let next = self.choose(me);
-        self.go_on_in(next, me);
-        self.raise_what_came(|| ());
+        let next = self.choose(me, Some(Turn::of_yield(me.into())));
+        self.go_on_and_raise(next, me);
     }
 
     /// Makes a greenlet ready that is parked; others are left alone.
@@ -310,16 +319,16 @@ impl Hub {
 
     /// Goes on in whoever is ready, and returns when somebody goes on in `me`.
     pub(super) fn leave(&self, me: &Control) {
-        let next = self.choose(me);
+        let next = self.choose(me, None);
         self.switch(next, me);
     }
 
-    /// Who runs when `me` does not. It does not unwind.
+    /// Who runs when `me` does not, who may have a turn later. It does not unwind.
     #[inline(always)]
-    fn choose(&self, me: &Control) -> ControlRef {
+    fn choose(&self, me: &Control, later: Option<Turn>) -> ControlRef {
         let hub_is_broken = AbortOnUnwind;
         me.unwinding.set(panicking());
-        let next = self.next();
+        let next = self.next(later);
         if !next.is(me) {
             self.look_ahead();
         }
@@ -347,10 +356,10 @@ impl Hub {
         exit::raise(me.raise.take().expect("announced"))
     }
 
-    /// Whose turn it is. Polls until there is somebody.
+    /// Whose turn it is, if another one is put behind all others, or none. Polls until there is somebody.
     #[inline(always)]
-    pub(super) fn next(&self) -> &'static Control {
-        match self.first_ready() {
+    fn next(&self, later: Option<Turn>) -> &'static Control {
+        match self.first_ready(later) {
             Ok(control) => control,
             Err(nobody) => self.next_later(nobody),
         }
@@ -364,7 +373,7 @@ impl Hub {
             if nobody {
                 self.rest(&mut since);
             }
-            match self.first_ready() {
+            match self.first_ready(None) {
                 Ok(control) => return control,
                 Err(still) => nobody = still,
             }
@@ -373,11 +382,15 @@ impl Hub {
 
     /// Takes a turn. If there is none to be taken: whether nobody is ready, or one that could not run.
     #[inline(always)]
-    fn first_ready(&self) -> Result<&'static Control, bool> {
+    fn first_ready(&self, later: Option<Turn>) -> Result<&'static Control, bool> {
         if self.pace.step() {
             self.glance();
         }
-        let Some(turn) = self.ready.pop() else {
+        let first = match later {
+            Some(later) => Some(self.ready.rotate(later)),
+            None => self.ready.pop(),
+        };
+        let Some(turn) = first else {
             return Err(true);
         };
         match turn.whose() {
@@ -402,7 +415,7 @@ impl Hub {
 
     /// The same for a greenlet that ends.
     pub(super) fn next_after_end(&self) -> &'static Control {
-        let next = self.next();
+        let next = self.next(None);
         self.look_ahead();
         next
     }
@@ -423,24 +436,15 @@ impl Hub {
     fn fetch_next(&self) {
         self.fetched.set(BATCH - 1);
         let next = |places: Range<u32>| places.map_while(|place| self.ready.peek(place as usize));
-        for control in next(0..BATCH).filter_map(|turn| turn.whose().ok()) {
-            // SAFETY: a control block of this thread, which lives while it is in the queue.
-            let control = unsafe { control.as_ref() };
-            let source = control.source.get();
-            let lines = if source.is_null() {
-                Context::fetch(control.owes.get());
-                LINES_OF_A_WAIT
-            } else {
-                control.awaits.get().fetch();
-                Context::fetch(source);
-                Context::fetch(source.wrapping_byte_add(BESIDE_A_SOURCE));
-                LINES_OF_A_CALL
-            };
-            // SAFETY: as above.
-            unsafe { Context::look_ahead_to(&control.context, lines) };
+        for turn in next(0..BATCH) {
+            if let Ok(control) = turn.whose() {
+                // SAFETY: a control block of this thread, which lives while it is in the queue.
+                fetch_where_it_goes_on(unsafe { control.as_ref() }, turn.is_yield());
+            }
         }
         for turn in next(BATCH..2 * BATCH) {
             match turn.whose() {
+                Ok(control) if turn.is_yield() => Control::fetch_first_line(control),
                 Ok(control) => Control::fetch(control),
                 Err(seed) => Context::fetch(seed.as_ptr().cast_const().cast()),
             }
@@ -556,6 +560,31 @@ impl Hub {
             .then(|| super::deadline::take_due(me))
             .flatten()
     }
+}
+
+/// Fetches what a greenlet touches when it goes on, whose control block is there.
+#[inline(always)]
+fn fetch_where_it_goes_on(control: &Control, has_yielded: bool) {
+    let lines = match has_yielded {
+        true => LINES_OF_A_YIELD,
+        false => fetch_what_it_waits_for(control),
+    };
+    // SAFETY: it lives, or nobody could refer to it.
+    unsafe { Context::look_ahead_to(&control.context, lines) };
+}
+
+/// Fetches what a greenlet touches first besides its frames; returns how many lines of those.
+#[inline(always)]
+fn fetch_what_it_waits_for(control: &Control) -> usize {
+    let source = control.source.get();
+    if source.is_null() {
+        Context::fetch(control.owes.get());
+        return LINES_OF_A_WAIT;
+    }
+    control.awaits.get().fetch();
+    Context::fetch(source);
+    Context::fetch(source.wrapping_byte_add(BESIDE_A_SOURCE));
+    LINES_OF_A_CALL
 }
 
 /// Takes out alarms whose time has come, as many as there is room for; returns how many.

@@ -13,6 +13,7 @@
 //! Whoever asks for one of them (to kill it, to unpark it, to list it) has all grow that there are. Each grows once, so
 //! it costs no more to ask for many.
 
+use std::num::NonZero;
 use std::panic::Location;
 use std::ptr::NonNull;
 
@@ -23,8 +24,15 @@ use crate::switch::control::{Birth, Control, ControlRef, Family, Wait};
 use crate::sys::stack::Pages;
 
 /// One in the queue: a greenlet, or a seed.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) struct Turn(NonNull<()>);
+
+/// Whoever it is, waits once.
+impl PartialEq for Turn {
+    fn eq(&self, other: &Turn) -> bool {
+        self.whose() == other.whose()
+    }
+}
 
 /// What is known of a greenlet before it is one. It does not change until it grows.
 #[repr(C)]
@@ -52,8 +60,11 @@ pub(super) struct Planted<J> {
 const _: () = assert!(size_of::<Seed>() <= 32);
 
 impl Turn {
-    /// Marks a seed: addresses of both are even.
+    /// Marks a seed. There are no addresses of either with a mark.
     const SEED: usize = 1;
+    /// Marks a greenlet that has yielded, and so goes on with little.
+    const YIELD: usize = 2;
+    const MARKS: usize = Turn::SEED | Turn::YIELD;
 
     #[inline(always)]
     pub(super) fn of(control: ControlRef) -> Turn {
@@ -61,19 +72,30 @@ impl Turn {
     }
 
     #[inline(always)]
+    pub(super) fn of_yield(control: ControlRef) -> Turn {
+        Turn(control.cast().map_addr(|address| address | Turn::YIELD))
+    }
+
+    #[inline(always)]
     fn of_seed(seed: NonNull<Seed>) -> Turn {
         Turn(seed.cast().map_addr(|address| address | Turn::SEED))
+    }
+
+    #[inline(always)]
+    pub(super) fn is_yield(self) -> bool {
+        self.0.addr().get() & Turn::YIELD != 0
     }
 
     /// The greenlet, or the seed.
     #[inline(always)]
     pub(super) fn whose(self) -> Result<ControlRef, NonNull<Seed>> {
+        let unmarked = self.0.map_addr(|address| {
+            // SAFETY: an address without its marks is one of a block, and not null.
+            unsafe { NonZero::new_unchecked(address.get() & !Turn::MARKS) }
+        });
         match self.0.addr().get() & Turn::SEED {
-            0 => Ok(self.0.cast()),
-            _ => Err(self.0.cast().map_addr(|seed| {
-                // SAFETY: a marked address is larger than the mark.
-                unsafe { std::num::NonZero::new_unchecked(seed.get() - Turn::SEED) }
-            })),
+            0 => Ok(unmarked.cast()),
+            _ => Err(unmarked.cast()),
         }
     }
 }

@@ -95,16 +95,9 @@ pub(crate) struct Control {
     pub(crate) phase: Cell<Phase>,
     /// Switched away while `thread::panicking()`, which may mean: from a destructor that runs while unwinding.
     pub(crate) unwinding: Cell<bool>,
-    /// Its pending switch can return an error, so it may be told even when nothing can be raised in it.
-    /// False while it runs.
-    pub(crate) lenient: Cell<bool>,
-    /// Its last handle is gone and it is being ended, or was given up.
-    pub(crate) ending: Cell<bool>,
-    /// Dead and without a strong handle: it waits for the last weak one.
-    pub(crate) retired: Cell<bool>,
-    /// Its first value lies in a box, not in the frame of a starter.
-    pub(crate) boxed: Cell<bool>,
     pub(crate) wait: Cell<Wait>,
+    /// How often it has let others run, in the hub.
+    pub(crate) turns: Cell<u32>,
     /// Whom it switched to last: a guess at whom it will switch to next. It may point to a block that is
     /// free by now; nothing but `look_ahead` follows it.
     pub(crate) next: Cell<*const Control>,
@@ -141,8 +134,15 @@ pub(crate) struct Control {
     pub(crate) awaits: Cell<Awaits>,
     /// When it was parked last, by the clock of its hub, in nanoseconds.
     pub(crate) since: Cell<u64>,
-    /// How often it has let others run, in the hub.
-    pub(crate) turns: Cell<u32>,
+    /// Its pending switch can return an error, so it may be told even when nothing can be raised in it.
+    /// False while it runs.
+    pub(crate) lenient: Cell<bool>,
+    /// Its last handle is gone and it is being ended, or was given up.
+    pub(crate) ending: Cell<bool>,
+    /// Dead and without a strong handle: it waits for the last weak one.
+    pub(crate) retired: Cell<bool>,
+    /// Its first value lies in a box, not in the frame of a starter.
+    pub(crate) boxed: Cell<bool>,
     /// How far its number is from that of who made it; 0 for main, and if that is too far.
     from_spawner: u32,
     /// What it touches when it ends, to be fetched before its turn; nobody else follows this.
@@ -209,11 +209,8 @@ impl Control {
             alert: Cell::new(0),
             phase: Cell::new(phase),
             unwinding: Cell::new(false),
-            lenient: Cell::new(false),
-            ending: Cell::new(false),
-            retired: Cell::new(false),
-            boxed: Cell::new(false),
             wait: Cell::new(Wait::Switch),
+            turns: Cell::new(0),
             // Any control block will do for a first guess.
             // SAFETY: computes an address.
             next: Cell::new(unsafe { &raw const (*thread.as_ptr()).main }),
@@ -238,7 +235,10 @@ impl Control {
             purpose: Cell::new(&"nothing"),
             awaits: Cell::new(Awaits::NOTHING),
             since: Cell::new(0),
-            turns: Cell::new(0),
+            lenient: Cell::new(false),
+            ending: Cell::new(false),
+            retired: Cell::new(false),
+            boxed: Cell::new(false),
             from_spawner,
             // Any line will do.
             owes: Cell::new(thread.as_ptr().cast_const().cast()),
@@ -305,12 +305,24 @@ impl Control {
         unsafe { Context::look_ahead::<{ offset_of!(Control, next) }>(self.next.get().cast()) }
     }
 
-    /// Fetches what a turn in the hub reads and writes.
+    /// When it goes on in the hub: whether it has more to do than to take its turn.
+    #[inline(always)]
+    pub(crate) fn has_news(&self) -> bool {
+        self.alert.get() != 0 || self.wait.get() != Wait::Switch
+    }
+
+    /// Fetches what a wait in the hub reads and writes.
     #[inline(always)]
     pub(crate) fn fetch(control: ControlRef) {
+        Control::fetch_first_line(control);
         let first = control.as_ptr().cast_const().cast::<()>();
-        Context::fetch(first);
         Context::fetch(first.wrapping_byte_add(offset_of!(Control, since)));
+    }
+
+    /// Fetches what a yield does.
+    #[inline(always)]
+    pub(crate) fn fetch_first_line(control: ControlRef) {
+        Context::fetch(control.as_ptr().cast_const().cast());
     }
 
     #[inline]
