@@ -142,8 +142,15 @@ impl<J: Job> Enter<Planted<J>> for Start<J> {
             _ => transfer::on_arrival(thread, me),
         };
         let after = job.run(raised);
+        let is_one_of_many = thread.is_crowded();
+        if is_one_of_many {
+            me.fetch_the_rest();
+        }
         exit::clear_out(me);
         after();
+        if is_one_of_many {
+            me.fetch_neighbours();
+        }
         let next = || {
             me.wait.set(Wait::Switch);
             Hub::here().next_after_end()

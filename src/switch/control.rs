@@ -325,6 +325,23 @@ impl Control {
         Context::fetch(control.as_ptr().cast_const().cast());
     }
 
+    /// At its end: fetches what is read of it after that, which has mostly gone cold in a crowd.
+    #[inline(always)]
+    pub(crate) fn fetch_the_rest(&self) {
+        let first = ptr::from_ref(self).cast::<()>();
+        Context::fetch(first.wrapping_byte_add(offset_of!(Control, strong)));
+        Context::fetch(first.wrapping_byte_add(offset_of!(Control, older)));
+    }
+
+    /// Fetches where its neighbours in the list of all say who theirs are.
+    #[inline(always)]
+    pub(crate) fn fetch_neighbours(&self) {
+        for neighbour in [self.older.get(), self.newer.get()].into_iter().flatten() {
+            let first = neighbour.as_ptr().cast_const().cast::<()>();
+            Context::fetch(first.wrapping_byte_add(offset_of!(Control, older)));
+        }
+    }
+
     #[inline]
     pub(crate) fn is_dead(&self) -> bool {
         self.phase.get() == Phase::Dead

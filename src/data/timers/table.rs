@@ -8,6 +8,8 @@
 
 use std::num::NonZeroU32;
 
+use crate::sys::context::Context;
+
 /// There are fewer ids, so that every place fits into 31 bits.
 const MOST: u32 = 1 << 30;
 
@@ -59,6 +61,10 @@ impl<P: Copy> Table<P> {
         let slot = &mut self.slots[id as usize];
         slot.payload = payload;
         let generation = slot.generation;
+        if let Some(&next) = self.free.last() {
+            let slots = self.slots.as_ptr();
+            Context::fetch(slots.wrapping_add(next as usize).cast());
+        }
         TimerKey { id, generation }
     }
 
