@@ -251,10 +251,11 @@ impl Awaits {
         Awaits(address.wrapping_byte_add(mark))
     }
 
-    /// Fetches the line in which it is known; nobody need be there any more.
+    /// Fetches what is known of it, and what lies behind that; nobody need be there any more.
     #[inline(always)]
     pub(crate) fn fetch(self) {
         Context::fetch(self.0.cast());
+        Context::fetch(self.0.wrapping_byte_add(32).cast());
     }
 
     /// The address, if it has that mark.

@@ -11,38 +11,38 @@ use crate::hub::wait::WaitList;
 use crate::sys::context::Context;
 use crate::sys::poller::Readiness;
 
-/// What the hub knows of a source. It does not move, so events find it. One cache line, where a pointer takes 8 bytes:
-/// among thousands of sources it is cold again by each event.
-#[repr(align(64))]
+/// What the hub knows of a source. It does not move, so events find it. Among thousands of sources it is cold again by
+/// each event, so it is small, and what a reader needs stands together.
+#[repr(C)]
 pub(super) struct State {
+    pub(super) readers: WaitList,
     pub(super) ready: Cell<Readiness>,
-    /// Of its registration; no key is 0.
-    pub(super) key: Cell<Option<NonZeroU64>>,
-    /// What it is watched for when it is registered.
-    pub(super) watched: Cell<Readiness>,
     /// Closed in spite of those who wait for it.
     pub(super) closed: Cell<bool>,
-    /// The descriptor may have been duplicated: closing it need not end its registration.
-    pub(super) exposed: Cell<bool>,
     /// The user wants `WouldBlock` instead of waiting.
     pub(super) nonblocking: Cell<bool>,
-    pub(super) readers: WaitList,
+    /// The descriptor may have been duplicated: closing it need not end its registration.
+    pub(super) exposed: Cell<bool>,
+    /// What it is watched for when it is registered.
+    pub(super) watched: Cell<Readiness>,
+    /// Of its registration; no key is 0.
+    pub(super) key: Cell<Option<NonZeroU64>>,
     pub(super) writers: WaitList,
 }
 
-const _: () = assert!(size_of::<State>() == 64);
+const _: () = assert!(size_of::<State>() <= 64);
 
 impl State {
     /// Nothing is known yet, so a call is worth trying.
     pub(super) fn new() -> State {
         State {
-            ready: Cell::new(Readiness::READ.union(Readiness::WRITE)),
-            key: Cell::new(None),
-            watched: Cell::new(Readiness::READ.union(Readiness::WRITE)),
-            closed: Cell::new(false),
-            exposed: Cell::new(false),
-            nonblocking: Cell::new(false),
             readers: WaitList::new(),
+            ready: Cell::new(Readiness::READ.union(Readiness::WRITE)),
+            closed: Cell::new(false),
+            nonblocking: Cell::new(false),
+            exposed: Cell::new(false),
+            watched: Cell::new(Readiness::READ.union(Readiness::WRITE)),
+            key: Cell::new(None),
             writers: WaitList::new(),
         }
     }
@@ -108,7 +108,9 @@ impl State {
 
     /// Fetches the state, the first thing that `happened` touches.
     pub(super) fn fetch(&self) {
-        Context::fetch(std::ptr::from_ref(self).cast());
+        let first = std::ptr::from_ref(self).cast::<()>();
+        Context::fetch(first);
+        Context::fetch(first.wrapping_byte_add(size_of::<State>() - 1));
     }
 
     /// Fetches where the first ones in line stand, the second.
