@@ -119,6 +119,16 @@ mod tests {
     }
 
     #[test]
+    fn no_key_is_0_when_generations_are_used_up() {
+        let register = Register::default();
+        let last = register.enter('a');
+        register.places.borrow_mut()[0].generation = GENERATIONS;
+        assert_eq!(register.find(last), None);
+        assert!(register.strike(u64::from(GENERATIONS) << 32));
+        assert_eq!(register.enter('b') >> 32, u64::from(FIRST));
+    }
+
+    #[test]
     fn clearing_kills_every_key() {
         let register = Register::default();
         let keys: Vec<u64> = (0..10).map(|n| register.enter(n)).collect();

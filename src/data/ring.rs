@@ -79,6 +79,8 @@ impl<T> Ring<T> {
         unsafe { free.write(value) };
         compiler_fence(Ordering::Release);
         self.tail.set(tail.wrapping_add(1));
+        // Whoever looks in between finds one too many; the head is never past the tail.
+        compiler_fence(Ordering::Release);
         self.head.set(head.wrapping_add(1));
         // SAFETY: as in `pop`; there is one by now.
         unsafe { oldest.read() }

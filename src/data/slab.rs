@@ -53,7 +53,7 @@ impl<const SIZE: usize> Slab<SIZE> {
         // SAFETY: a block on the free list holds a link, written by `put` or `grow`.
         let next = unsafe { block.as_ref() }.next;
         self.free.set(next);
-        // By the time that it is taken it has come: among many it is mostly cold, and says which one is after it.
+        // Among many it is mostly cold, and it says which one is after it: fetched now, it is there when it is taken.
         if let Some(next) = next {
             Context::fetch(next.as_ptr().cast_const().cast());
         }

@@ -45,8 +45,8 @@ const LINES_OF_A_YIELD: usize = 2;
 const LINES_OF_A_WAIT: usize = 4;
 /// So many hold those of a call of a source, and the beginning of a buffer that lies beside them.
 const LINES_OF_A_CALL: usize = 8;
-/// So many bytes behind the begin of a source lies what its owner keeps beside it: how long a call may wait.
-const BESIDE_A_SOURCE: usize = 48;
+/// So many bytes behind the begin of a source lies what its owner keeps beside it, how long a call may wait; a guess.
+const BESIDE_A_SOURCE: usize = 40;
 /// How many alarms are taken out of the timers before they go off.
 const AT_A_TIME: usize = 16;
 /// How long ready greenlets may keep I/O and timers waiting, about.
@@ -248,6 +248,7 @@ impl Hub {
         let me = self.thread().current();
         self.before_waiting(me, "yields");
         me.turns.set(me.turns.get().wrapping_add(1));
+        // It stands in the queue a little later, behind those whom a look calls now. That runs no code of the user.
         me.wait.set(Wait::Ready);
         me.expects.set(Family::TURN);
         let next = self.choose(me, Some(Turn::of_yield(me.into())));
@@ -356,7 +357,7 @@ impl Hub {
         exit::raise(me.raise.take().expect("announced"))
     }
 
-    /// Whose turn it is, if another one is put behind all others, or none. Polls until there is somebody.
+    /// Whose turn it is, when `later`, if there is one, has been put at the end. Polls until there is somebody.
     #[inline(always)]
     fn next(&self, later: Option<Turn>) -> &'static Control {
         match self.first_ready(later) {
@@ -380,7 +381,7 @@ impl Hub {
         }
     }
 
-    /// Takes a turn. If there is none to be taken: whether nobody is ready, or one that could not run.
+    /// Puts `later` at the end, if there is one, and takes a turn. If there is none to be taken: whether nobody is ready, or one that could not run.
     #[inline(always)]
     fn first_ready(&self, later: Option<Turn>) -> Result<&'static Control, bool> {
         if self.pace.step() {
@@ -438,7 +439,7 @@ impl Hub {
         let next = |places: Range<u32>| places.map_while(|place| self.ready.peek(place as usize));
         for turn in next(0..BATCH) {
             if let Ok(control) = turn.whose() {
-                // SAFETY: a control block of this thread, which lives while it is in the queue.
+                // SAFETY: what is in the queue is kept (`admit`), also one that is dead.
                 fetch_where_it_goes_on(unsafe { control.as_ref() }, turn.is_yield());
             }
         }
@@ -569,7 +570,7 @@ fn fetch_where_it_goes_on(control: &Control, has_yielded: bool) {
         true => LINES_OF_A_YIELD,
         false => fetch_what_it_waits_for(control),
     };
-    // SAFETY: it lives, or nobody could refer to it.
+    // SAFETY: what is in the queue is kept (`admit`).
     unsafe { Context::look_ahead_to(&control.context, lines) };
 }
 

@@ -58,11 +58,12 @@ pub(super) struct Planted<J> {
 }
 
 const _: () = assert!(size_of::<Seed>() <= 32);
+const _: () = assert!(align_of::<Seed>() > Turn::MARKS && align_of::<Control>() > Turn::MARKS);
 
 impl Turn {
-    /// Marks a seed. There are no addresses of either with a mark.
+    /// Marks a seed. No address of either has a mark by itself.
     const SEED: usize = 1;
-    /// Marks a greenlet that has yielded, and so goes on with little.
+    /// Marks a greenlet that has yielded, and so goes on with little, mostly.
     const YIELD: usize = 2;
     const MARKS: usize = Turn::SEED | Turn::YIELD;
 

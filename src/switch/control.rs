@@ -1,6 +1,6 @@
 //! The control block: all that is known about one greenlet.
 //!
-//! It is one cache line that every switch reads and writes, and two lines for the rest of its life. It
+//! It is one cache line that every switch and every yield reads and writes, and three lines for the rest of its life. It
 //! lives in a slab of its thread ([`Thread`]) and never moves. Handles, children and the thread refer to it
 //! by address and count; every field is a cell, because a greenlet is seen from many places and used from
 //! one thread (law 7).
@@ -85,7 +85,7 @@ pub(crate) enum Wait {
 /// The control block of a greenlet.
 #[repr(C, align(64))]
 pub(crate) struct Control {
-    // The line of a switch: 64 bytes in the direct backend.
+    // The line of a switch and of a yield: 64 bytes in the direct backend.
     pub(crate) context: Context,
     /// Where the value for its pending switch goes.
     pub(crate) slot: Cell<*mut u8>,
@@ -148,13 +148,24 @@ pub(crate) struct Control {
     /// What it touches when it ends, to be fetched before its turn; nobody else follows this.
     pub(crate) owes: Cell<*const ()>,
     extra: UnsafeCell<Option<Box<Extra>>>,
-    /// Where the program keeps the source that it waits for, to be fetched before its turn; nobody else follows this.
-    /// Null if it waits for none.
+    /// Where the program keeps the source that it waits for, or what is known of that; to be fetched before its turn,
+    /// nobody else follows this. Null if it waits for none.
     pub(crate) source: Cell<*const ()>,
 }
 
 /// Four cache lines: there may be a million of them.
 const _: () = assert!(size_of::<Control>() <= 256 || size_of::<Context>() > 32);
+
+/// What is used together lies together: [`Control::fetch`] relies on it.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(size_of::<Context>() > 32 || offset_of!(Control, next) < 64);
+    assert!(offset_of!(Control, turns) < offset_of!(Control, next));
+    assert!(
+        size_of::<Context>() > 32
+            || offset_of!(Control, purpose) / 64 == offset_of!(Control, source) / 64
+    );
+};
 
 /// What few greenlets have.
 #[derive(Default)]

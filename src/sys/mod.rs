@@ -5,7 +5,7 @@
 //!
 //! | seam | what a backend provides | backends |
 //! |---|---|---|
-//! | [`context`] | `Context::{native, unbound, bind, switch, look_ahead, release, abandon}` | `direct`, `corosensei`, `baton` |
+//! | [`context`] | `Context::{native, unbound, bind, switch, look_ahead, look_ahead_to, fetch, release, abandon}` | `direct`, `corosensei`, `baton` |
 //! | [`stack`] | `Stacks::{take, put, trim, stats}`, `Stack::{top, limit}` | `arena`, `borrowed` (baton) |
 //! | [`poller`] | `Poller::{add, remove, wait, bell, leave_behind}`, `Bell::ring`, `Events`, `SHORT_READ_DRAINS` | `epoll`, `kqueue` |
 //! | [`clock`] | `Moment::{now, of}` | the machine's (a simulated one has its room here) |

@@ -61,6 +61,7 @@ impl<P: Copy> Table<P> {
         let slot = &mut self.slots[id as usize];
         slot.payload = payload;
         let generation = slot.generation;
+        // As in a slab.
         if let Some(&next) = self.free.last() {
             let slots = self.slots.as_ptr();
             Context::fetch(slots.wrapping_add(next as usize).cast());

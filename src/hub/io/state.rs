@@ -89,7 +89,8 @@ impl State {
             Some(key) => hub.io.widen(thing, key, watched)?,
             None => {
                 let key = hub.io.register(thing, self, watched)?;
-                self.key.set(NonZeroU64::new(key));
+                let key = NonZeroU64::new(key).expect("no key is 0");
+                self.key.set(Some(key));
                 if self.readers.holder().get() == 0 {
                     self.goes_by(thing.as_fd());
                 }

@@ -192,7 +192,7 @@ impl Context {
     /// Fetches so many cache lines of the frames that a switch to `near` would go on in.
     ///
     /// # Safety
-    /// `near` is the context of a greenlet that lives.
+    /// `near` can be read; what it holds does not matter.
     #[inline(always)]
     pub(crate) unsafe fn look_ahead_to(near: *const Context, lines: usize) {
         // SAFETY: caller's promise.

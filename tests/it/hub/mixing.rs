@@ -100,6 +100,30 @@ fn spawned_greenlets_switch_among_each_other() {
 }
 
 #[test]
+fn one_that_is_raised_in_while_it_yields_has_its_turn_no_more() {
+    run(|| {
+        let main = current::<u32>();
+        let yields = Greenlet::new(move |_: u32| {
+            caught_as::<GreenletExit, _>(yield_now);
+            main.switch(7)
+        });
+        let starter = spawn(own!(yields => move || { yields.switch(1); }));
+        yield_now();
+        assert!(
+            !yields.kill(),
+            "it has caught that, and gone on before its turn"
+        );
+        (0..10).for_each(|_| yield_now());
+        assert!(
+            !yields.is_dead(),
+            "a turn that is left over would have run it"
+        );
+        starter.kill();
+        yields.kill();
+    });
+}
+
+#[test]
 fn a_generator_may_park() {
     run(|| {
         let ticks = Generator::new(|y| {

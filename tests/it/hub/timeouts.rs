@@ -291,6 +291,38 @@ fn in_a_switch_while_another_one_unwinds_it_is_late_but_comes() {
 }
 
 #[test]
+fn whoever_yields_again_and_again_is_reached_with_and_without_others() {
+    run(|| {
+        for others in [0, 1, 100] {
+            let others: Vec<_> = (0..others)
+                .map(|_| {
+                    spawn(|| {
+                        loop {
+                            yield_now()
+                        }
+                    })
+                })
+                .collect();
+            let endless = timeout(MS, || {
+                loop {
+                    yield_now()
+                }
+            });
+            assert!(matches!(endless, Err(Elapsed)));
+            let within = timeout(LONG, || {
+                timeout(MS, || {
+                    loop {
+                        yield_now()
+                    }
+                })
+            });
+            assert!(matches!(within, Ok(Err(Elapsed))));
+            others.into_iter().for_each(|other| _ = other.kill());
+        }
+    });
+}
+
+#[test]
 fn in_yield_it_waits_until_it_is_asked() {
     run(|| {
         let log = Log::new();
