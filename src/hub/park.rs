@@ -381,7 +381,8 @@ impl Hub {
         }
     }
 
-    /// Puts `later` at the end, if there is one, and takes a turn. If there is none to be taken: whether nobody is ready, or one that could not run.
+    /// Puts `later` at the end, if there is one, and takes a turn. If there is none to be taken: whether nobody is ready,
+    /// or one that could not run.
     #[inline(always)]
     fn first_ready(&self, later: Option<Turn>) -> Result<&'static Control, bool> {
         if self.pace.step() {

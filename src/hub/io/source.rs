@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr;
 use std::time::Duration;
 
 use super::state::State;
@@ -264,9 +263,7 @@ impl<T: AsFd> Source<T> {
                 return Err(would_block());
             }
         }
-        let _awaited = hub
-            .io
-            .await_one(hub.thread().current(), ptr::from_ref(self).cast());
+        let _awaited = hub.io.await_one(hub, self);
         let line = self.state.waiting(direction);
         line.wait(hub, direction.purpose(), *deadline);
         Ok(())
@@ -279,8 +276,7 @@ impl<T: AsFd> Source<T> {
         };
         if let Some(hub) = Hub::here_if_open() {
             let leaves = CLOSING_REMOVES && !self.state.exposed.get();
-            hub.io
-                .deregister(&self.thing, &self.state, key.get(), leaves);
+            hub.io.deregister(&self.thing, &self.state, key, leaves);
         }
     }
 }

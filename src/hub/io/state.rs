@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use super::Direction;
@@ -25,12 +24,10 @@ pub(super) struct State {
     pub(super) exposed: Cell<bool>,
     /// What it is watched for when it is registered.
     pub(super) watched: Cell<Readiness>,
-    /// Of its registration; no key is 0.
-    pub(super) key: Cell<Option<NonZeroU64>>,
+    /// Of its registration.
+    pub(super) key: Cell<Option<u64>>,
     pub(super) writers: WaitList,
 }
-
-const _: () = assert!(size_of::<State>() <= 64);
 
 impl State {
     /// Nothing is known yet, so a call is worth trying.
@@ -83,13 +80,11 @@ impl State {
         direction: Direction,
     ) -> io::Result<()> {
         let watched = self.watched.get().union(direction.bit());
-        let key = self.key.get().map(NonZeroU64::get);
-        match key.filter(|&key| hub.io.knows(key, self)) {
+        match self.key.get().filter(|&key| hub.io.knows(key, self)) {
             Some(_) if watched == self.watched.get() => return Ok(()),
             Some(key) => hub.io.widen(thing, key, watched)?,
             None => {
                 let key = hub.io.register(thing, self, watched)?;
-                let key = NonZeroU64::new(key).expect("no key is 0");
                 self.key.set(Some(key));
                 if self.readers.holder().get() == 0 {
                     self.goes_by(thing.as_fd());

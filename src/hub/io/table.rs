@@ -93,12 +93,13 @@ impl Table {
         }
     }
 
-    /// Counts `me`, who waits for a source that its program keeps at `place`.
+    /// Counts the greenlet that runs, which waits for `source`, or for what this is the state of.
     #[inline]
-    pub(super) fn await_one<'a>(&'a self, me: &'a Control, place: *const ()) -> Awaited<'a> {
+    pub(super) fn await_one<'a, S>(&'a self, hub: &'a Hub, source: &S) -> Awaited<'a> {
+        let me = hub.thread().current();
         self.in_a_row.set(0);
         self.awaited.set(self.awaited.get() + 1);
-        me.source.set(place);
+        me.source.set(ptr::from_ref(source).cast());
         Awaited {
             table: self,
             me,

@@ -50,8 +50,7 @@ impl Watched<'_> {
         let hub = Hub::here();
         hub.check_open()?;
         self.state.register(&self.fd, hub, direction)?;
-        let place = std::ptr::from_ref(self.state).cast();
-        let _awaited = hub.io.await_one(hub.thread().current(), place);
+        let _awaited = hub.io.await_one(hub, self.state);
         let line = self.state.waiting(direction);
         Ok(line.stand(hub, &mut None, rest))
     }
