@@ -25,7 +25,7 @@ use super::exit::Waiting;
 use super::local::Locals;
 use super::subject::{Awaited, Awaits};
 use super::thread::Thread;
-use crate::sys::context::{Context, Entry, SHARES_THREAD};
+use crate::sys::context::{Context, Entry, FETCHES, SHARES_THREAD};
 use crate::sys::stack::{Pages, Stack};
 
 /// What a throw or a panic carries.
@@ -153,18 +153,12 @@ pub(crate) struct Control {
     pub(crate) source: Cell<*const ()>,
 }
 
-/// Four cache lines: there may be a million of them.
-const _: () = assert!(size_of::<Control>() <= 256 || size_of::<Context>() > 32);
-
-/// What is used together lies together: [`Control::fetch`] relies on it.
-#[cfg(target_pointer_width = "64")]
-const _: () = {
-    assert!(size_of::<Context>() > 32 || offset_of!(Control, next) < 64);
-    assert!(offset_of!(Control, turns) < offset_of!(Control, next));
-    assert!(
-        size_of::<Context>() > 32
-            || offset_of!(Control, purpose) / 64 == offset_of!(Control, source) / 64
-    );
+/// Four cache lines: there may be a million of them. And what is used together lies together, as [`Control::fetch`]
+/// relies on.
+const _: () = if FETCHES {
+    assert!(size_of::<Control>() == 256);
+    assert!(offset_of!(Control, turns) < 64 && offset_of!(Control, next) < 64);
+    assert!(offset_of!(Control, purpose) / 64 == offset_of!(Control, source) / 64);
 };
 
 /// What few greenlets have.

@@ -20,6 +20,8 @@ pub(crate) const NAME: &str = "baton";
 pub(crate) const CAN_WALK: bool = false;
 /// Whether all contexts run on one OS thread.
 pub(crate) const SHARES_THREAD: bool = false;
+/// [`Context::fetch`] does nothing.
+pub(crate) const FETCHES: bool = false;
 
 /// What an OS thread needs of its stack for itself, and sanitizers for their larger frames; in bytes.
 const ROOM: usize = 1 << 20;

@@ -27,6 +27,8 @@ pub(crate) const NAME: &str = "corosensei";
 pub(crate) const CAN_WALK: bool = false;
 /// Whether all contexts run on one OS thread.
 pub(crate) const SHARES_THREAD: bool = true;
+/// [`Context::fetch`] does nothing.
+pub(crate) const FETCHES: bool = false;
 
 type Target = *const Context;
 /// Suspends with whom to resume, and returns whom to resume last.

@@ -31,6 +31,8 @@ pub(crate) const NAME: &str = "direct";
 pub(crate) const CAN_WALK: bool = true;
 /// Whether all contexts run on one OS thread.
 pub(crate) const SHARES_THREAD: bool = true;
+/// [`Context::fetch`] fetches.
+pub(crate) const FETCHES: bool = true;
 
 /// Where a stack goes on.
 #[repr(transparent)]

@@ -19,6 +19,7 @@
 //!   stack (`corosensei`).
 //! - `SHARES_THREAD` says whether all contexts run on one OS thread, and so share std's thread-locals and its
 //!   panic count.
+//! - `FETCHES` says whether it fetches cache lines ahead: only there does it matter how a control block lies in them.
 //! - `switch` takes addresses, not references: while it waits, what it switched to may come to its end.
 //! - Nothing is allocated by `switch`. Neither the signal mask nor the floating-point control words are
 //!   switched: they belong to the OS thread.
@@ -68,7 +69,7 @@ mod direct;
 )))]
 use direct as backend;
 
-pub(crate) use backend::{CAN_WALK, Context, NAME, SHARES_THREAD};
+pub(crate) use backend::{CAN_WALK, Context, FETCHES, NAME, SHARES_THREAD};
 
 /// What a context runs first; it returns the context to run next.
 pub(crate) type Entry = unsafe fn(*const ()) -> *const Context;
