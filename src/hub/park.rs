@@ -41,10 +41,8 @@ const FIRST: u32 = 2;
 const BATCH: u32 = 16;
 /// So many cache lines hold the frame of a yield.
 const LINES_OF_A_YIELD: usize = 2;
-/// So many hold those of a wait.
-const LINES_OF_A_WAIT: usize = 4;
-/// So many hold those of a call of a source, and the beginning of a buffer that lies beside them.
-const LINES_OF_A_CALL: usize = 8;
+/// So many hold those of a wait, or of a call of a source and the beginning of a buffer that lies beside them.
+const LINES_OF_A_WAIT: usize = 8;
 /// So many bytes behind the begin of a source lies what its owner keeps beside it, how long a call may wait; a guess.
 const BESIDE_A_SOURCE: usize = 40;
 /// How many alarms are taken out of the timers before they go off.
@@ -569,24 +567,26 @@ impl Hub {
 fn fetch_where_it_goes_on(control: &Control, has_yielded: bool) {
     let lines = match has_yielded {
         true => LINES_OF_A_YIELD,
-        false => fetch_what_it_waits_for(control),
+        false => LINES_OF_A_WAIT,
     };
+    if !has_yielded {
+        fetch_what_it_waits_for(control);
+    }
     // SAFETY: what is in the queue is kept (`admit`).
     unsafe { Context::look_ahead_to(&control.context, lines) };
 }
 
-/// Fetches what a greenlet touches first besides its frames; returns how many lines of those.
+/// Fetches what a greenlet touches first besides its frames.
 #[inline(always)]
-fn fetch_what_it_waits_for(control: &Control) -> usize {
+fn fetch_what_it_waits_for(control: &Control) {
     let source = control.source.get();
     if source.is_null() {
         Context::fetch(control.owes.get());
-        return LINES_OF_A_WAIT;
+        return;
     }
     control.awaits.get().fetch();
     Context::fetch(source);
     Context::fetch(source.wrapping_byte_add(BESIDE_A_SOURCE));
-    LINES_OF_A_CALL
 }
 
 /// Takes out alarms whose time has come, as many as there is room for; returns how many.

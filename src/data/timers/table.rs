@@ -9,6 +9,7 @@
 use std::num::NonZeroU32;
 
 use crate::sys::context::Context;
+use crate::sys::memory;
 
 /// There are fewer ids, so that every place fits into 31 bits.
 const MOST: u32 = 1 << 30;
@@ -74,13 +75,14 @@ impl<P: Copy> Table<P> {
         let id = self.slots.len() as u32;
         assert!(id < MOST, "fewer than 2^30 timers");
         let generation = NonZeroU32::MIN;
+        memory::reserve(&mut self.slots, 1);
         self.slots.push(Slot {
             payload,
             generation,
             place: 0,
         });
         // No timer that goes needs memory.
-        self.free.reserve(self.slots.len());
+        memory::reserve(&mut self.free, self.slots.len());
         TimerKey { id, generation }
     }
 

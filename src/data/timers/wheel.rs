@@ -21,6 +21,7 @@
 
 use super::table::Table;
 use super::{Entry, FAR};
+use crate::sys::memory;
 
 /// Later than every tick.
 const NEVER: u64 = u64::MAX;
@@ -238,6 +239,7 @@ impl Wheel {
             // Two KiB at once: a few timers around the beginnings of ticks make no memory grow later on.
             self.entries.reserve_exact(FIRST_BLOCKS * BLOCK);
         }
+        memory::reserve(&mut self.entries, BLOCK);
         let nothing = Entry { at: 0, tag: 0 };
         self.entries.resize((block + 1) * BLOCK, nothing);
         // Fits: there are fewer than 2^30 timers, and one block for each bucket that is not full.

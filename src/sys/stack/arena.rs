@@ -27,6 +27,7 @@ use super::guard::{self, guard_size};
 use super::{Pages, StackStats, page_size};
 use crate::sys::clock::Moment;
 use crate::sys::context::Context;
+use crate::sys::memory;
 
 /// How far each stack's top lies below the last one's, in bytes, and how many such steps there are.
 const COLOUR_STEP: usize = 64;
@@ -330,7 +331,8 @@ impl Kind {
         };
         // Room for every stack in the pool, so that `put` never allocates.
         let all: usize = self.chunks.iter().map(|chunk| chunk.slots).sum();
-        self.pooled.reserve(all + slots - self.pooled.len());
+        let more = all + slots - self.pooled.len();
+        memory::reserve(&mut self.pooled, more);
         self.chunks.push(chunk);
         self.begun = 0;
         self.guarded = 0;
