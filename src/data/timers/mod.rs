@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   near   heap    [ at | order | id ]   in exact order
+//!   next   run     [ at | order | id ]   in exact order
 //!     ▲
 //!     │ when its time has come
 //!   far    wheel   [ at | order | id ]   in buckets, no order within
@@ -9,29 +10,32 @@
 //!   table          [ payload | generation | place ]
 //! ```
 //!
-//! Whatever is more than a tick of 1 ms away costs a push: among a million sleepers the heap holds only those who
-//! wake next, and stays in the first caches. While it is short it takes everything. So where there are few timers
-//! there is no wheel, and nothing is moved down.
+//! Whatever is more than a tick of 1 ms away costs a push, and being sorted with those of its tick when that has come.
+//! The heap takes what is nearer than that, and stays in the first caches. While it is short it takes everything. So
+//! where there are few timers there is no wheel, and nothing is moved down.
 //!
 //! Nearly every timer is removed before it expires (a timeout that did not happen), so removal is exact: no
-//! dead entries wait for their time to come. What moves tells its new place to the table.
+//! dead entries wait for their time to come, but for those of the tick that is now. What moves tells its new place to
+//! the table.
 //!
 //! Time never goes on beyond what [`expire`](Timers::expire) is told, nor beyond the earliest timer: where many
 //! ticks have passed at once the heap gets one after the other.
 //!
-//! Equal deadlines expire in the order in which they were inserted, since nothing expires but from the heap, and
-//! what is equal comes there together. The order is a number of 32 bits that wraps, compared by distance: it
-//! holds as long as fewer than 2^31 timers were inserted between the two.
+//! Equal deadlines expire in the order in which they were inserted, since nothing expires but from the heap and the
+//! run, whichever has the first one. The order is a number of 32 bits that wraps, compared by distance: it holds as
+//! long as fewer than 2^31 timers were inserted between the two.
 //!
 //! Memory grows to the largest number of timers that there were at a time, and stays.
 
 mod heap;
+mod run;
 mod table;
 #[cfg(test)]
 mod tests;
 mod wheel;
 
 use heap::Heap;
+use run::Run;
 use table::Table;
 pub(crate) use table::TimerKey;
 use wheel::{Wheel, tick};
@@ -39,13 +43,17 @@ use wheel::{Wheel, tick};
 /// A heap that is no longer than this takes timers for whenever it may be.
 const FEW: usize = 64;
 
-/// In a place: it is one in the wheel, not in the heap.
+/// In a place: it is one in the wheel.
 const FAR: u32 = 1 << 31;
+/// In a place that is not in the wheel: it is one in the run, not in the heap.
+const NEXT: u32 = 1 << 30;
 
 /// Deadlines, each with a payload.
 pub(crate) struct Timers<P> {
-    /// All that is due in the tick that is now or before; and maybe more.
+    /// What is due in the tick that is now or before, and not in the run; and maybe more.
     near: Heap,
+    /// What was in the wheel and is due in the tick that is now.
+    next: Run,
     far: Wheel,
     table: Table<P>,
     order: u32,
@@ -60,6 +68,12 @@ struct Entry {
 }
 
 impl Entry {
+    /// No timer: there are fewer ids.
+    const GAP: Entry = Entry {
+        at: 0,
+        tag: u64::MAX,
+    };
+
     #[inline]
     fn new(at: u64, order: u32, id: u32) -> Entry {
         let tag = u64::from(order) << 32 | u64::from(id);
@@ -76,6 +90,17 @@ impl Entry {
         (self.tag >> 32) as u32
     }
 
+    #[inline]
+    fn is_gap(&self) -> bool {
+        self.id() == u32::MAX
+    }
+
+    /// Less for those that expire before others. `order` is the one that the next timer will have.
+    #[inline]
+    fn rank(&self, order: u32) -> u128 {
+        u128::from(self.at) << 32 | u128::from(self.order().wrapping_sub(order))
+    }
+
     /// Whether this one expires before the other.
     #[inline]
     fn precedes(&self, other: &Entry) -> bool {
@@ -88,6 +113,7 @@ impl<P: Copy> Timers<P> {
     pub(crate) const fn new() -> Self {
         Timers {
             near: Heap::new(),
+            next: Run::new(),
             far: Wheel::new(),
             table: Table::new(),
             order: 0,
@@ -108,11 +134,13 @@ impl<P: Copy> Timers<P> {
         let Some(place) = self.table.leave(key) else {
             return false;
         };
-        if place & FAR == 0 {
-            self.near.take_out(place as usize, &mut self.table);
-        } else {
+        if place & FAR != 0 {
             let index = (place & !FAR) as usize;
             self.far.take_out(index, &mut self.table);
+        } else if place & NEXT != 0 {
+            self.next.take_out((place & !NEXT) as usize);
+        } else {
+            self.near.take_out(place as usize, &mut self.table);
         }
         true
     }
@@ -120,7 +148,7 @@ impl<P: Copy> Timers<P> {
     /// When to look again, if ever: the earliest deadline, or a time before it at which something comes near. There
     /// are few of those: one for each level of the wheel, and one each tick.
     pub(crate) fn next(&self) -> Option<u64> {
-        let near = self.near.first().map(|entry| entry.at);
+        let near = self.first().map(|entry| entry.at);
         if near.map_or(u64::MAX, tick) < self.far.begins() {
             return near;
         }
@@ -133,11 +161,14 @@ impl<P: Copy> Timers<P> {
         while self.far_comes_first(now) {
             self.move_down();
         }
-        let Some(&first) = self.near.first().filter(|entry| entry.at <= now) else {
+        let Some(first) = self.first().filter(|entry| entry.at <= now) else {
             self.far.advance(tick(now));
             return None;
         };
-        self.near.take_out(0, &mut self.table);
+        match self.run_comes_first() {
+            true => self.next.take_first(),
+            false => self.near.take_out(0, &mut self.table),
+        }
         Some((first.at, self.table.give_back(first.id())))
     }
 
@@ -163,7 +194,25 @@ impl<P: Copy> Timers<P> {
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.near.iter().chain(self.far.iter())
+        let near = self.near.iter().chain(self.next.iter());
+        near.chain(self.far.iter())
+    }
+
+    /// The earliest of those that are not in the wheel.
+    #[inline]
+    fn first(&self) -> Option<Entry> {
+        match self.run_comes_first() {
+            true => self.next.first().copied(),
+            false => self.near.first().copied(),
+        }
+    }
+
+    /// Whether the first one of the run comes before that of the heap.
+    #[inline]
+    fn run_comes_first(&self) -> bool {
+        self.next
+            .first()
+            .is_some_and(|next| self.near.first().is_none_or(|near| next.precedes(near)))
     }
 
     /// Puts an entry where it belongs.
@@ -176,25 +225,30 @@ impl<P: Copy> Timers<P> {
         }
     }
 
-    /// Whether the wheel may have something that is earlier than the first in the heap, and not later than `now`.
+    /// Whether the wheel may have something that is earlier than the first one elsewhere, and not later than `now`.
     #[inline]
     fn far_comes_first(&self, now: u64) -> bool {
-        let first = self.near.first().map_or(now, |entry| entry.at.min(now));
+        let first = self.first().map_or(now, |entry| entry.at.min(now));
         tick(first) >= self.far.begins()
     }
 
-    /// Empties the first bucket of the wheel.
+    /// Empties the first bucket of the wheel. The run is empty: what it had was due before that.
     #[cold]
     #[inline(never)]
     fn move_down(&mut self) {
+        debug_assert!(self.next.first().is_none());
         let mut next = self.far.open();
         while let Some(block) = next {
             let mut index = 0;
             while let Some(entry) = self.far.in_block(block, index) {
-                self.settle(entry);
+                match tick(entry.at) <= self.far.now() {
+                    true => self.next.push(entry),
+                    false => self.settle(entry),
+                }
                 index += 1;
             }
             next = self.far.close(block);
         }
+        self.next.sort(self.order, &mut self.table);
     }
 }

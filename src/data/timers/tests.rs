@@ -8,6 +8,7 @@ impl<P: Copy> Timers<P> {
     /// Panics if the tables do not agree.
     fn check(&self) {
         self.near.check(&self.table);
+        self.next.check(&self.table);
         self.far.check(&self.table);
         self.table.check();
         assert_eq!(self.entries().count(), self.len());
@@ -101,7 +102,7 @@ fn a_lone_timer_does_not_bring_the_others_near() {
 }
 
 #[test]
-fn after_a_jump_the_heap_holds_one_tick_after_the_other() {
+fn after_a_jump_one_tick_comes_near_after_the_other() {
     let mut timers = Timers::with_a_full_heap(0);
     // 100 each tick, for a thousand ticks.
     (0..100_000).for_each(|number| {
@@ -111,7 +112,9 @@ fn after_a_jump_the_heap_holds_one_tick_after_the_other() {
     while let Some((at, _)) = timers.expire(1 << 40) {
         assert!(at >= last);
         last = at;
+        // Those of the first tick were near from the beginning.
         assert!(timers.near.len() <= FEW + 101, "{}", timers.near.len());
+        assert!(timers.next.iter().count() <= 101);
     }
     assert_eq!(timers.len(), FEW);
     timers.check();
@@ -183,15 +186,52 @@ fn a_hundred_thousand_in_no_order() {
 #[test]
 fn retain_reaches_every_tier() {
     let mut timers = Timers::with_a_full_heap(1);
+    (18..20).for_each(|bits| {
+        timers.insert((1 << 20) + (1 << bits), bits);
+    });
     (20..64).for_each(|bits| {
         timers.insert(1 << bits, bits);
     });
+    // Opens a bucket: its first one expires, those of above are next.
+    assert_eq!(timers.expire(1 << 20), Some((1 << 20, 20)));
+    timers.insert(1 << 20, 20);
+    assert_eq!(timers.next.iter().count(), 2);
     timers.retain(|bits| bits % 2 == 0);
     timers.check();
     let mut left: Vec<_> = timers.iter().map(|(at, bits)| (*bits, at)).collect();
     left.sort_unstable();
+    let next = (18, (1 << 20) + (1 << 18));
     let expected = (20..64).step_by(2).map(|bits| (bits, 1 << bits));
+    let expected = std::iter::once(next).chain(expected);
     assert_eq!(left, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn an_opened_bucket_expires_in_order_with_what_comes_and_goes_meanwhile() {
+    const BEGIN: u64 = 1 << 20;
+    let mut timers = Timers::with_a_full_heap(0);
+    let keys: Vec<_> = (0..100).map(|at| timers.insert(BEGIN + at, at)).collect();
+    assert_eq!(timers.expire(BEGIN), Some((BEGIN, 0)));
+    // The first ones, the last ones, every third one, and those that have expired already.
+    let goes = |at: u64| !(10..=90).contains(&at) || at.is_multiple_of(3);
+    for at in (0..100).rev().filter(|&at| goes(at)) {
+        assert_eq!(timers.remove(keys[at as usize]), at != 0);
+        timers.check();
+    }
+    for at in (0..100).filter(|at| at % 4 == 3) {
+        timers.insert(BEGIN + at, 100 + at);
+    }
+    let mut expected: Vec<_> = (0..100)
+        .filter(|&at| !goes(at))
+        .map(|at| (at, at))
+        .collect();
+    expected.extend((0..100).filter(|at| at % 4 == 3).map(|at| (at, 100 + at)));
+    expected.sort_unstable();
+    let all = std::iter::from_fn(|| timers.expire(BEGIN + 1000));
+    let all: Vec<_> = all.map(|(at, payload)| (at - BEGIN, payload)).collect();
+    assert_eq!(all, expected);
+    assert_eq!(timers.len(), FEW);
+    timers.check();
 }
 
 #[test]
