@@ -11,7 +11,7 @@ use crate::sys::context::Context;
 use crate::sys::poller::Readiness;
 
 /// What the hub knows of a source. It does not move, so events find it. Among thousands of sources it is cold again by
-/// each event, so it is small, and what a reader needs stands together.
+/// each event, so it is small, and what a reader or a writer needs first stands together: the flags between the two lines.
 #[repr(C)]
 pub(super) struct State {
     pub(super) readers: WaitList,
@@ -24,9 +24,9 @@ pub(super) struct State {
     pub(super) exposed: Cell<bool>,
     /// What it is watched for when it is registered.
     pub(super) watched: Cell<Readiness>,
+    pub(super) writers: WaitList,
     /// Of its registration.
     pub(super) key: Cell<Option<u64>>,
-    pub(super) writers: WaitList,
 }
 
 impl State {
@@ -39,8 +39,8 @@ impl State {
             nonblocking: Cell::new(false),
             exposed: Cell::new(false),
             watched: Cell::new(Readiness::READ.union(Readiness::WRITE)),
-            key: Cell::new(None),
             writers: WaitList::new(),
+            key: Cell::new(None),
         }
     }
 
