@@ -567,11 +567,11 @@ impl Hub {
 fn fetch_where_it_goes_on(control: &Control, has_yielded: bool) {
     let lines = match has_yielded {
         true => LINES_OF_A_YIELD,
-        false => LINES_OF_A_WAIT,
+        false => {
+            fetch_what_it_waits_for(control);
+            LINES_OF_A_WAIT
+        }
     };
-    if !has_yielded {
-        fetch_what_it_waits_for(control);
-    }
     // SAFETY: what is in the queue is kept (`admit`).
     unsafe { Context::look_ahead_to(&control.context, lines) };
 }

@@ -45,7 +45,8 @@ fn grow<T>(vec: &mut Vec<T>, more: usize) {
     *vec = larger;
 }
 
-/// Asks for huge pages within these bytes, which belong to the caller.
+/// Asks for huge pages within these bytes, which belong to the caller. It stays so when they are freed and become
+/// something else.
 fn make_huge(start: *mut u8, size: usize) {
     #[cfg(all(any(target_os = "linux", target_os = "android"), not(miri)))]
     {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   near   heap    [ at | order | id ]   in exact order
-//!   next   run     [ at | order | id ]   in exact order
+//!   soon   run     [ at | order | id ]   in exact order
 //!     ▲
 //!     │ when its time has come
 //!   far    wheel   [ at | order | id ]   in buckets, no order within
@@ -15,11 +15,11 @@
 //! where there are few timers there is no wheel, and nothing is moved down.
 //!
 //! Nearly every timer is removed before it expires (a timeout that did not happen), so removal is exact: no
-//! dead entries wait for their time to come, but for those of the tick that is now. What moves tells its new place to
-//! the table.
+//! dead entries wait for their time to come, but for those of the bucket that is open. What moves tells its new place
+//! to the table.
 //!
 //! Time never goes on beyond what [`expire`](Timers::expire) is told, nor beyond the earliest timer: where many
-//! ticks have passed at once the heap gets one after the other.
+//! ticks have passed at once one after the other is opened.
 //!
 //! Equal deadlines expire in the order in which they were inserted, since nothing expires but from the heap and the
 //! run, whichever has the first one. The order is a number of 32 bits that wraps, compared by distance: it holds as
@@ -46,14 +46,14 @@ const FEW: usize = 64;
 /// In a place: it is one in the wheel.
 const FAR: u32 = 1 << 31;
 /// In a place that is not in the wheel: it is one in the run, not in the heap.
-const NEXT: u32 = 1 << 30;
+const IN_RUN: u32 = 1 << 30;
 
 /// Deadlines, each with a payload.
 pub(crate) struct Timers<P> {
     /// What is due in the tick that is now or before, and not in the run; and maybe more.
     near: Heap,
     /// What was in the wheel and is due in the tick that is now.
-    next: Run,
+    run: Run,
     far: Wheel,
     table: Table<P>,
     order: u32,
@@ -113,7 +113,7 @@ impl<P: Copy> Timers<P> {
     pub(crate) const fn new() -> Self {
         Timers {
             near: Heap::new(),
-            next: Run::new(),
+            run: Run::new(),
             far: Wheel::new(),
             table: Table::new(),
             order: 0,
@@ -137,8 +137,8 @@ impl<P: Copy> Timers<P> {
         if place & FAR != 0 {
             let index = (place & !FAR) as usize;
             self.far.take_out(index, &mut self.table);
-        } else if place & NEXT != 0 {
-            self.next.take_out((place & !NEXT) as usize);
+        } else if place & IN_RUN != 0 {
+            self.run.take_out((place & !IN_RUN) as usize);
         } else {
             self.near.take_out(place as usize, &mut self.table);
         }
@@ -166,7 +166,7 @@ impl<P: Copy> Timers<P> {
             return None;
         };
         match self.run_comes_first() {
-            true => self.next.take_first(),
+            true => self.run.take_first(),
             false => self.near.take_out(0, &mut self.table),
         }
         Some((first.at, self.table.give_back(first.id())))
@@ -194,7 +194,7 @@ impl<P: Copy> Timers<P> {
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
-        let near = self.near.iter().chain(self.next.iter());
+        let near = self.near.iter().chain(self.run.iter());
         near.chain(self.far.iter())
     }
 
@@ -202,7 +202,7 @@ impl<P: Copy> Timers<P> {
     #[inline]
     fn first(&self) -> Option<Entry> {
         match self.run_comes_first() {
-            true => self.next.first().copied(),
+            true => self.run.first().copied(),
             false => self.near.first().copied(),
         }
     }
@@ -210,9 +210,9 @@ impl<P: Copy> Timers<P> {
     /// Whether the first one of the run comes before that of the heap.
     #[inline]
     fn run_comes_first(&self) -> bool {
-        self.next
+        self.run
             .first()
-            .is_some_and(|next| self.near.first().is_none_or(|near| next.precedes(near)))
+            .is_some_and(|first| self.near.first().is_none_or(|near| first.precedes(near)))
     }
 
     /// Puts an entry where it belongs.
@@ -236,19 +236,19 @@ impl<P: Copy> Timers<P> {
     #[cold]
     #[inline(never)]
     fn move_down(&mut self) {
-        debug_assert!(self.next.first().is_none());
-        let mut next = self.far.open();
-        while let Some(block) = next {
+        debug_assert!(self.run.first().is_none());
+        let mut opened = self.far.open();
+        while let Some(block) = opened {
             let mut index = 0;
             while let Some(entry) = self.far.in_block(block, index) {
                 match tick(entry.at) <= self.far.now() {
-                    true => self.next.push(entry),
+                    true => self.run.push(entry),
                     false => self.settle(entry),
                 }
                 index += 1;
             }
-            next = self.far.close(block);
+            opened = self.far.close(block);
         }
-        self.next.sort(self.order, &mut self.table);
+        self.run.sort(self.order, &mut self.table);
     }
 }

@@ -3,12 +3,15 @@
 //! All of it comes near at once, so it is sorted once. A heap would move each entry some times more, and the table
 //! would be told each time.
 //!
-//! Only the ends are looked at when timers expire. What is removed from the middle leaves a gap, which goes with the
-//! rest: that is a tick at the most.
+//! Only the end is looked at when timers expire. What is removed from the middle leaves a gap, which goes when it comes
+//! to the end: there are no more gaps than entries that the bucket had when it was opened.
 
 use super::table::Table;
-use super::{Entry, NEXT};
+use super::{Entry, IN_RUN};
 use crate::sys::memory;
+
+/// There is memory for so many as soon as there is one: most buckets that are opened allocate nothing.
+const AT_FIRST: usize = 64;
 
 /// Entries, of which the last one expires first.
 pub(super) struct Run {
@@ -37,7 +40,12 @@ impl Run {
     /// Adds one of a bucket that is being opened. They are to be [sorted](Self::sort) before anything else is done.
     #[inline]
     pub(super) fn push(&mut self, entry: Entry) {
-        memory::reserve(&mut self.entries, 1);
+        let more = if self.entries.capacity() == 0 {
+            AT_FIRST
+        } else {
+            1
+        };
+        memory::reserve(&mut self.entries, more);
         self.entries.push(entry);
     }
 
@@ -47,7 +55,7 @@ impl Run {
             .sort_unstable_by_key(|entry| !entry.rank(order));
         for (index, entry) in self.entries.iter().enumerate() {
             // Fits: there are no more entries than ids.
-            table.set_place(entry.id(), NEXT | index as u32);
+            table.set_place(entry.id(), IN_RUN | index as u32);
         }
     }
 
@@ -78,7 +86,7 @@ impl Run {
         assert!({ later_and_earlier }.all(|(later, earlier)| earlier.precedes(later)));
         assert!(self.first().is_none_or(|first| !first.is_gap()));
         for (index, entry) in self.entries.iter().enumerate() {
-            assert!(entry.is_gap() || table.place(entry.id()) == NEXT | index as u32);
+            assert!(entry.is_gap() || table.place(entry.id()) == IN_RUN | index as u32);
         }
     }
 }

@@ -8,11 +8,13 @@
 
 use std::num::NonZeroU32;
 
+use super::{FAR, IN_RUN};
 use crate::sys::context::Context;
 use crate::sys::memory;
 
-/// There are fewer ids, so that every place fits into 31 bits.
+/// There are no more ids than that, so that a place in the heap or the run fits into 30 bits.
 const MOST: u32 = 1 << 30;
+const _: () = assert!(MOST <= IN_RUN && IN_RUN < FAR);
 
 /// The generation that no key has: its id is retired.
 const LAST_GENERATION: NonZeroU32 = NonZeroU32::MAX;

@@ -8,7 +8,7 @@ impl<P: Copy> Timers<P> {
     /// Panics if the tables do not agree.
     fn check(&self) {
         self.near.check(&self.table);
-        self.next.check(&self.table);
+        self.run.check(&self.table);
         self.far.check(&self.table);
         self.table.check();
         assert_eq!(self.entries().count(), self.len());
@@ -39,6 +39,19 @@ fn equal_deadlines_expire_in_the_order_of_insertion() {
     let rest: Vec<_> = std::iter::from_fn(|| timers.expire(7)).collect();
     let expected = (0..100).filter(|number| number % 3 != 0);
     assert_eq!(rest, expected.map(|number| (7, number)).collect::<Vec<_>>());
+}
+
+#[test]
+fn equals_of_a_bucket_expire_in_the_order_of_insertion() {
+    const AT: u64 = 1 << 30;
+    let mut timers = Timers::with_a_full_heap(0);
+    timers.order = u32::MAX - 10; // wraps on the way
+    (0..100).for_each(|number| {
+        timers.insert(AT, number);
+    });
+    let all: Vec<_> = std::iter::from_fn(|| timers.expire(AT)).collect();
+    let expected: Vec<_> = (0..100).map(|number| (AT, number)).collect();
+    assert_eq!(all, expected);
 }
 
 #[test]
@@ -114,7 +127,7 @@ fn after_a_jump_one_tick_comes_near_after_the_other() {
         last = at;
         // Those of the first tick were near from the beginning.
         assert!(timers.near.len() <= FEW + 101, "{}", timers.near.len());
-        assert!(timers.next.iter().count() <= 101);
+        assert!(timers.run.iter().count() <= 101);
     }
     assert_eq!(timers.len(), FEW);
     timers.check();
@@ -195,7 +208,7 @@ fn retain_reaches_every_tier() {
     // Opens a bucket: its first one expires, those of above are next.
     assert_eq!(timers.expire(1 << 20), Some((1 << 20, 20)));
     timers.insert(1 << 20, 20);
-    assert_eq!(timers.next.iter().count(), 2);
+    assert_eq!(timers.run.iter().count(), 2);
     timers.retain(|bits| bits % 2 == 0);
     timers.check();
     let mut left: Vec<_> = timers.iter().map(|(at, bits)| (*bits, at)).collect();
