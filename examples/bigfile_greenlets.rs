@@ -56,7 +56,7 @@ fn search_apart(job: &Job, greenlets: usize, search: bool) -> io::Result<Found> 
     let work = || -> io::Result<()> {
         let next = || parts.borrow_mut().next();
         while let Some(part) = next() {
-            if !log.is_in_memory(part) {
+            if !log.is_in_memory(&job.file, part) {
                 let file = job.file.try_clone()?;
                 offload(move || cache::read_part(&file, part))?;
             }

@@ -41,20 +41,25 @@ impl Map {
         found
     }
 
-    /// Whether all of a part is in the page cache, as far as the system tells.
+    /// Whether all of a part of `file`, which this is, is in the page cache, as far as the system tells.
     #[cfg(target_os = "linux")]
-    pub(crate) fn is_in_memory(&self, (begin, end): (u64, u64)) -> bool {
+    pub(crate) fn is_in_memory(&self, file: &File, (begin, end): (u64, u64)) -> bool {
+        // SAFETY: no pointers.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
+        if let Some(cached) = cached_pages(file, (begin, end)) {
+            return cached == (end - begin).div_ceil(page);
+        }
         let part = &self.0[begin as usize..end as usize];
-        let mut pages = vec![0; part.len().div_ceil(4096)];
+        let mut pages = vec![0; part.len().div_ceil(page as usize)];
         let start = part.as_ptr().cast_mut().cast();
-        // SAFETY: a part begins with a page of the mapping, and there is a byte for each of its pages, or more.
+        // SAFETY: a part begins with a page of the mapping, and there is a byte for each of its pages.
         let told = unsafe { libc::mincore(start, part.len(), pages.as_mut_ptr()) };
         told == 0 && pages.iter().all(|page| page & 1 == 1)
     }
 
     /// The same where it cannot be known.
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn is_in_memory(&self, _part: (u64, u64)) -> bool {
+    pub(crate) fn is_in_memory(&self, _file: &File, _part: (u64, u64)) -> bool {
         false
     }
 
@@ -66,6 +71,28 @@ impl Map {
         let end = memchr::memchr(b'\n', &self.0[before..]);
         end.map_or(self.0.len(), |at| before + at + 1)
     }
+}
+
+/// How many pages of a part are in the page cache. Linux tells since 6.5; `mincore` looks up each page by itself, which
+/// takes a tenth of the time that a search takes.
+#[cfg(target_os = "linux")]
+fn cached_pages(file: &File, (begin, end): (u64, u64)) -> Option<u64> {
+    /// `cachestat`, which has the same number everywhere.
+    const CACHESTAT: libc::c_long = 451;
+    let range = [begin, end - begin];
+    // Cached, dirty, being written, evicted, and evicted not long ago.
+    let mut told = [0_u64; 5];
+    // SAFETY: the call reads a range, and writes five numbers.
+    let result = unsafe {
+        libc::syscall(
+            CACHESTAT,
+            file.as_raw_fd(),
+            range.as_ptr(),
+            told.as_mut_ptr(),
+            0,
+        )
+    };
+    (result == 0).then_some(told[0])
 }
 
 /// What is written to the disk can be dropped.
