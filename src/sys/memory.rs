@@ -52,8 +52,8 @@ fn make_huge(start: *mut u8, size: usize) {
     {
         let within = start.addr().next_multiple_of(HUGE) - start.addr();
         let size = size.saturating_sub(within) / HUGE * HUGE;
-        // SAFETY: pages of which all bytes are the caller's; how they are mapped changes nothing else. A failure changes
-        // nothing at all.
+        // SAFETY: pages of which all bytes are the caller's; how they are mapped changes nothing else. A failure
+        // changes nothing at all.
         unsafe { libc::madvise(start.wrapping_add(within).cast(), size, libc::MADV_HUGEPAGE) };
     }
     #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(miri))))]

@@ -13,8 +13,8 @@
 //! Everything in a level comes before everything in the next one, and the first bucket of the lowest level that is
 //! not empty comes before all others. When its time has come it is emptied into the buckets below, and what is due in
 //! its first tick into the run. As long as it has not, time may go on and nothing needs to move: no digit changes in
-//! which an entry differs from now. A bucket is emptied in one go: 20 ns or so for each entry, 20 ms if a million are due
-//! within the same 4 s and far away, and 50 to 100 ms if they are due in the same tick, since those are sorted.
+//! which an entry differs from now. A bucket is emptied in one go: 20 ns or so for each entry, 20 ms if a million are
+//! due within the same 4 s and far away, and 50 to 100 ms if they are due in the same tick, since those are sorted.
 //!
 //! The blocks of all buckets lie in one table, so what one bucket leaves is there for the next: memory grows to
 //! the largest number of timers that there were at a time and a block for each bucket, not to what each bucket

@@ -11,7 +11,8 @@ use crate::sys::context::Context;
 use crate::sys::poller::Readiness;
 
 /// What the hub knows of a source. It does not move, so events find it. Among thousands of sources it is cold again by
-/// each event, so it is small, and what a reader or a writer needs first stands together: the flags between the two lines.
+/// each event, so it is small, and what a reader or a writer needs first stands together: the flags are between the two
+/// lines.
 #[repr(C)]
 pub(super) struct State {
     pub(super) readers: WaitList,
