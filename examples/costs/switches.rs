@@ -9,6 +9,7 @@ use std::time::Instant;
 use greenlet::{Greenlet, current};
 
 use super::spawns::{self, Child};
+use super::talk_parts::cores;
 
 pub(crate) fn greenlets(count: u64) -> io::Result<f64> {
     let main = current::<u64>();
@@ -25,7 +26,7 @@ pub(crate) fn greenlets(count: u64) -> io::Result<f64> {
 
 /// Through a futex: `park` and `unpark`.
 pub(crate) fn threads(count: u64) -> io::Result<f64> {
-    on_one_core(|| {
+    cores::on_one(|| {
         let turns = std::sync::atomic::AtomicU64::new(0);
         let (turns, order) = (&turns, std::sync::atomic::Ordering::SeqCst);
         let play = move |first: u64, other: &thread::Thread| {
@@ -50,7 +51,7 @@ pub(crate) fn threads(count: u64) -> io::Result<f64> {
 
 /// Through two pipes.
 pub(crate) fn processes(count: u64) -> io::Result<f64> {
-    on_one_core(|| {
+    cores::on_one(|| {
         let mut child = spawns::start(Child::Echo)?;
         let stdin = child.stdin.take().expect("piped");
         let stdout = child.stdout.take().expect("piped");
@@ -80,7 +81,7 @@ pub(crate) fn loopback(count: u64) -> io::Result<f64> {
     let (mut far, _) = listener.accept()?;
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
-    on_one_core(|| {
+    cores::on_one(|| {
         let echo = thread::spawn(move || spawns::echo(&mut far.try_clone()?, &mut far));
         let mut byte = [0];
         let begin = Instant::now();
@@ -93,23 +94,4 @@ pub(crate) fn loopback(count: u64) -> io::Result<f64> {
         echo.join().expect("no panic")?;
         Ok(took)
     })
-}
-
-/// Keeps this thread, and those and the processes that it starts, on the core that it runs on, where that can be had:
-/// on two cores it would be measured how one wakes the other.
-fn on_one_core<R>(f: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-    #[cfg(target_os = "linux")]
-    // SAFETY: all zeros is a set of processors; the calls read and write one.
-    unsafe {
-        let mut all: libc::cpu_set_t = std::mem::zeroed();
-        let (size, mut one) = (size_of_val(&all), all);
-        libc::sched_getaffinity(0, size, &raw mut all);
-        libc::CPU_SET(libc::sched_getcpu().max(0) as usize, &mut one);
-        libc::sched_setaffinity(0, size, &raw const one);
-        let outcome = f();
-        libc::sched_setaffinity(0, size, &raw const all);
-        outcome
-    }
-    #[cfg(not(target_os = "linux"))]
-    f()
 }

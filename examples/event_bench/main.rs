@@ -32,16 +32,16 @@ use talk_parts::show;
 #[derive(Parser)]
 struct Arguments {
     /// How many socket pairs.
-    #[arg(long, value_delimiter = ',', default_value = "100,1000,5000,9000")]
-    pairs: Vec<usize>,
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 5000, 9000], value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pairs: Vec<u64>,
     /// How many bytes are on their way.
     #[arg(long, default_value_t = 100)]
     active: usize,
     /// A time limit for each read.
     #[arg(long)]
     timeouts: bool,
-    /// How often to measure.
-    #[arg(long, default_value_t = 7)]
+    /// How many iterations, of which the median counts.
+    #[arg(long, default_value_t = 25)]
     rounds: usize,
     #[command(flatten)]
     output: Output,
@@ -55,7 +55,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let lines = arguments
         .pairs
         .iter()
-        .map(|&pairs| measure(pairs, arguments));
+        .map(|&pairs| measure(pairs as usize, arguments));
     let lines: Vec<Line> = lines.collect::<Result<_, _>>()?;
     let row = |line: &Line| {
         let [total, event] = ["total", "value"].map(|key| time(line.number(key) / 1e9));
@@ -67,12 +67,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
 fn measure(pairs: usize, arguments: &Arguments) -> Result<Line, Box<dyn Error>> {
     let limit = arguments.timeouts.then_some(Duration::from_secs(60));
-    let rounds =
-        (0..arguments.rounds.max(1)).map(|_| ring::iteration(pairs, arguments.active, limit));
-    let rounds: Vec<(f64, f64)> = rounds
-        .collect::<Result<_, _>>()
+    let ring = ring::pairs(pairs, limit)
         .map_err(|error| format!("{pairs} socket pairs: {error}; see `ulimit -n`"))?;
-    let (total, event): (Vec<f64>, Vec<f64>) = rounds.into_iter().unzip();
+    let rounds = (0..arguments.rounds.max(1)).map(|_| ring::iteration(&ring, arguments.active));
+    let (total, event): (Vec<f64>, Vec<f64>) = rounds.unzip();
     let line = Line::new(
         "event_bench",
         &format!("{pairs} pairs"),

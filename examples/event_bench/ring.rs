@@ -11,33 +11,37 @@ use greenlet::{JoinHandle, spawn, yield_now};
 
 use crate::talk_parts::search::cpu;
 
+/// A byte that is written to the second of a pair is read from the first.
+pub(crate) type Pair = (UnixStream, UnixStream);
+
 struct Ring {
-    pairs: Vec<(UnixStream, UnixStream)>,
+    pairs: Rc<[Pair]>,
     to_send: Cell<usize>,
     to_read: Cell<usize>,
     done: Event,
 }
 
+/// So many pairs, of which each read has this limit.
+pub(crate) fn pairs(count: usize, limit: Option<Duration>) -> io::Result<Rc<[Pair]>> {
+    let pair = |_| {
+        let (near, far) = UnixStream::pair()?;
+        near.set_read_timeout(limit)?;
+        Ok((near, far))
+    };
+    (0..count).map(pair).collect()
+}
+
 /// One iteration: seconds of CPU for all of it, and for each event.
-pub(crate) fn iteration(
-    count: usize,
-    active: usize,
-    limit: Option<Duration>,
-) -> io::Result<(f64, f64)> {
+pub(crate) fn iteration(pairs: &Rc<[Pair]>, active: usize) -> (f64, f64) {
+    let count = pairs.len();
     let active = active.clamp(1, count.max(1));
-    let pairs: Vec<(UnixStream, UnixStream)> = (0..count)
-        .map(|_| UnixStream::pair())
-        .collect::<Result<_, _>>()?;
-    pairs
-        .iter()
-        .try_for_each(|(near, _)| near.set_read_timeout(limit))?;
+    let begin = cpu();
     let ring = Rc::new(Ring {
-        pairs,
+        pairs: Rc::clone(pairs),
         to_send: Cell::new(count),
         to_read: Cell::new(count + active),
         done: Event::new(),
     });
-    let begin = cpu();
     let relay = |number| {
         let ring = Rc::clone(&ring);
         spawn(move || ring.relay(number))
@@ -49,7 +53,7 @@ pub(crate) fn iteration(
     ring.done.wait();
     let last = cpu();
     relays.iter().for_each(|relay| _ = relay.kill());
-    Ok((cpu() - begin, (last - first) / (count + active) as f64))
+    (cpu() - begin, (last - first) / (count + active) as f64)
 }
 
 impl Ring {

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::cores;
 use super::report::{Line, digits, median};
 
 /// How long an answer may take.
@@ -145,8 +146,21 @@ impl Task {
 }
 
 impl Server {
-    /// Starts the example `slow_server`, which lies beside this program.
+    /// Starts the example `slow_server`, which lies beside this program. It stands for another machine: where there are
+    /// two cores, it has the last one for itself, and this thread, with what it starts, has the others.
     fn start(delay_ms: u64) -> Result<Server, Box<dyn Error>> {
+        let all = cores::allowed();
+        let (others, last) = all.split_at(all.len().saturating_sub(1));
+        if others.is_empty() {
+            return Server::start_here(delay_ms);
+        }
+        cores::keep_to(last);
+        let server = Server::start_here(delay_ms);
+        cores::keep_to(others);
+        server
+    }
+
+    fn start_here(delay_ms: u64) -> Result<Server, Box<dyn Error>> {
         let file = std::env::current_exe()?.with_file_name("slow_server");
         let mut command = Command::new(&file);
         command.args(["--listen", "127.0.0.1:0", "--delay", &delay_ms.to_string()]);

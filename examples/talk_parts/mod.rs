@@ -3,6 +3,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod chart;
+pub(crate) mod cores;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
 pub(crate) mod fetch;

@@ -53,9 +53,17 @@ pub(crate) fn socket(address: &SockAddr, kind: Type) -> io::Result<Socket> {
         (false, Type::STREAM) => Some(Protocol::TCP),
         _ => None,
     };
-    let socket = Socket::new(Domain::from(i32::from(address.family())), kind, protocol)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+    let domain = Domain::from(i32::from(address.family()));
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    {
+        Socket::new(domain, kind.nonblocking(), protocol)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    {
+        let socket = Socket::new(domain, kind, protocol)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
 }
 
 /// How far a connection has got.

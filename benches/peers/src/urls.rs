@@ -10,6 +10,7 @@ use std::process::{Child as Process, Command, Stdio};
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::cores::{self, Cores};
 use crate::external::{self, Child, output};
 use crate::peers::{go, python};
 use crate::rounds::{self, Contender, Question};
@@ -37,7 +38,11 @@ const COLUMNS: [(&str, &str, bool); 4] = [
 /// Measures all peers and prints the table.
 pub fn answer(options: &Options) -> Result<()> {
     let rounds: u32 = if options.common.quick { 3 } else { 50 };
+    // The server stands for another machine.
+    let cores = Cores::choose();
+    cores::pin(cores.measurer);
     let server = Server::start(&options.ours.join("slow_server"))?;
+    cores::pin(cores.measured);
     let columns: Vec<String> = COLUMNS.iter().map(|column| column.0.to_owned()).collect();
     let question = Question {
         title: "What does a URL cost? (ns; 35 URLs of a server that takes 20 ms for each)",

@@ -87,6 +87,10 @@ impl State {
             None => {
                 let key = hub.io.register(thing, self, watched)?;
                 self.key.set(Some(key));
+                if watched.contains(Readiness::READ) {
+                    // What is there already comes as an event; of a connection that is just being made, that is nothing.
+                    self.clear(Direction::Read);
+                }
                 if self.readers.holder().get() == 0 {
                     self.goes_by(thing.as_fd());
                 }
