@@ -565,15 +565,16 @@ impl Hub {
 /// Fetches what a greenlet touches when it goes on, whose control block is there.
 #[inline(always)]
 fn fetch_where_it_goes_on(control: &Control, has_yielded: bool) {
-    let lines = match has_yielded {
-        true => LINES_OF_A_YIELD,
-        false => {
-            fetch_what_it_waits_for(control);
-            LINES_OF_A_WAIT
-        }
-    };
     // SAFETY: what is in the queue is kept (`admit`).
-    unsafe { Context::look_ahead_to(&control.context, lines) };
+    unsafe {
+        match has_yielded {
+            true => Context::look_ahead_to::<LINES_OF_A_YIELD>(&control.context),
+            false => {
+                fetch_what_it_waits_for(control);
+                Context::look_ahead_to::<LINES_OF_A_WAIT>(&control.context);
+            }
+        }
+    }
 }
 
 /// Fetches what a greenlet touches first besides its frames.

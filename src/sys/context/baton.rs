@@ -118,7 +118,7 @@ impl Context {
     ///
     /// # Safety
     /// None needed.
-    pub(crate) unsafe fn look_ahead_to(_near: *const Context, _lines: usize) {}
+    pub(crate) unsafe fn look_ahead_to<const LINES: usize>(_near: *const Context) {}
 
     /// See the contract in [`super`].
     ///

@@ -196,10 +196,10 @@ impl Context {
     /// # Safety
     /// `near` can be read; what it holds does not matter.
     #[inline(always)]
-    pub(crate) unsafe fn look_ahead_to(near: *const Context, lines: usize) {
+    pub(crate) unsafe fn look_ahead_to<const LINES: usize>(near: *const Context) {
         // SAFETY: caller's promise.
         let frame = unsafe { (*(*near).0.get()).sp };
-        for line in 0..lines {
+        for line in 0..LINES {
             Self::fetch((frame + line * 64) as *const ());
         }
     }

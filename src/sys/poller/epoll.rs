@@ -79,9 +79,9 @@ impl Poller {
 
     /// Waits for an event, the bell, the timeout or a signal, and never shorter than the timeout otherwise.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) {
-        events.came(0);
+        events.count = 0;
         match self.wait_into(&mut events.list, timeout) {
-            Ok(count) => events.came(count),
+            Ok(count) => events.count = count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => robbed("its poller", &error),
         }
@@ -222,9 +222,8 @@ impl Bell {
 /// What a wait has brought.
 pub(crate) struct Events {
     list: Box<[libc::epoll_event]>,
-    /// How many of the list are events. The bell, if it came, lies behind them.
+    /// How many of the list are events; one may be the bell.
     count: usize,
-    rung: bool,
 }
 
 impl Events {
@@ -232,43 +231,34 @@ impl Events {
         Events {
             list: vec![libc::epoll_event { events: 0, u64: 0 }; CAPACITY].into(),
             count: 0,
-            rung: false,
         }
     }
 
     /// The keys of descriptors, and what has become possible with them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Readiness)> {
-        self.list[..self.count]
-            .iter()
+        self.all()
+            .filter(|event| event.u64 != RESERVED_KEY)
             .map(|event| (event.u64, readiness(event.events.cast_signed())))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &libc::epoll_event> {
+        self.list[..self.count].iter()
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.count
+        self.iter().count()
     }
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.len() == 0
     }
 
     /// Whether the bell was among what the wait has brought.
     #[cfg(test)]
     pub(crate) fn was_rung(&self) -> bool {
-        self.rung
-    }
-
-    /// Sorts the bell out of the `count` that have come.
-    fn came(&mut self, count: usize) {
-        let bell = self.list[..count]
-            .iter()
-            .position(|event| event.u64 == RESERVED_KEY);
-        if let Some(bell) = bell {
-            self.list.swap(bell, count - 1);
-        }
-        self.rung = bell.is_some();
-        self.count = count - usize::from(self.rung);
+        self.all().any(|event| event.u64 == RESERVED_KEY)
     }
 }
 
