@@ -106,6 +106,12 @@ impl Hub {
         hub
     }
 
+    /// As [`here`](Self::here). None at the very end of the thread, when its thread-locals have been destroyed.
+    #[inline(always)]
+    pub(crate) fn here_to_the_end() -> Option<&'static Hub> {
+        Thread::is_possible().then(Hub::here)
+    }
+
     /// The hub of the thread that runs this, if it has one and is not at its end.
     pub(crate) fn here_if_open() -> Option<&'static Hub> {
         Thread::here_if_any()?.upstairs()?;

@@ -114,13 +114,16 @@ impl Pace {
         Moment::from_nanos(self.looked.load(Relaxed))
     }
 
-    /// At the end of a stride: true if it is time to look at I/O and timers. Otherwise the next stride is longer.
+    /// At the end of a stride: true if it is time to look at I/O and timers. Otherwise the next stride is as long as
+    /// turns fit into what is left of [`PATIENCE`], but no more than twice this one: they may get longer.
     fn is_over(&self, now: Moment) -> bool {
         let (stride, done) = (self.stride.get(), self.done.get() + self.stride.get());
         self.done.set(done);
-        let over = done >= TURNS || self.looked().until(now) >= PATIENCE;
+        let took = self.looked().until(now);
+        let fit = fitting(done, took, PATIENCE.saturating_sub(took));
+        let over = done >= TURNS || fit == 0;
         if !over {
-            self.stride.set((2 * stride).min(TURNS - done));
+            self.stride.set(fit.min(2 * stride).min(TURNS - done));
             self.left.store(self.stride.get(), Relaxed);
         }
         over
@@ -128,9 +131,11 @@ impl Pace {
 
     /// After a look in the middle of work: the next one comes when [`PATIENCE`] is over, if turns stay as they are.
     fn looked_in_between(&self, now: Moment) {
-        let took = self.looked().until(now).max(PATIENCE).as_nanos();
-        let fits = PATIENCE.as_nanos() * u128::from(self.done.get()) / took;
-        self.begin(now, (fits as u32).clamp(1, TURNS));
+        let took = self.looked().until(now).max(PATIENCE);
+        self.begin(
+            now,
+            fitting(self.done.get(), took, PATIENCE).clamp(1, TURNS),
+        );
     }
 
     /// After a rest, when there was no work.
@@ -144,6 +149,12 @@ impl Pace {
         self.left.store(stride, Relaxed);
         self.looked.store(now.nanos(), Relaxed);
     }
+}
+
+/// How many turns fit into a time, if so many took so long.
+fn fitting(turns: u32, took: Duration, time: Duration) -> u32 {
+    let fit = u128::from(turns) * time.as_nanos() / took.as_nanos().max(1);
+    u32::try_from(fit).unwrap_or(u32::MAX)
 }
 
 /// The loop, and what is done on arrival, run in the frame of whoever waits, and must not unwind into it.
@@ -605,4 +616,52 @@ fn take_due(timers: &mut Timers<Alarm>, now: Moment, due: &mut [Option<Alarm>]) 
         count += 1;
     }
     count
+}
+
+#[cfg(all(test, not(greenlet_loom)))]
+mod tests {
+    use super::*;
+
+    /// The longest time between two looks in half a second of turns that take so long, of which the first ones come after
+    /// a rest; and how many looks at the clock there were for each at I/O.
+    fn looks(turn: impl Fn(u32) -> Duration) -> (Duration, f64) {
+        let (pace, begin) = (Pace::default(), Moment::from_nanos(0));
+        pace.rested(begin);
+        let (mut now, mut last, mut longest) = (begin, begin, Duration::ZERO);
+        let (mut clocks, mut looks) = (0, 0);
+        for number in 0.. {
+            if begin.until(now) > Duration::from_millis(500) {
+                break;
+            }
+            if pace.step() {
+                clocks += 1;
+                if pace.is_over(now) {
+                    longest = longest.max(last.until(now));
+                    last = now;
+                    looks += 1;
+                    pace.looked_in_between(now);
+                }
+            }
+            now = now.after(turn(number));
+        }
+        (longest, f64::from(clocks) / f64::from(looks))
+    }
+
+    #[test]
+    fn io_and_timers_are_looked_at_every_millisecond_however_long_turns_are() {
+        for micros in [20, 50, 99, 100, 300, 499, 500, 501, 999, 1000, 3000] {
+            let turn = Duration::from_micros(micros);
+            let (longest, clocks) = looks(|_| turn);
+            // A stride is one turn longer than it says.
+            assert!(longest <= PATIENCE + 2 * turn, "{turn:?}: {longest:?}");
+            assert!(clocks < 4.0, "{turn:?}: {clocks} looks at the clock");
+        }
+    }
+
+    #[test]
+    fn short_turns_pay_for_one_look_in_sixty() {
+        let (longest, clocks) = looks(|_| Duration::from_nanos(10));
+        assert!(longest < Duration::from_micros(1), "{longest:?}");
+        assert!(clocks < 1.1, "{clocks}");
+    }
 }

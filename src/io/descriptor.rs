@@ -28,7 +28,7 @@ use crate::sys::fd;
 /// Until there is something to read, the end, or an error.
 ///
 /// # Errors
-/// What the system says of the descriptor; of kind `PermissionDenied` if it cannot be waited for.
+/// What the system says of the descriptor, also of one that is closed. A file is always ready.
 pub fn readable(fd: &impl AsFd) -> io::Result<()> {
     wait_for_foreign(fd.as_fd(), Direction::Read, || true)
 }

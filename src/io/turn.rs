@@ -22,8 +22,8 @@ struct State {
     waiting: VecDeque<(u64, Knocker)>,
 }
 
-/// It is the turn of the one who has this.
-pub(super) struct Taken(&'static Turn);
+/// It is the turn of the one who has this. At the very end of a thread nobody can wait for one, and goes without.
+pub(super) struct Taken(Option<&'static Turn>);
 
 impl Turn {
     pub(super) const fn new() -> Turn {
@@ -44,10 +44,12 @@ impl Turn {
     /// # Panics
     /// If it cannot be waited for: the system has no descriptors left for a poller.
     pub(super) fn take(&'static self) -> Taken {
-        let hub = Hub::here();
+        let Some(hub) = Hub::here_to_the_end() else {
+            return Taken(None);
+        };
         let me = hub.thread().current().id;
         if self.try_take(me) {
-            return Taken(self);
+            return Taken(Some(self));
         }
         let ticket = hub
             .enrol()
@@ -56,7 +58,7 @@ impl Turn {
         while !self.try_take(me) {
             hub.park(&"waits for a standard stream");
         }
-        Taken(self)
+        Taken(Some(self))
     }
 
     fn try_take(&self, me: u64) -> bool {
@@ -87,12 +89,13 @@ impl Turn {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let Some(turn) = self.0 else { return };
+        let mut state = turn.state();
         state.depth -= 1;
         if state.depth == 0 {
             state.holder = None;
             drop(state);
-            self.0.knock();
+            turn.knock();
         }
     }
 }

@@ -33,8 +33,17 @@ pub use udp::UdpSocket;
 
 use std::cell::Cell;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::RefUnwindSafe;
 use std::time::Duration;
+
+use crate::hub::Hub;
+use crate::hub::io::{Direction, Source};
+use crate::sys::fd::{self, SockAddr};
+use crate::time;
+
+/// So long an accept takes for which no descriptor is left.
+const EXHAUSTED: Duration = Duration::from_millis(10);
 
 /// How long the calls of one handle may wait: none is for ever.
 ///
@@ -80,4 +89,19 @@ fn each_address<R>(
             "could not resolve to any addresses",
         )
     }))
+}
+
+/// The next connection of a listening socket. Where no descriptor is left, whoever tries again at once would spin, and keep
+/// from running those who have some to close.
+pub(crate) fn accept(listener: &Source<impl AsFd>) -> io::Result<(OwnedFd, SockAddr)> {
+    let accepted = listener.retry(Direction::Read, None, |listener| {
+        fd::accept(listener.as_fd())
+    });
+    if accepted.as_ref().is_err_and(fd::none_is_left)
+        && !listener.is_nonblocking()
+        && Hub::here_if_open().is_some()
+    {
+        time::sleep(EXHAUSTED);
+    }
+    accepted
 }

@@ -114,6 +114,7 @@ impl Thread {
     }
 
     /// Whether this thread can have greenlets: its thread-locals have not been destroyed.
+    #[inline(always)]
     pub(crate) fn is_possible() -> bool {
         Thread::here_if_any().is_some() || EXIT.try_with(|_| ()).is_ok()
     }

@@ -118,6 +118,11 @@ pub(crate) fn from_unix(address: &UnixAddress) -> io::Result<SockAddr> {
     SockAddr::unix(address.as_pathname().unwrap_or(Path::new("")))
 }
 
+/// Whether a call has failed because no descriptors are left.
+pub(crate) fn none_is_left(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 /// The error of a call that would have to wait.
 #[cold]
 pub(crate) fn would_block() -> io::Error {
@@ -184,6 +189,7 @@ pub(crate) fn is_ready(fd: BorrowedFd<'_>, write: bool) -> io::Result<bool> {
             error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
             error => Err(error),
         },
+        1 if asked.revents & libc::POLLNVAL != 0 => Err(io::Error::from_raw_os_error(libc::EBADF)),
         ready => Ok(ready > 0),
     }
 }

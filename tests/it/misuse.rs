@@ -273,6 +273,54 @@ fn the_thread_locals_may_be_gone_for_everything_one_calls() {
     });
 }
 
+/// A thread-local that is older than the first greenlet goes after the hub: calls that need not wait are made.
+#[test]
+fn sockets_and_streams_work_until_the_very_end_of_a_thread() {
+    use std::cell::RefCell;
+    use std::io::{Read, Write};
+    use std::time::Duration;
+
+    use greenlet::net::TcpStream;
+    use greenlet::os::unix::net::UnixStream;
+
+    let name = "misuse::sockets_and_streams_work_until_the_very_end_of_a_thread";
+    if !crate::support::own_stacks() || survived_in_child(name) {
+        return;
+    }
+    type Pair = (UnixStream, UnixStream);
+    struct Late(Option<Pair>, std::sync::mpsc::Sender<String>);
+    impl Drop for Late {
+        fn drop(&mut self) {
+            let (mut near, mut far) = self.0.take().unwrap();
+            let mut text = [0; 4];
+            far.write_all(b"late").unwrap();
+            near.read_exact(&mut text).unwrap();
+            assert_eq!(&text, b"late");
+            let waits = near.read(&mut text).unwrap_err();
+            writeln!(greenlet::io::stdout(), "still there").unwrap();
+            let refused = TcpStream::connect("127.0.0.1:1").unwrap_err();
+            drop((near, far));
+            self.1.send(format!("{waits}; {refused}")).unwrap();
+        }
+    }
+    thread_local!(static LATE: RefCell<Option<Late>> = const { RefCell::new(None) });
+    run(|| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            LATE.with(|_| ());
+            let pair = UnixStream::pair().unwrap();
+            // It is registered.
+            let waits =
+                greenlet::time::timeout(Duration::from_millis(1), || (&pair.0).read(&mut [0]));
+            assert!(waits.is_err());
+            LATE.set(Some(Late(Some(pair), tell)));
+        });
+        thread.join().unwrap();
+        let told = told.recv().unwrap();
+        assert!(told.starts_with("the thread is ending"), "{told}");
+    });
+}
+
 #[test]
 fn a_dead_greenlet_may_be_killed_when_the_thread_locals_are_gone() {
     let name = "misuse::a_dead_greenlet_may_be_killed_when_the_thread_locals_are_gone";

@@ -9,7 +9,10 @@ macro_rules! descriptor {
             fn from(thing: $theirs) -> $ours {
                 // This fails for what is no descriptor; then so does every call on it, which says so.
                 let _ = crate::sys::fd::set_nonblocking(&thing, true);
-                $of(thing)
+                let ours = $of(thing);
+                // Others may have duplicates.
+                ours.source.exposed();
+                ours
             }
         }
 

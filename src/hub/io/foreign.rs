@@ -25,7 +25,7 @@ pub(crate) fn wait_for_foreign(
         source.state.goes_by(fd);
         source.state.clear(direction);
         while need() && !source.state.is_ready(direction) {
-            source.wait(Hub::here(), direction, None, &mut None)?;
+            source.wait(Hub::here_to_wait()?, direction, None, &mut None)?;
         }
     }
     Ok(())

@@ -83,7 +83,9 @@ impl<T: AsFd> Source<T> {
         timeout: Option<Duration>,
         mut call: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let hub = Hub::here();
+        let Some(hub) = Hub::here_to_the_end() else {
+            return self.at_the_end(call);
+        };
         let state = &*self.state;
         let mut deadline = None;
         hub.io.spend(hub);
@@ -107,7 +109,13 @@ impl<T: AsFd> Source<T> {
             if state.nonblocking.get() {
                 return Err(would_block());
             }
-            self.wait(hub, direction, timeout, &mut deadline)?;
+            match self.wait(hub, direction, timeout, &mut deadline) {
+                // There may be something that nobody has had the time to tell.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return self.attempt(call);
+                }
+                outcome => outcome?,
+            }
         }
     }
 
@@ -173,8 +181,9 @@ impl<T: AsFd> Source<T> {
     /// # Errors
     /// As [`retry`](Self::retry); `WouldBlock` if it would have to wait.
     pub(crate) fn attempt<R>(&self, mut call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        let hub = Hub::here();
-        hub.io.spend(hub);
+        if let Some(hub) = Hub::here_to_the_end() {
+            hub.io.spend(hub);
+        }
         loop {
             if self.state.closed.get() {
                 return Err(closed());
@@ -183,6 +192,17 @@ impl<T: AsFd> Source<T> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 outcome => return outcome,
             }
+        }
+    }
+
+    /// At the very end of a thread: what `call` says counts, unless it would have to wait.
+    #[cold]
+    fn at_the_end<R>(&self, call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        match self.attempt(call) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.is_nonblocking() => {
+                Err(ended())
+            }
+            outcome => outcome,
         }
     }
 
@@ -202,7 +222,7 @@ impl<T: AsFd> Source<T> {
         direction: Direction,
         timeout: Option<Duration>,
     ) -> io::Result<()> {
-        let hub = Hub::here();
+        let hub = Hub::here_to_wait()?;
         let mut deadline = None;
         self.state.clear(direction);
         while !self.state.is_ready(direction) {
@@ -288,6 +308,16 @@ impl<T: AsFd> Drop for Source<T> {
 }
 
 impl Hub {
+    /// The hub of the thread that runs this, where a greenlet can wait.
+    ///
+    /// # Errors
+    /// If it cannot, words that say so.
+    pub(crate) fn here_to_wait() -> io::Result<&'static Hub> {
+        let hub = Hub::here_to_the_end().ok_or_else(ended)?;
+        hub.check_open()?;
+        Ok(hub)
+    }
+
     /// Whether a greenlet can wait here.
     ///
     /// # Errors

@@ -87,10 +87,6 @@ impl State {
             None => {
                 let key = hub.io.register(thing, self, watched)?;
                 self.key.set(Some(key));
-                if watched.contains(Readiness::READ) {
-                    // What is there already comes as an event; of a connection that is just being made, that is nothing.
-                    self.clear(Direction::Read);
-                }
                 if self.readers.holder().get() == 0 {
                     self.goes_by(thing.as_fd());
                 }
@@ -98,6 +94,12 @@ impl State {
         }
         self.watched.set(watched);
         Ok(())
+    }
+
+    /// Whether there is an event when it becomes ready.
+    pub(super) fn tells(&self, hub: &Hub, direction: Direction) -> bool {
+        let is_registered = |key| hub.io.knows(key, self);
+        self.watched.get().contains(direction.bit()) && self.key.get().is_some_and(is_registered)
     }
 
     /// Those who wait say that it is for this descriptor.

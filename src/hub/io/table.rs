@@ -36,7 +36,7 @@ pub(crate) struct Table {
 impl Table {
     /// A look at what has happened; waits for something to happen if there is a `timeout`, or none.
     pub(crate) fn poll(&self, hub: &Hub, timeout: Option<Duration>) {
-        if timeout == Some(Duration::ZERO) && self.awaited.get() == 0 {
+        if timeout == Some(Duration::ZERO) && self.registered() == 0 {
             return;
         }
         let poller = self.poller.borrow();

@@ -23,13 +23,13 @@ pub struct Watched<'a> {
 }
 
 impl Watched<'_> {
-    /// Whether a call would not wait, or fails. What is known may be stale, so the system is asked; what comes after
-    /// that is an event.
+    /// Whether a call would not wait, or fails. What is known may be stale, so the system is asked, unless it tells
+    /// by an event.
     pub(crate) fn look(&self, direction: Direction) -> Option<io::Result<()>> {
         if self.state.closed.get() {
             return Some(Err(closed()));
         }
-        if !self.state.is_ready(direction) {
+        if !self.state.is_ready(direction) && self.state.tells(Hub::here(), direction) {
             return None;
         }
         let ready = is_ready_now(self.fd, direction);

@@ -2,10 +2,9 @@
 
 use std::io;
 use std::net;
-use std::os::fd::AsFd;
 
 use super::TcpStream;
-use crate::hub::io::{Direction, Source, descriptor};
+use crate::hub::io::{Source, descriptor};
 use crate::net::{SocketAddr, ToSocketAddrs, each_address};
 use crate::sys::fd::{self, SockAddr};
 
@@ -82,12 +81,10 @@ impl TcpListener {
     /// Until there is one.
     ///
     /// # Errors
-    /// What the system says; without descriptors that is an error at each call, which the caller should
-    /// answer by waiting a little.
+    /// What the system says; without descriptors that is an error at each call, which takes a hundredth of a second then,
+    /// so that who tries again does not spin.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (socket, address) = self.source.retry(Direction::Read, None, |listener| {
-            fd::accept(listener.as_fd())
-        })?;
+        let (socket, address) = crate::net::accept(&self.source)?;
         let address = address
             .as_socket()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "invalid argument"))?;

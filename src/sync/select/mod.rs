@@ -184,7 +184,7 @@ impl<A: Arms<R>, R> Select<A, R> {
 
     /// That there is something to read, or the end, or an error: a read would not wait. Somebody else may be faster.
     ///
-    /// The closure gets an error if that can never be, as for a file or a descriptor that is closed.
+    /// The closure gets an error if that can never be, as for a descriptor that is closed. A file is always ready.
     ///
     /// ```
     /// use greenlet::sync::{channel, select};

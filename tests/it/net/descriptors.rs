@@ -139,6 +139,54 @@ fn a_number_that_is_used_again_hears_nothing_of_its_past() {
     });
 }
 
+/// Whoever takes over a duplicate leaves nothing of it with the hub, where the next one has the same number.
+#[test]
+fn duplicates_are_taken_over_again_and_again() {
+    use std::net;
+    use std::os::unix::net::UnixStream as Theirs;
+
+    run(|| {
+        let (near, mut far) = Theirs::pair().unwrap();
+        let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+        for _ in 0..5 {
+            let mut ours = UnixStream::from(near.try_clone().unwrap());
+            let reader = spawn(move || ours.read_exact(&mut [0]));
+            yield_now();
+            far.write_all(b"x").unwrap();
+            reader.join().unwrap().unwrap();
+
+            let ours = TcpListener::from(listener.try_clone().unwrap());
+            let server = spawn(move || ours.accept().map(drop));
+            yield_now();
+            TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            server.join().unwrap().unwrap();
+        }
+    });
+}
+
+/// Who goes on at once is held up, so that others run who have something to close.
+#[test]
+fn without_descriptors_who_accepts_again_at_once_does_not_spin() {
+    let name = "net::descriptors::without_descriptors_who_accepts_again_at_once_does_not_spin";
+    if survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let client = socket.unwrap();
+        let server = spawn(move || listener.incoming().position(|stream| stream.is_ok()));
+        yield_now();
+        let all = take_all_descriptors();
+        client.connect(&address.into()).unwrap();
+        sleep(Duration::from_millis(100));
+        drop(all);
+        let errors = server.join().unwrap().unwrap();
+        assert!((1..=11).contains(&errors), "{errors} errors");
+    });
+}
+
 /// What sockets do in an ordinary life, and in a short one.
 fn lives() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

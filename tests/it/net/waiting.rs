@@ -530,3 +530,25 @@ fn at_the_end_of_a_thread_waiting_is_an_error() {
         );
     });
 }
+
+/// The limit is over before anybody has looked for events: what is there counts.
+#[test]
+fn the_shortest_limit_gets_what_is_there() {
+    run(|| {
+        for waits_first in [false, true] {
+            let (mut near, mut far) = connected();
+            near.set_read_timeout(Some(Duration::from_nanos(1)))
+                .unwrap();
+            if waits_first {
+                assert!(near.read(&mut [0]).is_err());
+            }
+            far.write_all(b"x").unwrap();
+            let begin = Instant::now();
+            let mut tries = 0;
+            while near.read(&mut [0]).is_err() {
+                tries += 1;
+                assert!(begin.elapsed() < Duration::from_secs(10), "{tries} tries");
+            }
+        }
+    });
+}

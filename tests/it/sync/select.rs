@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use greenlet::io::{Descriptor, PipeReader, pipe};
+use greenlet::os::unix::net::UnixStream;
 use greenlet::sync::channel::{Receiver, RecvError, SendError, bounded, unbounded};
 use greenlet::sync::queue::Queue;
 use greenlet::sync::{AsyncResult, Event, Semaphore, remote, select};
 use greenlet::time::{Elapsed, timeout};
 use greenlet::{JoinHandle, hub_stats, scope, sleep, spawn, yield_now};
 
-use crate::support::{complaint, own_stacks, rounds, run};
+use crate::support::{complaint, own_stacks, rounds, run, survived_in_child};
 use crate::sync::remote::everywhere;
 use crate::sync::{LONG, MS, end, settle};
 
@@ -95,6 +96,88 @@ fn what_cannot_be_waited_for_says_so() {
             .after(MS, || true)
             .wait();
         assert!(ready);
+    });
+}
+
+/// Nobody waits, so nobody is told: it is looked, or asked between turns.
+#[test]
+fn a_select_that_never_waits_sees_what_comes() {
+    run(|| {
+        for is_registered in [false, true] {
+            for rests in [yield_now, || sleep(MS)] {
+                let (mut near, mut far) = UnixStream::pair().unwrap();
+                if is_registered {
+                    assert!(timeout(MS, || near.read(&mut [0])).is_err());
+                }
+                let look = |near: &UnixStream| {
+                    let ready = select().readable(near, |ready| ready.map(|()| true));
+                    ready.default(|| Ok(false)).unwrap()
+                };
+                assert!(!look(&near));
+                far.write_all(b"x").unwrap();
+                let begin = Instant::now();
+                while !look(&near) {
+                    assert!(begin.elapsed() < LONG, "registered: {is_registered}");
+                    rests();
+                }
+                near.read_exact(&mut [0]).unwrap();
+                assert!(!look(&near));
+            }
+        }
+    });
+}
+
+/// A channel that always has something does not keep a socket from being seen.
+#[test]
+fn an_arm_that_is_always_ready_starves_no_descriptor() {
+    run(|| {
+        let (sender, receiver) = bounded(1);
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let begin = Instant::now();
+        for round in 0_u64.. {
+            let _ = sender.try_send(());
+            if round == 1000 {
+                far.write_all(b"x").unwrap();
+            }
+            let select = select().recv(&receiver, |_| false);
+            if select.readable(&near, |ready| ready.is_ok()).wait() {
+                assert!(round >= 1000);
+                break;
+            }
+            assert!(begin.elapsed() < LONG, "{round} rounds");
+        }
+    });
+}
+
+#[test]
+fn a_descriptor_that_somebody_has_closed_is_an_error() {
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+    let name = "sync::select::a_descriptor_that_somebody_has_closed_is_an_error";
+    if survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        // A number that nobody has.
+        // SAFETY: not so, and that is what is tested: calls on it fail.
+        let nothing = unsafe { BorrowedFd::borrow_raw(1_000_000) };
+        let outcomes = [
+            greenlet::io::readable(&nothing),
+            greenlet::io::writable(&nothing),
+        ];
+        for outcome in outcomes {
+            assert_eq!(outcome.unwrap_err().raw_os_error(), Some(libc::EBADF));
+        }
+        let (reader, _writer) = pipe().unwrap();
+        let number = reader.as_fd().as_raw_fd();
+        // Nobody else is in this process who might get the number meanwhile.
+        let kept = reader.as_fd().try_clone_to_owned().unwrap();
+        // SAFETY: the number gets its descriptor back below.
+        unsafe { libc::close(number) };
+        let ready = select().readable(&reader, |ready| ready).wait();
+        // SAFETY: as above.
+        unsafe { libc::dup2(kept.as_raw_fd(), number) };
+        assert_eq!(ready.unwrap_err().raw_os_error(), Some(libc::EBADF));
     });
 }
 

@@ -1,12 +1,11 @@
 //! A socket that listens.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::net;
 use std::path::Path;
 
 use super::{SocketAddr, UnixStream};
-use crate::hub::io::{Direction, Source, descriptor};
+use crate::hub::io::{Source, descriptor};
 use crate::sys::fd;
 
 /// A Unix socket that listens: `std::os::unix::net::UnixListener`.
@@ -50,12 +49,10 @@ impl UnixListener {
     /// Until there is one.
     ///
     /// # Errors
-    /// What the system says; without descriptors that is an error at each call, which the caller should
-    /// answer by waiting a little.
+    /// What the system says; without descriptors that is an error at each call, which takes a hundredth of a second then,
+    /// so that who tries again does not spin.
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        let (socket, address) = self.source.retry(Direction::Read, None, |listener| {
-            fd::accept(listener.as_fd())
-        })?;
+        let (socket, address) = crate::net::accept(&self.source)?;
         Ok((UnixStream::new(socket), fd::to_unix(&address)?))
     }
 

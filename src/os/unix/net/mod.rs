@@ -47,7 +47,7 @@ impl Patience {
     /// # Errors
     /// `WouldBlock` if there is no time left; what is said where nothing can wait.
     fn pause(&mut self) -> io::Result<()> {
-        Hub::here().check_open()?;
+        Hub::here_to_wait()?;
         let left = Moment::now().until(self.until);
         if left.is_zero() {
             return Err(fd::would_block());

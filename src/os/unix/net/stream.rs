@@ -77,7 +77,9 @@ impl UnixStream {
     /// What the system says when there are no descriptors left.
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (one, other) = net::UnixStream::pair()?;
-        Ok((one.into(), other.into()))
+        one.set_nonblocking(true)?;
+        other.set_nonblocking(true)?;
+        Ok((UnixStream::new(one), UnixStream::new(other)))
     }
 
     /// One that has no timeouts.
