@@ -185,6 +185,50 @@ fn a_million_spawns_without_stacks_are_a_million_errors() {
 }
 
 /// A closure that never runs is dropped, and what it drops may end others: each is told what is its own.
+/// Small stacks fill all the address space that there is, but for what the hub needs to go on.
+#[test]
+fn stacks_leave_memory_for_everything_else() {
+    if greenlet::BACKEND == "baton" || !in_a_child("stacks_leave_memory_for_everything_else") {
+        return;
+    }
+    greenlet::spawn(|| ()).join().expect("a stack");
+    let beats = std::rc::Rc::new(std::cell::Cell::new(0));
+    let beat = greenlet::spawn({
+        let beats = beats.clone();
+        move || loop {
+            greenlet::sleep(std::time::Duration::from_micros(100));
+            beats.set(beats.get() + 1);
+        }
+    });
+    limit_address_space(200 << 20);
+    for _ in 0..2 {
+        let mut parked = Vec::new();
+        let refused = loop {
+            let handle = greenlet::spawn(|| greenlet::sleep(std::time::Duration::from_secs(100)));
+            greenlet::yield_now();
+            match handle.is_finished() {
+                true => break handle.join().expect_err("there is no stack"),
+                false => parked.push(handle),
+            }
+        };
+        assert!(
+            refused
+                .downcast::<String>()
+                .expect("words")
+                .contains("no stack")
+        );
+        assert!(parked.len() > 100, "only {} fitted", parked.len());
+        let before = beats.get();
+        greenlet::sleep(std::time::Duration::from_millis(20));
+        assert!(beats.get() > before, "the others run on");
+        drop(vec![1_u8; 8 << 20]);
+        for handle in parked {
+            assert!(handle.kill());
+        }
+    }
+    assert!(beat.kill());
+}
+
 #[test]
 fn the_words_for_one_that_cannot_begin_are_for_that_one() {
     /// Kills another one that has not begun, and says whether that is what it has died of.

@@ -314,7 +314,7 @@ impl Kind {
         }
     }
 
-    /// Reserves a chunk twice as large as the last one, or as large as the system allows.
+    /// Reserves a chunk twice as large as the last one, or as large as the system allows, but for some headroom.
     fn grow(&mut self) -> io::Result<()> {
         let cap = (LARGEST_CHUNK_BYTES / self.slot_size).clamp(1, LARGEST_CHUNK);
         let mut slots = self
@@ -323,7 +323,7 @@ impl Kind {
             .map_or(FIRST_CHUNK, |last| last.slots * 2)
             .min(cap);
         let chunk = loop {
-            match Chunk::reserve(slots, self.slot_size) {
+            match Chunk::reserve_with_headroom(slots, self.slot_size) {
                 Ok(chunk) => break chunk,
                 Err(error) if slots == 1 => return Err(error),
                 Err(_) => slots /= 2,
@@ -366,12 +366,19 @@ impl Drop for Kind {
             return;
         }
         for chunk in &self.chunks {
-            // SAFETY: the mapping is ours, and no stack of it is in use: the thread that owns these
-            // stacks frees them after its last greenlet.
-            unsafe { libc::munmap(chunk.start.as_ptr().cast(), chunk.slots * self.slot_size) };
+            // SAFETY: no stack of it is in use: the thread that owns these stacks frees them after its last greenlet.
+            unsafe { chunk.release(self.slot_size) };
         }
     }
 }
+
+/// So many bytes of address space are left when stacks are reserved: who gets no stack is told, and the program goes on,
+/// but who gets no memory for anything else ends it.
+const HEADROOM: usize = if cfg!(target_pointer_width = "64") {
+    32 << 20
+} else {
+    4 << 20
+};
 
 /// One reserved mapping.
 struct Chunk {
@@ -380,6 +387,32 @@ struct Chunk {
 }
 
 impl Chunk {
+    /// A chunk that does not take the last of the address space.
+    fn reserve_with_headroom(slots: usize, slot_size: usize) -> io::Result<Chunk> {
+        let chunk = Chunk::reserve(slots, slot_size)?;
+        match Chunk::reserve(1, HEADROOM) {
+            Ok(headroom) => {
+                // SAFETY: nobody has a stack of it.
+                unsafe { headroom.release(HEADROOM) };
+                Ok(chunk)
+            }
+            Err(error) => {
+                // SAFETY: as above.
+                unsafe { chunk.release(slot_size) };
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives it back to the system.
+    ///
+    /// # Safety
+    /// No stack of it is in use, or is taken after this. Its slots have this size.
+    unsafe fn release(&self, slot_size: usize) {
+        // SAFETY: the mapping is ours, and nobody uses it (caller's promise).
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.slots * slot_size) };
+    }
+
     fn reserve(slots: usize, slot_size: usize) -> io::Result<Chunk> {
         let length = slots * slot_size;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANON | NORESERVE;
