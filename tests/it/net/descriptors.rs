@@ -179,11 +179,16 @@ fn without_descriptors_who_accepts_again_at_once_does_not_spin() {
         let server = spawn(move || listener.incoming().position(|stream| stream.is_ok()));
         yield_now();
         let all = take_all_descriptors();
+        let begin = Instant::now();
         client.connect(&address.into()).unwrap();
         sleep(Duration::from_millis(100));
         drop(all);
         let errors = server.join().unwrap().unwrap();
-        assert!((1..=11).contains(&errors), "{errors} errors");
+        let most = begin.elapsed().as_millis() as usize / 10 + 1;
+        assert!(
+            (1..=most).contains(&errors),
+            "{errors} errors, at most {most}"
+        );
     });
 }
 
