@@ -8,6 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::process::Command;
 use std::rc::Rc;
+use std::time::Duration;
 
 use greenlet::{Greenlet, RefusalKind, SwitchError, current};
 
@@ -146,14 +147,14 @@ fn a_million_spawns_without_stacks_are_a_million_errors() {
         let payload = handle.join().expect_err("there is no stack");
         let words = payload.downcast::<String>().expect("words");
         assert!(
-            words.contains("could not be started: no stack for greenlet #"),
+            words.contains("could not be started, as there is no stack for it: "),
             "{words}"
         );
     };
     // What the hub itself needs is made before.
     let mut handles = Vec::with_capacity(1000);
     greenlet::spawn(|| ()).join().expect("a stack");
-    greenlet::sleep(std::time::Duration::from_millis(1));
+    greenlet::sleep(Duration::from_millis(1));
     limit_address_space(256 << 20);
     let mut parked = Vec::with_capacity(1000);
     let refused = loop {
@@ -184,7 +185,6 @@ fn a_million_spawns_without_stacks_are_a_million_errors() {
     }
 }
 
-/// A closure that never runs is dropped, and what it drops may end others: each is told what is its own.
 /// Small stacks fill all the address space that there is, but for what the hub needs to go on.
 #[test]
 fn stacks_leave_memory_for_everything_else() {
@@ -196,7 +196,7 @@ fn stacks_leave_memory_for_everything_else() {
     let beat = greenlet::spawn({
         let beats = beats.clone();
         move || loop {
-            greenlet::sleep(std::time::Duration::from_micros(100));
+            greenlet::sleep(Duration::from_micros(100));
             beats.set(beats.get() + 1);
         }
     });
@@ -204,7 +204,7 @@ fn stacks_leave_memory_for_everything_else() {
     for _ in 0..2 {
         let mut parked = Vec::new();
         let refused = loop {
-            let handle = greenlet::spawn(|| greenlet::sleep(std::time::Duration::from_secs(100)));
+            let handle = greenlet::spawn(|| greenlet::sleep(Duration::from_secs(100)));
             greenlet::yield_now();
             match handle.is_finished() {
                 true => break handle.join().expect_err("there is no stack"),
@@ -219,7 +219,7 @@ fn stacks_leave_memory_for_everything_else() {
         );
         assert!(parked.len() > 100, "only {} fitted", parked.len());
         let before = beats.get();
-        greenlet::sleep(std::time::Duration::from_millis(20));
+        greenlet::sleep(Duration::from_millis(20));
         assert!(beats.get() > before, "the others run on");
         drop(vec![1_u8; 8 << 20]);
         for handle in parked {
@@ -229,6 +229,36 @@ fn stacks_leave_memory_for_everything_else() {
     assert!(beat.kill());
 }
 
+/// Who is never started costs nothing more: there is no memory for it.
+#[test]
+fn a_million_without_stacks_whose_handles_are_kept_are_told() {
+    if greenlet::BACKEND == "baton"
+        || !in_a_child("a_million_without_stacks_whose_handles_are_kept_are_told")
+    {
+        return;
+    }
+    const MILLION: usize = 1_000_000;
+    let handles: Vec<_> = (0..MILLION)
+        .map(|_| greenlet::spawn(greenlet::thread::park))
+        .collect();
+    limit_address_space(256 << 20);
+    greenlet::yield_now();
+    let (told, parked): (Vec<_>, Vec<_>) = handles
+        .into_iter()
+        .partition(greenlet::JoinHandle::is_finished);
+    assert!(parked.len() > 100, "only {} fitted", parked.len());
+    assert!(told.len() > MILLION / 2, "only {} were told", told.len());
+    for handle in told {
+        let payload = handle.join().expect_err("there is no stack");
+        let words = payload.downcast::<String>().expect("words");
+        assert!(words.contains(" could not be started"), "{words}");
+    }
+    for handle in parked {
+        assert!(handle.kill());
+    }
+}
+
+/// A closure that never runs is dropped, and what it drops may end others: each is told what is its own.
 #[test]
 fn the_words_for_one_that_cannot_begin_are_for_that_one() {
     /// Kills another one that has not begun, and says whether that is what it has died of.
@@ -260,7 +290,10 @@ fn the_words_for_one_that_cannot_begin_are_for_that_one() {
     let outcome = first.join().expect_err("there is no stack");
     assert!(killed.get());
     let words = outcome.downcast::<String>().expect("words");
-    assert!(words.contains("could not be started: no stack"), "{words}");
+    assert!(
+        words.contains("could not be started, as there is no stack"),
+        "{words}"
+    );
 }
 
 #[test]
@@ -271,7 +304,7 @@ fn one_that_cannot_begin_and_is_joined_by_nobody_is_reported() {
     }
     if std::env::var(SCENARIO).as_deref() != Ok(NAME) {
         let text = stderr_of_a_child(NAME);
-        let told = "could not be started: no stack for greenlet 'big'";
+        let told = "nobody joined it: greenlet 'big' (#";
         assert_eq!(text.matches(told).count(), 2, "{text}");
         return;
     }

@@ -4,6 +4,8 @@
 //! for one that never ran, by whoever finds it dead in the queue. One that was given up is kept for ever.
 //! Before it has a control block there is nothing to count: it is a [seed](super::seed), which the queue has.
 
+use std::io;
+use std::num::NonZero;
 use std::panic::Location;
 use std::ptr::NonNull;
 
@@ -11,6 +13,7 @@ use super::Hub;
 use super::seed::{Planted, Seed, Turn};
 use crate::switch::body::{self, Enter};
 use crate::switch::control::{Control, ControlRef, Payload, Phase, Wait};
+use crate::switch::error::{Refusal, RefusalKind};
 use crate::switch::{exit, transfer};
 use crate::sys::context::Context;
 use crate::sys::stack::Pages;
@@ -101,8 +104,7 @@ impl Hub {
                 true
             }
             Err(refusal) => {
-                let reason = format!("{pending} could not be started: {refusal}");
-                pending.raise.set(Some(Box::new(reason)));
+                pending.raise.set(Some(Box::new(NoStack::of(&refusal))));
                 exit::bury_pending(self.thread(), pending);
                 Self::let_go(control)
             }
@@ -119,10 +121,33 @@ impl Hub {
     }
 }
 
+/// Why a greenlet was never started: the system's error. The words for it are made when somebody wants them: a million
+/// may have to be told, and there is no memory.
+#[derive(Clone, Copy)]
+pub(crate) struct NoStack {
+    code: NonZero<i32>,
+}
+
+impl NoStack {
+    fn of(refusal: &Refusal) -> NoStack {
+        let code = match refusal.kind() {
+            RefusalKind::NoStack(error) => error.raw_os_error().and_then(NonZero::new),
+            _ => None,
+        };
+        let code = code.unwrap_or(const { NonZero::new(libc::ENOMEM).expect("not 0") });
+        NoStack { code }
+    }
+
+    pub(crate) fn error(self) -> io::Error {
+        io::Error::from_raw_os_error(self.code.get())
+    }
+}
+
 /// Why one whose closure is dropped was never started, if it was not killed. It is kept where what is raised in a
 /// greenlet lies; nothing is raised in one that has ended.
-pub(crate) fn failure(control: &Control) -> Option<Payload> {
-    control.raise.take()
+pub(crate) fn failure(control: &Control) -> Option<NoStack> {
+    let payload = control.raise.take()?;
+    payload.downcast_ref().copied()
 }
 
 /// The entry of a greenlet that the hub runs.

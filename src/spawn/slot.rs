@@ -12,9 +12,9 @@ use std::ptr::NonNull;
 use std::thread;
 
 use crate::hub::Hub;
-use crate::hub::launch::failure;
+use crate::hub::launch::{NoStack, failure};
 use crate::hub::wait::WaitList;
-use crate::switch::control::{Control, ControlRef, Payload};
+use crate::switch::control::{Control, ControlRef, Payload, write_named};
 use crate::switch::exit::{self, GreenletExit};
 use crate::switch::thread::{Thread, report};
 use crate::switch::transfer;
@@ -31,11 +31,13 @@ struct Shared<R> {
     /// after that its thread, which stays as long as one of its blocks is out.
     owner: Cell<NonNull<()>>,
     has_greenlet: Cell<bool>,
-    hands: Cell<u32>,
+    hands: Cell<u8>,
     ended: Cell<bool>,
     /// The slot counts as a handle.
     holds: Cell<bool>,
     outcome: Cell<Option<thread::Result<R>>>,
+    /// Instead of an outcome, if it has never been started.
+    no_stack: Cell<Option<NoStack>>,
     joiners: WaitList,
 }
 
@@ -55,6 +57,7 @@ impl<R> Slot<R> {
                 ended: Cell::new(false),
                 holds: Cell::new(false),
                 outcome: Cell::new(None),
+                no_stack: Cell::new(None),
                 joiners: WaitList::new(),
             });
         }
@@ -145,15 +148,41 @@ impl<R> Slot<R> {
     /// What it left.
     #[inline]
     pub(super) fn take(&self) -> Option<thread::Result<R>> {
-        self.shared().outcome.take()
+        let Shared {
+            outcome, no_stack, ..
+        } = self.shared();
+        outcome
+            .take()
+            .or_else(|| Some(Err(Box::new(self.words(no_stack.take()?)))))
     }
 
-    /// Nobody will ask for what it left. A panic is reported: nothing hides (law 12).
+    /// Why it was never started.
+    #[cold]
+    fn words(&self, no_stack: NoStack) -> String {
+        let mut words = String::new();
+        let name = self.greenlet().and_then(Control::name);
+        let _ = write_named(&mut words, self.id(), name, false);
+        let error = no_stack.error();
+        words + &format!(" could not be started, as there is no stack for it: {error}")
+    }
+
+    /// Nobody will ask for what it left. A panic is reported, and that it was never started: nothing hides (law 12).
     #[inline]
     pub(super) fn give_up(&self) {
-        match self.take() {
+        let Shared {
+            outcome, no_stack, ..
+        } = self.shared();
+        match outcome.take() {
             Some(Err(payload)) => self.nobody_asked(payload),
-            other => transfer::drop_contained(other),
+            Some(Ok(value)) => transfer::drop_contained(value),
+            None => {
+                if let Some(no_stack) = no_stack.take() {
+                    report(
+                        format_args!("nobody joined it"),
+                        Box::new(self.words(no_stack)),
+                    );
+                }
+            }
         }
     }
 
@@ -182,11 +211,18 @@ impl<R> Slot<R> {
             // Whoever does not join it may have to say who it was.
             self.hold();
         }
+        shared.outcome.set(Some(outcome));
+        self.close();
+    }
+
+    /// It has left all that it leaves.
+    #[inline(always)]
+    fn close(&self) {
+        let shared = self.shared();
         if !shared.holds.get() {
             shared.owner.set(self.thread().cast());
             shared.has_greenlet.set(false);
         }
-        shared.outcome.set(Some(outcome));
         shared.ended.set(true);
     }
 
@@ -254,11 +290,15 @@ impl<R> Drop for Owed<R> {
         if slot.has_ended() {
             return;
         }
-        let failure = slot.greenlet().and_then(failure);
-        let is_lost = failure.is_some() && slot.shared().hands.get() == 1;
-        slot.end(Err(failure.unwrap_or_else(|| Box::new(GreenletExit))));
-        if is_lost && let Some(Err(reason)) = slot.take() {
-            report(format_args!("nobody joined it"), reason);
+        match slot.greenlet().and_then(failure) {
+            None => slot.end(Err(Box::new(GreenletExit))),
+            Some(no_stack) => {
+                slot.shared().no_stack.set(Some(no_stack));
+                slot.close();
+                if slot.shared().hands.get() == 1 {
+                    slot.give_up();
+                }
+            }
         }
         if let Some(hub) = Hub::here_if_open() {
             slot.joiners().call_all(hub);
