@@ -23,16 +23,23 @@ fn a_read_after_free_in_a_greenlet_is_reported() {
 #[cfg(greenlet_canary = "race")]
 #[test]
 fn a_race_between_greenlets_of_two_threads_is_reported() {
+    use std::sync::Barrier;
+
     static mut PLACE: u64 = 0;
+    // Neither begins before the other one lives, or ends before the other one has written: a lock that both have taken
+    // in between would order them, and of a thread that has ended nobody knows any more where it wrote. Two barriers:
+    // the lock of one would do the same.
+    static BEGIN: Barrier = Barrier::new(2);
+    static END: Barrier = Barrier::new(2);
     let write = || {
-        let writer = greenlet::Greenlet::new(|times: u64| {
-            for n in 0..times {
-                // SAFETY: none. This is the fault.
-                unsafe { (&raw mut PLACE).write_volatile(n) };
-            }
-            times
+        let writer = greenlet::Greenlet::new(|number: u64| {
+            BEGIN.wait();
+            // SAFETY: none. This is the fault.
+            unsafe { (&raw mut PLACE).write_volatile(number) };
+            END.wait();
+            number
         });
-        writer.switch(if cfg!(miri) { 10 } else { 100_000 })
+        writer.switch(1);
     };
     let other = std::thread::spawn(write);
     write();
