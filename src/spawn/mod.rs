@@ -358,6 +358,9 @@ impl Builder {
     /// # Errors
     /// `InvalidInput` if the stack size is out of range. The stack itself is taken when the greenlet begins;
     /// if there is none by then, [`join`](JoinHandle::join) says so.
+    ///
+    /// # Panics
+    /// As [`spawn`], and if there is a zero in the name, as in std: what is written for greenlets may move to threads.
     #[track_caller]
     pub fn spawn<R: 'static>(self, f: impl FnOnce() -> R + 'static) -> io::Result<JoinHandle<R>> {
         // SAFETY: `f` borrows nothing.
@@ -375,6 +378,12 @@ impl Builder {
             StackSize::Default => None,
         };
         let pages = size.unwrap_or_else(|| hub.thread().default_pages());
+        if let Some(name) = &self.name {
+            assert!(
+                !name.contains('\0'),
+                "{name:?} cannot be the name of a greenlet: leave out the zero in it"
+            );
+        }
         let name = self.name.map(String::into_boxed_str);
         // SAFETY: caller's promise.
         Ok(unsafe { launch_in(hub, name, pages, site, f) })

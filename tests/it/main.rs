@@ -17,6 +17,7 @@ mod io;
 mod killing;
 mod leaks;
 mod locals;
+mod mirror;
 mod misuse;
 mod monitor;
 mod net;
