@@ -1,10 +1,10 @@
 //! A chapter: what it is about, and its programs, which are run.
 
-use std::error::Error;
 use std::io::{self, Write};
-use std::process::{Command, Output, Stdio};
 
-use crate::contents::LOG;
+use crate::beside::Beside;
+use crate::running::End;
+use crate::stage::Stage;
 
 /// A chapter of the talk.
 pub(crate) struct Chapter {
@@ -32,59 +32,63 @@ pub(crate) struct Program {
     pub(crate) full: &'static [&'static str],
     pub(crate) quick: &'static [&'static str],
     pub(crate) input: &'static str,
+    pub(crate) beside: Beside,
     pub(crate) chart: Chart,
 }
 
-impl Chapter {
-    /// Runs all programs, and shows what they print.
-    pub(crate) fn run(&self, quick: bool) -> Result<(), Box<dyn Error>> {
-        println!("{}\n\n{}", self.title, self.text);
-        for program in self
-            .programs
-            .iter()
-            .filter(|program| program.chart != Chart::Timeline)
-        {
-            println!("\n$ {}", program.name);
-            let output = program.output(quick, false)?;
-            io::stdout().write_all(&output.stdout)?;
+impl Program {
+    /// A program without arguments, whose text is shown.
+    pub(crate) const fn shown(name: &'static str) -> Program {
+        Program {
+            name,
+            full: &[],
+            quick: &[],
+            input: "",
+            beside: Beside::Nothing,
+            chart: Chart::None,
         }
-        Ok(())
+    }
+
+    /// One whose results are drawn.
+    pub(crate) const fn drawn(name: &'static str, chart: Chart) -> Program {
+        Program {
+            chart,
+            ..Program::shown(name)
+        }
+    }
+
+    /// The same with arguments.
+    pub(crate) const fn with(
+        self,
+        full: &'static [&'static str],
+        quick: &'static [&'static str],
+    ) -> Program {
+        Program {
+            full,
+            quick,
+            ..self
+        }
     }
 }
 
-impl Program {
-    /// Runs it to its end.
-    pub(crate) fn output(&self, quick: bool, json: bool) -> Result<Output, Box<dyn Error>> {
-        let file = std::env::current_exe()?.with_file_name(self.name);
-        let log = std::env::temp_dir().join(format!("talk-{}.log", std::process::id()));
-        let arguments = if quick { self.quick } else { self.full };
-        let place = |argument: &&str| match *argument {
-            LOG => log.clone().into_os_string(),
-            other => other.into(),
-        };
-        let mut command = Command::new(&file);
-        command
-            .args(arguments.iter().map(place))
-            .args(json.then_some("--json"));
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let missing = |error| {
-            format!(
-                "{}: {error}; `cargo build --release --examples` builds it",
-                self.name
-            )
-        };
-        let mut child = command.spawn().map_err(missing)?;
-        let mut stdin = child.stdin.take().ok_or("no input")?;
-        let _ = stdin.write_all(self.input.as_bytes()); // it need not read all of it
-        drop(stdin);
-        let output = child.wait_with_output()?;
-        if !output.status.success() {
-            let told = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("{} ended with {}: {told}", self.name, output.status).into());
+impl Chapter {
+    /// Runs all programs, and shows what they print; the names of those that failed.
+    pub(crate) fn run(&self, stage: &Stage) -> io::Result<Vec<&'static str>> {
+        let mut out = io::stdout();
+        let mut failed = vec![];
+        writeln!(out, "{}\n\n{}", self.title, self.text)?;
+        let programs = self.programs.iter();
+        for program in programs.filter(|program| program.chart != Chart::Timeline) {
+            writeln!(out, "\n$ {}", program.name)?;
+            let ran = program.run(stage, false);
+            write!(out, "{}{}", ran.said, ran.told)?;
+            match ran.end {
+                End::Well => continue,
+                End::Failed(_) => failed.push(program.name),
+                End::NotRun(_) => {}
+            }
+            writeln!(out, "{}", ran.end.words())?;
         }
-        Ok(output)
+        Ok(failed)
     }
 }

@@ -1,7 +1,9 @@
-//! The talk, all of it: its chapters, any of its programs, and one page with every table and chart of this machine.
+//! The talk, all of it: its chapters, any of its programs, and one page with every table and chart
+//! of this machine.
 //!
-//! Run: `cargo build --release --examples`, then `cargo run --release --example talk` for the list of chapters,
-//! `… --example talk -- 4` for the programs of the fourth, `… --example talk -- --html talk.html` for the page.
+//! Run: `cargo build --release --examples`, then `cargo run --release --example talk` for the list
+//! of chapters, `… --example talk -- 4` for the programs of the fourth, and
+//! `… --example talk -- --html talk.html` for the page. A program that fails is named at the end.
 //!
 //! Expected output:
 //! ```text
@@ -17,23 +19,29 @@
 //! `talk NUMBER` runs a chapter, `talk --html FILE` all of them
 //! ```
 
+mod beside;
 mod chapters;
 mod contents;
 mod page;
+mod running;
+mod stage;
 mod svg;
+mod table;
 #[path = "../talk_parts/mod.rs"]
 mod talk_parts;
 mod timeline;
 
 use std::error::Error;
-use std::fs;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chapters::Chapter;
 use clap::Parser;
 use contents::CHAPTERS;
 use indicatif::ProgressBar;
+use stage::Stage;
 use talk_parts::report::ended;
 
 /// Walks through the talk.
@@ -49,36 +57,57 @@ struct Arguments {
     quick: bool,
 }
 
+type Outcome = Result<(), Box<dyn Error>>;
+
 fn main() -> ExitCode {
-    ended("talk", run(&Arguments::parse()))
+    let arguments = Arguments::parse();
+    ended("talk", stage::until_a_signal(move || run(&arguments)))
 }
 
-fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    match (arguments.chapter, &arguments.html) {
-        (None, None) => list(),
-        (Some(number), None) => chapter(number)?.run(arguments.quick)?,
-        (Some(number), Some(file)) => {
-            fs::write(
-                file,
-                page::of(&[chapter(number)?], arguments.quick, &ProgressBar::hidden())?,
-            )?;
-        }
-        (None, Some(file)) => {
-            let all: Vec<&Chapter> = CHAPTERS.iter().collect();
-            let steps = all.iter().map(|chapter| chapter.programs.len() as u64);
-            let bar = ProgressBar::new(steps.sum());
-            fs::write(file, page::of(&all, arguments.quick, &bar)?)?;
-            bar.finish_and_clear();
-        }
+fn run(arguments: &Arguments) -> Outcome {
+    let all: Vec<&Chapter> = CHAPTERS.iter().collect();
+    let failed = match (arguments.chapter, &arguments.html) {
+        (None, None) => return Ok(list()?),
+        (Some(number), None) => chapter(number)?.run(&Stage::new(arguments.quick)?)?,
+        (Some(number), Some(file)) => page(file, &[chapter(number)?], arguments.quick)?,
+        (None, Some(file)) => page(file, &all, arguments.quick)?,
+    };
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(format!("these programs failed: {}", failed.join(", ")).into()),
     }
-    Ok(())
 }
 
-fn list() {
+/// Opens the file first: whether it can be written is told before programs run for minutes.
+fn page(
+    file: &Path,
+    chapters: &[&Chapter],
+    quick: bool,
+) -> Result<Vec<&'static str>, Box<dyn Error>> {
+    let about = |error: io::Error| format!("{}: {error}", file.display());
+    let mut opened = File::create(file).map_err(about)?;
+    let stage = Stage::new(quick)?;
+    // It shows nothing where standard error is no terminal.
+    let bar = ProgressBar::new(
+        chapters
+            .iter()
+            .map(|chapter| chapter.programs.len() as u64)
+            .sum(),
+    );
+    let failed = page::write(&mut opened, chapters, &stage, &bar).map_err(about);
+    bar.finish_and_clear();
+    Ok(failed?)
+}
+
+fn list() -> io::Result<()> {
+    let mut out = io::stdout();
     for (number, chapter) in CHAPTERS.iter().enumerate() {
-        println!("{:2}  {}", number + 1, chapter.title);
+        writeln!(out, "{:2}  {}", number + 1, chapter.title)?;
     }
-    println!("`talk NUMBER` runs a chapter, `talk --html FILE` all of them");
+    writeln!(
+        out,
+        "`talk NUMBER` runs a chapter, `talk --html FILE` all of them"
+    )
 }
 
 fn chapter(number: usize) -> Result<&'static Chapter, Box<dyn Error>> {

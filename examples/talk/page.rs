@@ -1,110 +1,109 @@
-//! The page: every chapter with what its programs printed, as tables, text and charts. It needs nothing but itself.
+//! The page: every chapter with what its programs printed, as tables, text and charts. It needs
+//! nothing but itself. Each section is written when it is there: no program takes the page along.
 
 use std::error::Error;
-use std::fmt::Write;
+use std::io::{self, Write};
 
 use indicatif::ProgressBar;
 
 use crate::chapters::{Chapter, Chart, Program};
-use crate::svg;
-use crate::talk_parts::report::{Line, digits};
+use crate::running::{End, Ran};
+use crate::stage::Stage;
+use crate::talk_parts::report::Line;
+use crate::{svg, table, timeline};
 
 const HEAD: &str = "<!doctype html>
 <html lang=\"en\"><head><meta charset=\"utf-8\"><title>The talk, running</title>
 <style>
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font-family: sans-serif; line-height: 1.5 }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font-family: sans-serif }
+body { line-height: 1.5 } .failed { color: #b00020 }
 pre { background: #f4f4f4; padding: 0.8rem; overflow-x: auto; line-height: 1.3 }
-table { border-collapse: collapse } td, th { padding: 0.15rem 0.8rem; border-bottom: 1px solid #ddd; text-align: right }
-td:first-child, th:first-child { text-align: left } svg { max-width: 100%; height: auto }
+pre.told { background: #fdf6e3 }
+.wide { overflow-x: auto } table { border-collapse: collapse }
+td, th { padding: 0.15rem 0.8rem; border-bottom: 1px solid #ddd }
+td, th { text-align: right; white-space: nowrap }
+td:first-child, th:first-child { text-align: left }
+figure { margin: 1rem 0 } svg { max-width: 100%; height: auto }
 </style></head><body>
 <h1>The talk, running</h1>
-<p>Every table and chart on this page was measured on one machine, by the examples of the crate.</p>
+<p>Every table and chart on this page was measured on one machine, by the examples of the crate.
+What a program said on standard error stands on yellow.</p>
 ";
 
-/// The page of these chapters; runs them.
-pub(crate) fn of(
+/// Runs these chapters, and writes their page; the names of the programs that failed.
+pub(crate) fn write(
+    page: &mut impl Write,
     chapters: &[&Chapter],
-    quick: bool,
+    stage: &Stage,
     bar: &ProgressBar,
-) -> Result<String, Box<dyn Error>> {
-    let mut page = String::from(HEAD);
+) -> io::Result<Vec<&'static str>> {
+    let mut failed = vec![];
+    page.write_all(HEAD.as_bytes())?;
     for chapter in chapters {
-        let _ = write!(
-            page,
-            "<h2>{}</h2>\n<p>{}</p>\n",
-            escaped(chapter.title),
-            escaped(chapter.text)
-        );
+        let [title, text] = [chapter.title, chapter.text].map(escaped);
+        writeln!(page, "<h2>{title}</h2>\n<p>{text}</p>")?;
         for program in chapter.programs {
-            page += &section(program, quick)?;
+            let (body, end) = section(program, stage);
+            writeln!(page, "<h3>{}</h3>\n{body}", program.name)?;
+            failed.extend(matches!(end, End::Failed(_)).then_some(program.name));
             bar.inc(1);
         }
     }
-    Ok(page + "</body></html>\n")
+    writeln!(page, "</body></html>")?;
+    Ok(failed)
 }
 
-fn section(program: &Program, quick: bool) -> Result<String, Box<dyn Error>> {
-    let name = program.name;
-    let body = match program.chart {
-        Chart::Timeline => figure(name, &svg::timelines()),
-        Chart::None => {
-            let output = program.output(quick, false)?;
-            format!(
-                "<pre>{}</pre>\n",
-                escaped(&String::from_utf8_lossy(&output.stdout))
-            )
-        }
-        Chart::Bars => {
-            let lines = results(program, quick)?;
-            table(&lines) + &figure(name, &svg::bars(name, &lines)?)
-        }
-        Chart::Lines => {
-            let lines = results(program, quick)?;
-            table(&lines) + &figure(name, &svg::lines(name, &lines)?)
-        }
-    };
-    Ok(format!("<h3>{name}</h3>\n{body}"))
-}
-
-fn results(program: &Program, quick: bool) -> Result<Vec<Line>, Box<dyn Error>> {
-    let output = program.output(quick, true)?;
-    let lines = String::from_utf8(output.stdout)?;
-    let lines: Vec<Line> = lines.lines().map(Line::parse).collect::<Result<_, _>>()?;
-    match lines.is_empty() {
-        true => Err(format!("{} has printed no results", program.name).into()),
-        false => Ok(lines),
+fn section(program: &Program, stage: &Stage) -> (String, End) {
+    if program.chart == Chart::Timeline {
+        return (figure(program.name, &timeline::drawn()), End::Well);
     }
+    let mut ran = program.run(stage, program.chart != Chart::None);
+    let mut body = text("said", &ran.said);
+    if matches!(ran.end, End::Well) {
+        match results(program, &ran, stage) {
+            Ok(None) => {}
+            Ok(Some(results)) => body = results,
+            Err(error) => ran.end = End::Failed(error.to_string()),
+        }
+    }
+    body += &text("told", &ran.told);
+    let words = escaped(&ran.end.words());
+    match ran.end {
+        End::Well => {}
+        End::NotRun(_) => body += &format!("<p>{words}</p>\n"),
+        End::Failed(_) => body += &format!("<p class=\"failed\">{words}</p>\n"),
+    }
+    (body, ran.end)
+}
+
+/// The table and the chart of a program that has some.
+fn results(program: &Program, ran: &Ran, stage: &Stage) -> Result<Option<String>, Box<dyn Error>> {
+    let draw = match program.chart {
+        Chart::Bars => svg::bars,
+        Chart::Lines => svg::lines,
+        Chart::None | Chart::Timeline => return Ok(None),
+    };
+    let lines = ran.said.lines().map(Line::parse);
+    let lines: Vec<Line> = lines.collect::<Result<_, _>>()?;
+    if lines.is_empty() {
+        return Err("it has printed no results".into());
+    }
+    let chart = draw(&stage.folder, program.name, &lines)?;
+    Ok(Some(table::of(&lines) + &figure(program.name, &chart)))
 }
 
 fn figure(name: &str, svg: &str) -> String {
     format!("<figure class=\"chart\" id=\"chart-{name}\">{svg}</figure>\n")
 }
 
-fn table(lines: &[Line]) -> String {
-    let mut table =
-        String::from("<table><tr><th>case</th><th>how many</th><th>value</th><th></th></tr>\n");
-    for line in lines {
-        let x = line.number("x");
-        let x = if x.is_nan() {
-            String::new()
-        } else {
-            x.to_string()
-        };
-        let (case, value, unit) = (
-            escaped(line.text("case")),
-            digits(line.number("value")),
-            line.text("unit"),
-        );
-        let _ = writeln!(
-            table,
-            "<tr><td>{case}</td><td>{x}</td><td>{value}</td><td>{}</td></tr>",
-            escaped(unit)
-        );
+fn text(class: &str, text: &str) -> String {
+    match text.is_empty() {
+        true => String::new(),
+        false => format!("<pre class=\"{class}\">{}</pre>\n", escaped(text)),
     }
-    table + "</table>\n"
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

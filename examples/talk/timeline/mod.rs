@@ -1,28 +1,33 @@
-//! Three ways to read from four slow sources, recorded while they run: who worked, polled or waited when.
+//! Three ways to read from four slow sources, recorded: who worked, polled or waited when.
+
+mod drawing;
+mod ways;
 
 use std::cell::RefCell;
-use std::io::{ErrorKind, Read, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub(crate) use drawing::drawn;
+
 /// What a reader did in a stretch of time.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Does {
+enum Does {
     Waits,
     Polls,
     Works,
 }
 
 /// From when to when, in milliseconds, which reader did what.
-pub(crate) struct Stretch {
-    pub(crate) reader: usize,
-    pub(crate) does: Does,
-    pub(crate) from: f64,
-    pub(crate) to: f64,
+struct Stretch {
+    reader: usize,
+    does: Does,
+    from: f64,
+    to: f64,
 }
 
-pub(crate) const READERS: usize = 4;
+const READERS: usize = 4;
 /// When the message of each source comes.
 const COMES: [u64; READERS] = [12, 4, 8, 16];
 /// How long a message is worked on.
@@ -62,14 +67,14 @@ impl Recorder {
 }
 
 /// The three ways, with their names.
-pub(crate) fn all() -> [(&'static str, Vec<Stretch>); 3] {
+fn all() -> [(&'static str, Vec<Stretch>); 3] {
     [
-        ("blocking: one after the other", recorded(blocking)),
+        ("blocking: one after the other", recorded(ways::blocking)),
         (
             "not blocking: asked again and again",
-            recorded(non_blocking),
+            recorded(ways::non_blocking),
         ),
-        ("greenlets: all wait at once", recorded(greenlets)),
+        ("greenlets: all wait at once", recorded(ways::greenlets)),
     ]
 }
 
@@ -92,44 +97,4 @@ fn recorded(way: fn(&Recorder, Vec<UnixStream>)) -> Vec<Stretch> {
         .into_iter()
         .for_each(|source| source.join().expect("no panic"));
     recorder.stretches.into_inner()
-}
-
-fn blocking(recorder: &Recorder, sources: Vec<UnixStream>) {
-    for (reader, mut source) in sources.into_iter().enumerate() {
-        recorder
-            .record(reader, Does::Waits, || source.read_exact(&mut [0]))
-            .expect("a byte");
-        recorder.work(reader);
-    }
-}
-
-fn non_blocking(recorder: &Recorder, sources: Vec<UnixStream>) {
-    let mut open: Vec<(usize, UnixStream)> = sources.into_iter().enumerate().collect();
-    open.iter()
-        .for_each(|(_, source)| source.set_nonblocking(true).expect("it can"));
-    while !open.is_empty() {
-        open.retain_mut(|(reader, source)| {
-            let read = recorder.record(*reader, Does::Polls, || source.read(&mut [0]));
-            match read {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
-                read => assert_eq!(read.expect("a byte"), 1),
-            }
-            recorder.work(*reader);
-            false
-        });
-    }
-}
-
-fn greenlets(recorder: &Recorder, sources: Vec<UnixStream>) {
-    greenlet::scope(|scope| {
-        for (reader, source) in sources.into_iter().enumerate() {
-            scope.spawn(move || {
-                let mut source = greenlet::os::unix::net::UnixStream::from(source);
-                recorder
-                    .record(reader, Does::Waits, || source.read_exact(&mut [0]))
-                    .expect("a byte");
-                recorder.work(reader);
-            });
-        }
-    });
 }
