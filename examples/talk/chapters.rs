@@ -18,7 +18,7 @@ pub(crate) struct Chapter {
 pub(crate) enum Chart {
     /// It prints text.
     None,
-    /// A bar for each line of JSON.
+    /// A bar for each line of JSON, if there are several.
     Bars,
     /// A line for each way, over `x`.
     Lines,

@@ -88,8 +88,12 @@ fn results(program: &Program, ran: &Ran, stage: &Stage) -> Result<Option<String>
     if lines.is_empty() {
         return Err("it has printed no results".into());
     }
+    let table = table::of(&lines);
+    if lines.len() == 1 {
+        return Ok(Some(table)); // one bar alone says nothing
+    }
     let chart = draw(&stage.folder, program.name, &lines)?;
-    Ok(Some(table::of(&lines) + &figure(program.name, &chart)))
+    Ok(Some(table + &figure(program.name, &chart)))
 }
 
 fn figure(name: &str, svg: &str) -> String {

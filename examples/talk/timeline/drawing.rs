@@ -4,31 +4,42 @@ use std::fmt::Write;
 
 use super::{Does, READERS, Stretch};
 
-/// What each way did, one below the other, on one scale.
+const ROW: usize = 22;
+/// Where time begins, and how far it goes.
+const TIME: (f64, f64) = (80.0, 810.0);
+
+/// What each way did, one below the other, and what the colors mean.
 pub(crate) fn drawn() -> String {
     let ways = super::all();
-    let ends = ways
-        .iter()
-        .flat_map(|(_, stretches)| stretches)
-        .map(|stretch| stretch.to);
-    let end = ends.fold(1.0, f64::max);
-    let height = ways.len() * (READERS + 2) * 22;
+    let end = ways.iter().map(|(_, stretches)| took(stretches));
+    let end = end.fold(1.0, f64::max);
+    let height = (ways.len() * (READERS + 2) + 1) * ROW;
     let mut svg = format!(
         "<svg width=\"900\" height=\"{height}\" viewBox=\"0 0 900 {height}\" \
          xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"13\">\n"
     );
     for (number, (name, stretches)) in ways.iter().enumerate() {
-        let top = number * (READERS + 2) * 22 + 16;
-        let took = stretches
-            .iter()
-            .map(|stretch| stretch.to)
-            .fold(0.0, f64::max);
-        let _ = writeln!(svg, "<text x=\"4\" y=\"{top}\">{name}: {took:.0} ms</text>");
-        merged(stretches)
+        let top = number * (READERS + 2) * ROW + 16;
+        let name = format!("{name}: {:.0} ms", took(stretches));
+        text(&mut svg, (4, top), &name);
+        for reader in 0..READERS {
+            let row = (4, top + 22 + reader * ROW);
+            text(&mut svg, row, &format!("reader {}", reader + 1));
+        }
+        let merged = merged(stretches);
+        merged
             .iter()
             .for_each(|stretch| bar(&mut svg, stretch, top, end));
     }
+    legend(&mut svg, height - ROW);
     svg + "</svg>\n"
+}
+
+fn took(stretches: &[Stretch]) -> f64 {
+    stretches
+        .iter()
+        .map(|stretch| stretch.to)
+        .fold(0.0, f64::max)
 }
 
 /// A poller asks thousands of times: what it does without a pause is one stretch.
@@ -57,14 +68,18 @@ fn merged(stretches: &[Stretch]) -> Vec<Stretch> {
     merged
 }
 
-fn bar(svg: &mut String, stretch: &Stretch, top: usize, end: f64) {
-    let (color, what) = match stretch.does {
+fn look(does: Does) -> (&'static str, &'static str) {
+    match does {
         Does::Waits => ("#c9d6e4", "waits"),
         Does::Polls => ("#e0a458", "polls"),
         Does::Works => ("#4272a8", "works"),
-    };
-    let at = |time: f64| 80.0 + time / end * 810.0;
-    let (x, y) = (at(stretch.from), top + 8 + stretch.reader * 22);
+    }
+}
+
+fn bar(svg: &mut String, stretch: &Stretch, top: usize, end: f64) {
+    let (color, what) = look(stretch.does);
+    let at = |time: f64| TIME.0 + time / end * TIME.1;
+    let (x, y) = (at(stretch.from), top + 8 + stretch.reader * ROW);
     let width = (at(stretch.to) - x).max(0.5);
     let _ = writeln!(
         svg,
@@ -72,4 +87,22 @@ fn bar(svg: &mut String, stretch: &Stretch, top: usize, end: f64) {
          <title>reader {} {what}</title></rect>",
         stretch.reader + 1
     );
+}
+
+fn legend(svg: &mut String, top: usize) {
+    for (number, does) in [Does::Waits, Does::Polls, Does::Works]
+        .into_iter()
+        .enumerate()
+    {
+        let ((color, what), x) = (look(does), 80 + number * 90);
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{x}\" y=\"{top}\" width=\"18\" height=\"18\" fill=\"{color}\"/>"
+        );
+        text(svg, (x + 24, top + 14), what);
+    }
+}
+
+fn text(svg: &mut String, (x, y): (usize, usize), words: &str) {
+    let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\">{words}</text>");
 }
