@@ -540,7 +540,12 @@ fn memoising_caching_and_optimizing_do_not_change_the_answers() {
 fn results_that_cannot_be_written_are_an_error() {
     let folder = Folder::new("full");
     let log = folder.file("log", b"");
-    for (name, argument) in [("bigfile_brute", log.as_str()), ("fibonacci", "--json")] {
+    for (name, argument) in [
+        ("bigfile_brute", log.as_str()),
+        ("fibonacci", "--json"),
+        ("talk", "3"),
+        ("talk", "--quick"),
+    ] {
         let full = fs::File::create("/dev/full").expect("it is there");
         let output = command(name, &[argument])
             .stdout(full)
