@@ -85,7 +85,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 }
 
 fn search(program: &str, arguments: &Arguments) -> Result<Line, Box<dyn Error>> {
-    let mut words: Vec<OsString> = vec!["--user".into(), (&arguments.user).into()];
+    let mut words: Vec<OsString> = vec![format!("--user={}", arguments.user).into()];
     words.extend(arguments.cold.then(|| "--cold".into()));
     words.extend(["--".into(), (&arguments.file).into()]);
     let lines = programs::run(&format!("bigfile_{program}"), &words)?;

@@ -70,7 +70,7 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     let mut to: Box<dyn Write> = match to_stdout {
         true => Box::new(io::stdout()),
         false if arguments.force => Box::new(File::create(&arguments.file)?),
-        false => Box::new(File::create_new(&arguments.file)?),
+        false => Box::new(File::create_new(&arguments.file).map_err(there_already)?),
     };
     let bar = ProgressBar::new(arguments.size);
     let style = "{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
@@ -85,13 +85,15 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     }
     to.flush()?;
     bar.finish_and_clear();
-    show(
-        arguments,
-        &log,
-        bytes,
-        begin.elapsed().as_secs_f64(),
-        to_stdout,
-    )
+    let took = begin.elapsed().as_secs_f64();
+    show(arguments, &log, bytes, took, to_stdout)
+}
+
+fn there_already(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists => io::Error::other("it exists; `--force` overwrites it"),
+        _ => error,
+    }
 }
 
 fn show(arguments: &Arguments, log: &Log, bytes: u64, took: f64, aside: bool) -> io::Result<()> {
@@ -103,14 +105,12 @@ fn show(arguments: &Arguments, log: &Log, bytes: u64, took: f64, aside: bool) ->
         .with("broken", broken)
         .with("bytes", bytes)
         .with("seconds", took);
-    let user = &arguments.user;
+    let (user, time, rate) = (&arguments.user, time(took), digits(rate));
     let words = match arguments.json {
         true => format!("{}\n", serde_json::json!(line.0)),
         false => format!(
             "{program}: {records} records of {user} in {lines} lines ({broken} broken)\n\
-             {} for {bytes} bytes, {} GB/s\n",
-            time(took),
-            digits(rate)
+             {time} for {bytes} bytes, {rate} GB/s\n"
         ),
     };
     match aside {

@@ -1,5 +1,7 @@
 //! Bigfile with greenlets: what waits for the disk is kept apart from what computes.
 //!
+//! The log is mapped, as in `bigfile_limit`: one that others shorten meanwhile ends this program with a `SIGBUS`.
+//!
 //! Each greenlet takes the next part of the log. If that is not in memory yet, it has it read: many may wait for the
 //! disk at once, which costs next to nothing. Then it passes a gate, which lets through as many as keep all
 //! cores busy, and has it searched: more at once would only be in each other's way. Both are work for other threads, `greenlet::offload`; who does what when

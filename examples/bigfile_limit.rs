@@ -35,6 +35,8 @@ fn main() -> ExitCode {
 }
 
 fn limit(job: &Job) -> io::Result<Found> {
+    let threads = rayon::ThreadPoolBuilder::new().build_global();
+    threads.map_err(io::Error::other)?;
     let log = Map::new(job)?;
     let search = |part: (u64, u64)| {
         job.bar.inc(part.1 - part.0);

@@ -46,7 +46,7 @@ fn processes(job: &Job) -> io::Result<Found> {
 fn process(job: &Job, (begin, end): (u64, u64)) -> io::Result<Found> {
     let output = Command::new(std::env::current_exe()?)
         .arg("--json")
-        .args(["--user", &job.arguments.user])
+        .arg(format!("--user={}", job.arguments.user))
         .args(["--part", &begin.to_string(), &end.to_string(), "--"])
         .arg(&job.arguments.file)
         .stderr(Stdio::inherit())

@@ -30,9 +30,11 @@ fn threads(job: &Job) -> io::Result<Found> {
     let parts = job.parts(job.size.div_ceil(search::workers() as u64));
     let mut all = Found::default();
     thread::scope(|scope| {
-        let search =
-            |part| scope.spawn(move || search::part(&job.file, part, job.user(), &job.bar));
-        let threads: Vec<_> = parts.map(search).collect();
+        let start = |part| {
+            let search = move || search::part(&job.file, part, job.user(), &job.bar);
+            thread::Builder::new().spawn_scoped(scope, search)
+        };
+        let threads: Vec<_> = parts.map(start).collect::<io::Result<_>>()?;
         for thread in threads {
             all = all + thread.join().expect("no panic")?;
         }

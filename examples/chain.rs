@@ -17,9 +17,14 @@ use std::time::Instant;
 use greenlet::{Greenlet, current};
 
 fn main() {
-    let links: u64 = std::env::args()
-        .nth(1)
-        .map_or(100_000, |n| n.parse().expect("a number"));
+    let length = std::env::args().nth(1);
+    let links: u64 = length.map_or(100_000, |length| match length.parse() {
+        Ok(links @ 1..) => links,
+        _ => {
+            eprintln!("chain: how many links? {length:?} is no number of them");
+            std::process::exit(2)
+        }
+    });
     let begin = Instant::now();
     let main = current::<u64>();
     let mut left = main.clone();

@@ -5,7 +5,10 @@
 //!
 //! With `--cores 4` four hubs listen on the same address, each with a socket of its own.
 //!
-//! Prints `listening on ADDR:PORT` when it is ready. Port 0 takes any that is free.
+//! Expected output, when it is ready (port 0 takes any that is free):
+//! ```text
+//! listening on 127.0.0.1:7777
+//! ```
 
 mod listen;
 
@@ -23,8 +26,8 @@ struct Arguments {
     #[arg(long, default_value = "127.0.0.1:7777")]
     listen: String,
     /// How many threads, each with a hub of its own; 0 for as many as there are cores.
-    #[arg(long, default_value_t = 1)]
-    cores: usize,
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(..=1024))]
+    cores: u16,
 }
 
 fn main() -> io::Result<()> {
@@ -39,11 +42,11 @@ fn main() -> io::Result<()> {
     let address = first.local_addr()?;
     let first = Mutex::new(Some(std::net::TcpListener::from(first)));
     let ready = Barrier::new(cores_or_all(cores));
-    let ended = greenlet::per_core(cores, move |core| {
+    let ended = greenlet::per_core(cores.into(), move |core| {
         let mine = first.lock().expect("nobody panics here").take();
         let listener = match mine {
             Some(first) => TcpListener::from(first),
-            None => TcpListener::bind_reuse_port(address)?,
+            None => listen::or_exit(&listen, TcpListener::bind_reuse_port(address)),
         };
         ready.wait();
         if core == 0 {
@@ -54,10 +57,10 @@ fn main() -> io::Result<()> {
     ended.into_iter().collect()
 }
 
-fn cores_or_all(cores: usize) -> usize {
+fn cores_or_all(cores: u16) -> usize {
     match cores {
         0 => greenlet::thread::available_parallelism().map_or(1, |all| all.get()),
-        cores => cores,
+        cores => cores.into(),
     }
 }
 

@@ -17,9 +17,10 @@ mod talk_parts;
 
 use std::error::Error;
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Instant;
@@ -40,7 +41,7 @@ struct Arguments {
 }
 
 /// A promise: the URL to fetch, and where the outcome goes.
-type Promise = (usize, Sender<io::Result<()>>);
+type Promise = (u16, Sender<io::Result<()>>);
 
 fn main() -> ExitCode {
     ended("futures_urlclient", run(&Arguments::parse()))
@@ -49,27 +50,33 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let server = arguments.task.server()?;
     let (promises, queue) = channel::<Promise>();
-    let queue = Mutex::new(queue);
+    let (queue, over) = (&Mutex::new(queue), &AtomicBool::new(false));
     thread::scope(|scope| {
-        for _ in 0..arguments.threads {
-            scope.spawn(|| work(&server.address, &queue));
-        }
-        let outcome = measure(arguments, &promises);
+        let outcome = (0..arguments.threads)
+            .try_for_each(|_| {
+                let thread = thread::Builder::new();
+                let started = thread.spawn_scoped(scope, || work(server.address, queue, over));
+                started
+                    .map(drop)
+                    .map_err(|error| format!("no thread: {error}").into())
+            })
+            .and_then(|()| measure(arguments, &promises));
+        over.store(true, Relaxed);
         drop(promises); // the threads go home
-        outcome
+        outcome.map_err(|error| format!("{}: {error}", server.address).into())
     })
 }
 
-fn work(server: &str, queue: &Mutex<Receiver<Promise>>) {
+/// Fetches what is asked for, until nobody asks or waits for it any more.
+fn work(server: SocketAddr, queue: &Mutex<Receiver<Promise>>, over: &AtomicBool) {
     let next = || queue.lock().ok()?.recv().ok();
-    while let Some((url, promise)) = next() {
-        // Nobody may wait for it any more.
+    while let Some((url, promise)) = next().filter(|_| !over.load(Relaxed)) {
         let _ = promise.send(one(server, url));
     }
 }
 
-fn one(server: &str, url: usize) -> io::Result<()> {
-    let mut stream = TcpStream::connect(server)?;
+fn one(server: SocketAddr, url: u16) -> io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     fetch(&mut stream, &format!("/{url}"), true).map(|_| ())
@@ -84,7 +91,10 @@ fn measure(
         let (promise, future) = channel();
         let begin = Instant::now();
         (0..task.urls).try_for_each(|url| pool.send((url, promise.clone())))?;
-        future.iter().take(task.urls).collect::<io::Result<()>>()?;
+        future
+            .iter()
+            .take(task.urls.into())
+            .collect::<io::Result<()>>()?;
         rounds.push(begin.elapsed().as_secs_f64() * 1e3);
     }
     let how = format!("{threads} threads");

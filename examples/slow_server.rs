@@ -4,7 +4,10 @@
 //!
 //! Run: `cargo run --release --example slow_server -- --listen 127.0.0.1:8080 --delay 20`
 //!
-//! Prints `listening on ADDR:PORT` when it is ready. Port 0 takes any that is free.
+//! Expected output, when it is ready (port 0 takes any that is free):
+//! ```text
+//! listening on 127.0.0.1:8080
+//! ```
 
 mod listen;
 

@@ -43,10 +43,8 @@ fn main() -> io::Result<()> {
     let one = listener(any)?;
     let shared = vec![&one; ACCEPTORS];
     show("shared, level-triggered", by_threads(&shared, 0)?);
-    show(
-        "shared, EPOLLEXCLUSIVE ",
-        by_threads(&shared, libc::EPOLLEXCLUSIVE)?,
-    );
+    let exclusive = by_threads(&shared, libc::EPOLLEXCLUSIVE)?;
+    show("shared, EPOLLEXCLUSIVE ", exclusive);
     let first = listener(any)?;
     let address = first.local_addr()?;
     let others: Vec<TcpListener> = (1..ACCEPTORS)
@@ -84,21 +82,23 @@ fn connect(address: SocketAddr) -> io::Result<()> {
 /// A thread with an epoll set for each of the listeners; how often the kernel woke them.
 fn by_threads(listeners: &[&TcpListener], how: i32) -> io::Result<u32> {
     let (wakes, done) = (&AtomicU32::new(0), &AtomicBool::new(false));
-    thread::scope(|scope| {
-        for listener in listeners {
-            let set = Set::of(listener, how)?;
-            scope.spawn(move || {
-                while !done.load(Relaxed) {
-                    if set.wait(20) {
-                        let _ = listener.accept(); // if nobody was faster
-                    }
-                }
-                wakes.fetch_add(sleeps(), Relaxed);
-            });
+    let accept = |listener: &TcpListener, set: Set| {
+        while !done.load(Relaxed) {
+            if set.wait(20) {
+                let _ = listener.accept(); // if nobody was faster
+            }
         }
-        connect(listeners[0].local_addr()?)?;
+        wakes.fetch_add(sleeps(), Relaxed);
+    };
+    thread::scope(|scope| {
+        let started = listeners.iter().try_for_each(|listener| {
+            let set = Set::of(listener, how)?;
+            let thread = thread::Builder::new().spawn_scoped(scope, || accept(listener, set));
+            thread.map(drop)
+        });
+        let connected = started.and_then(|()| connect(listeners[0].local_addr()?));
         done.store(true, Relaxed);
-        io::Result::Ok(())
+        connected
     })?;
     Ok(wakes.load(Relaxed))
 }

@@ -17,6 +17,7 @@ mod talk_parts;
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -43,14 +44,19 @@ fn main() -> ExitCode {
 
 fn run(Arguments { task, keep_alive }: &Arguments) -> Result<(), Box<dyn Error>> {
     let server = task.server()?;
+    let address = server.address;
     let mut connections: Vec<Option<TcpStream>> = Vec::new();
-    connections.resize_with(task.urls, || None);
-    round(&server.address, &mut connections, *keep_alive)?; // what happens the first time only
+    connections.resize_with(task.urls.into(), || None);
+    let mut round = || {
+        let done = round(address, &mut connections, *keep_alive);
+        done.map_err(|error| format!("{address}: {error}"))
+    };
+    round()?; // what happens the first time only
 
     let (mut rounds, busy) = (Vec::new(), cpu());
     for _ in 0..task.rounds {
         let begin = Instant::now();
-        round(&server.address, &mut connections, *keep_alive)?;
+        round()?;
         rounds.push(begin.elapsed().as_secs_f64() * 1e3);
     }
     let how = if *keep_alive {
@@ -62,7 +68,7 @@ fn run(Arguments { task, keep_alive }: &Arguments) -> Result<(), Box<dyn Error>>
 }
 
 /// Fetches all URLs, each in a greenlet of its own; the first error, if there is one.
-fn round(server: &str, connections: &mut [Option<TcpStream>], keep: bool) -> io::Result<()> {
+fn round(server: SocketAddr, connections: &mut [Option<TcpStream>], keep: bool) -> io::Result<()> {
     scope(|scope| {
         let fetches: Vec<ScopedJoinHandle<'_, io::Result<()>>> = connections
             .iter_mut()
@@ -75,10 +81,15 @@ fn round(server: &str, connections: &mut [Option<TcpStream>], keep: bool) -> io:
     })
 }
 
-fn one(server: &str, url: usize, connection: &mut Option<TcpStream>, keep: bool) -> io::Result<()> {
+fn one(
+    server: SocketAddr,
+    url: usize,
+    connection: &mut Option<TcpStream>,
+    keep: bool,
+) -> io::Result<()> {
     let mut stream = match connection.take() {
         Some(stream) => stream,
-        None => TcpStream::connect(server)?,
+        None => TcpStream::connect_timeout(&server, PATIENCE)?,
     };
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,11 +1,24 @@
-//! What was found in a chunk, as a line of text.
+//! What was found in a chunk, as a line of text, and in all of them.
 
-use std::error::Error;
+use redis::{Commands, RedisResult};
 
+use crate::engine::Engine;
 use crate::talk_parts::weblog::Found;
 
 /// What was found, or why a chunk could not be searched.
 pub(crate) type Outcome = Result<Found, String>;
+
+impl Engine {
+    /// What has been found so far, and in how many chunks.
+    pub(crate) fn found(&mut self) -> Result<(usize, Found), String> {
+        let results: RedisResult<Vec<String>> = self.redis.hvals(&self.results);
+        let results = self.told(results)?;
+        let all = results.iter().try_fold(Found::default(), |all, result| {
+            read(result).map(|found| all + found)
+        });
+        Ok((results.len(), all?))
+    }
+}
 
 pub(crate) fn write(outcome: &Outcome) -> String {
     match outcome {
@@ -22,18 +35,18 @@ pub(crate) fn write(outcome: &Outcome) -> String {
     }
 }
 
-pub(crate) fn read(line: &str) -> Result<Found, Box<dyn Error>> {
+fn read(line: &str) -> Outcome {
     if let Some(why) = line.strip_prefix("error ") {
         return Err(why.into());
     }
-    let numbers: Vec<u64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
-    match numbers[..] {
-        [records, bytes, lines, broken] => Ok(Found {
+    let numbers = line.split(' ').map(|number| number.parse().ok());
+    match numbers.collect::<Option<Vec<u64>>>().as_deref() {
+        Some(&[records, bytes, lines, broken]) => Ok(Found {
             records,
             bytes,
             lines,
             broken,
         }),
-        _ => Err(format!("a result that is none: {line:?}").into()),
+        _ => Err(format!("a result that is none: {line:?}")),
     }
 }

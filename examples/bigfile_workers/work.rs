@@ -4,11 +4,14 @@ use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::process::{Child, Command, id};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use crate::Search;
-use crate::engine::{Chunk, Engine};
+use crate::chunk::{Chunk, Next};
+use crate::coordinator::Search;
+use crate::engine::Engine;
 use crate::talk_parts::search::part;
 use crate::talk_parts::weblog::Found;
 
@@ -18,6 +21,9 @@ pub(crate) struct Work {
     name: String,
     #[arg(long, default_value = "redis://127.0.0.1:6379")]
     redis: String,
+    /// How many seconds to wait for the search to begin.
+    #[arg(long, default_value_t = 60)]
+    wait: u64,
     /// After how many ms a chunk that another worker has is taken from it.
     #[arg(long, default_value_t = 2000)]
     patience: u64,
@@ -26,23 +32,27 @@ pub(crate) struct Work {
     linger: u64,
 }
 
-/// Searches chunks until the search is over.
+/// Searches chunks until the search is over. One that has not begun is waited for.
 pub(crate) fn work(arguments: &Work) -> Result<(), Box<dyn Error>> {
     let mut engine = Engine::open(&arguments.redis, &arguments.name)?;
     let me = format!("{}-{}", host(), id());
+    let (begin, mut has_begun) = (Instant::now(), false);
     loop {
-        let chunk = match engine.next(&me, arguments.patience) {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => continue,
-            // The search is over: there are no chunks of it any more.
-            Err(error) if error.code() == Some("NOGROUP") || error.code() == Some("UNBLOCKED") => {
-                return Ok(());
+        let next = engine.next(&me, arguments.patience)?;
+        has_begun |= !matches!(next, Next::NoSearch);
+        match next {
+            Next::Chunk(chunk) => {
+                sleep(Duration::from_millis(arguments.linger));
+                let why = |error: io::Error| format!("{}: {error}", chunk.file);
+                engine.done(&chunk, &search(&chunk).map_err(why))?;
             }
-            Err(error) => return Err(error.into()),
-        };
-        std::thread::sleep(std::time::Duration::from_millis(arguments.linger));
-        let why = |error: io::Error| format!("{}: {error}", chunk.file);
-        engine.done(&chunk, &search(&chunk).map_err(why))?;
+            Next::Nothing => {}
+            Next::NoSearch if has_begun => return Ok(()),
+            Next::NoSearch if begin.elapsed().as_secs() >= arguments.wait => {
+                return Err(format!("there is no search {:?}", arguments.name).into());
+            }
+            Next::NoSearch => sleep(Duration::from_millis(100)),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! libev's benchmark, of our hub: many sockets, few of them active. What does an event cost?
 //!
 //! A greenlet for each of N socket pairs reads a byte and sends one on to the next pair; 100 bytes are on their way at
-//! a time. `total` is an iteration in which all greenlets are spawned, wait, and end; `event` is the time from the first
-//! byte to the last, for each. With `--timeouts` each read has a limit, which is set and taken back for every event.
+//! a time. `total` is an iteration in which all greenlets are spawned, wait, and end; `event` is what it
+//! takes from the first byte to the last, for each. Both are processor time. With `--timeouts` each read has a limit, which is set and taken back for every event.
 //!
 //! Run: `cargo run --release --example event_bench`; beside libev and libevent:
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml -- events`
@@ -41,8 +41,8 @@ struct Arguments {
     #[arg(long)]
     timeouts: bool,
     /// How many iterations, of which the median counts.
-    #[arg(long, default_value_t = 25)]
-    rounds: usize,
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rounds: u32,
     #[command(flatten)]
     output: Output,
 }
@@ -69,7 +69,7 @@ fn measure(pairs: usize, arguments: &Arguments) -> Result<Line, Box<dyn Error>> 
     let limit = arguments.timeouts.then_some(Duration::from_secs(60));
     let ring = ring::pairs(pairs, limit)
         .map_err(|error| format!("{pairs} socket pairs: {error}; see `ulimit -n`"))?;
-    let rounds = (0..arguments.rounds.max(1)).map(|_| ring::iteration(&ring, arguments.active));
+    let rounds = (0..arguments.rounds).map(|_| ring::iteration(&ring, arguments.active));
     let (total, event): (Vec<f64>, Vec<f64>) = rounds.unzip();
     let line = Line::new(
         "event_bench",

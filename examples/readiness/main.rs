@@ -80,39 +80,39 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let (mut lines, mut left_out) = (vec![], vec![]);
-    for &descriptors in &arguments.descriptors {
-        let fan = Fan::new(descriptors as usize, arguments.active as usize)?;
-        let ways = WAYS
-            .iter()
-            .filter(|way| way.0 != "select" || select::can(&fan));
-        let mut ways: Vec<_> = ways.map(|way| (way, Rounds::default())).collect();
-        if ways.len() < WAYS.len() {
-            left_out.push(descriptors.to_string());
-        }
-        // In turn, so that what disturbs one disturbs all.
-        for _ in 0..TURNS {
-            for ((_, collect, _), rounds) in &mut ways {
-                rounds.plan(arguments.rounds.div_ceil(TURNS));
-                collect(&fan, rounds)?;
-            }
-        }
-        lines.extend(
-            ways.into_iter()
-                .map(|(way, rounds)| line(way, &fan, rounds)),
-        );
+    let measured = arguments
+        .descriptors
+        .iter()
+        .try_for_each(|&descriptors| measure(arguments, descriptors, &mut lines, &mut left_out));
+    // What was measured before something went wrong is not lost.
+    if !lines.is_empty() {
+        show::results(&lines, &left_out.join(", "), &arguments.output)?;
     }
-    let left_out = left_out.join(", ");
-    show::results(&lines, &left_out, &arguments.output)
+    Ok(measured?)
 }
 
-fn line(&(way, _, code): &(&str, Way, &str), fan: &Fan, rounds: Rounds) -> Line {
-    let code = code.lines().map(str::trim);
-    let code = code.filter(|line| !line.is_empty() && !line.starts_with("//"));
-    let calls = rounds.calls_each();
-    Line::new("readiness", way, 1e6 * report::median(rounds.times), "µs")
-        .with("x", fan.fds.len())
-        .with("reading", 1e6 * report::median(rounds.reading))
-        .with("active", fan.active.len())
-        .with("calls", calls)
-        .with("code", code.count())
+fn measure(
+    arguments: &Arguments,
+    descriptors: u64,
+    lines: &mut Vec<Line>,
+    left_out: &mut Vec<String>,
+) -> io::Result<()> {
+    let fan = Fan::new(descriptors as usize, arguments.active as usize)?;
+    let ways = WAYS
+        .iter()
+        .filter(|way| way.0 != "select" || select::can(&fan));
+    let mut ways: Vec<_> = ways.map(|way| (way, Rounds::default())).collect();
+    if ways.len() < WAYS.len() {
+        left_out.push(descriptors.to_string());
+    }
+    // In turn, so that what disturbs one disturbs all.
+    for _ in 0..TURNS {
+        for ((_, collect, _), rounds) in &mut ways {
+            rounds.plan(arguments.rounds.div_ceil(TURNS));
+            collect(&fan, rounds)?;
+        }
+    }
+    let line = |(&(way, _, code), rounds)| show::line(way, code, &fan, rounds);
+    lines.extend(ways.into_iter().map(line));
+    Ok(())
 }

@@ -6,6 +6,7 @@ mod chart;
 
 use std::io::{self, Write};
 
+use super::fan::{Fan, Rounds};
 use super::report::{self, Line, Output, digits, time};
 
 const HEADS: &str = "way,descriptors,active,lines of code,system calls,reading,a round";
@@ -24,19 +25,28 @@ pub(crate) fn results(
         let limit = libc::FD_SETSIZE;
         let words = format!("select stops at {limit} descriptors, FD_SETSIZE: {left_out} left out");
         match output.json {
-            true => eprintln!("{words}"),
+            true => writeln!(io::stderr(), "{words}")?,
             false => writeln!(io::stdout(), "{words}")?,
         }
     }
-    match &output.svg {
-        Some(file) => chart::lines(
-            file,
-            "A fan-in",
-            ("descriptors", "µs a round"),
-            &by_way(lines),
-        ),
-        None => Ok(()),
-    }
+    let Some(file) = &output.svg else {
+        return Ok(());
+    };
+    let axes = ("descriptors", "µs a round");
+    chart::lines(file, "A fan-in", axes, &by_way(lines))
+        .map_err(|error| format!("{}: {error}", file.display()).into())
+}
+
+pub(crate) fn line(way: &str, code: &str, fan: &Fan, rounds: Rounds) -> Line {
+    let code = code.lines().map(str::trim);
+    let code = code.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    let calls = rounds.calls_each();
+    Line::new("readiness", way, 1e6 * report::median(rounds.times), "µs")
+        .with("x", fan.fds.len())
+        .with("reading", 1e6 * report::median(rounds.reading))
+        .with("active", fan.active.len())
+        .with("calls", calls)
+        .with("code", code.count())
 }
 
 fn row(line: &Line) -> Vec<String> {

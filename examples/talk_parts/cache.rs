@@ -29,9 +29,15 @@ impl Map {
         Ok(Map(unsafe { memmap2::Mmap::map(&job.file) }?))
     }
 
-    /// The lines that begin in a part.
+    /// The lines that begin in a part. A part within a line has none, and does not look for the end of that.
     pub(crate) fn lines(&self, (begin, end): (u64, u64)) -> &[u8] {
-        &self.0[self.line_from(begin)..self.line_from(end)]
+        match self.line_from(begin, end) {
+            None => &[],
+            Some(first) => {
+                let behind = self.line_from(end, self.0.len() as u64 + 1);
+                &self.0[first..behind.unwrap_or(self.0.len())]
+            }
+        }
     }
 
     /// Searches a part.
@@ -63,13 +69,13 @@ impl Map {
         false
     }
 
-    /// Where the first line begins that begins at a place or behind it.
-    fn line_from(&self, place: u64) -> usize {
-        let Some(before) = (place as usize).checked_sub(1) else {
-            return 0;
+    /// Where the first of the lines begins that begin between two places.
+    fn line_from(&self, begin: u64, end: u64) -> Option<usize> {
+        let Some(before) = (begin as usize).checked_sub(1) else {
+            return Some(0);
         };
-        let end = memchr::memchr(b'\n', &self.0[before..]);
-        end.map_or(self.0.len(), |at| before + at + 1)
+        let end_of_line = memchr::memchr(b'\n', &self.0[before..end as usize - 1])?;
+        Some(before + end_of_line + 1)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::cores;
 use super::report::{Line, digits, median};
 
-/// How long an answer may take.
+/// How long a connection may take to be made, and then an answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks for `path`, and reads the answer; how long its body is.
@@ -20,10 +21,14 @@ pub(crate) fn fetch(stream: &mut (impl Read + Write), path: &str, last: bool) ->
     let request =
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n");
     stream.write_all(request.as_bytes())?;
+    let begin = Instant::now();
     let mut buffer = [0; 4096];
     let mut filled = 0;
     loop {
         let count = stream.read(&mut buffer[filled..]).map_err(too_late)?;
+        if begin.elapsed() > PATIENCE {
+            return Err(too_late(ErrorKind::TimedOut.into()));
+        }
         if count == 0 {
             return Err(io::Error::new(
                 ErrorKind::UnexpectedEof,
@@ -74,24 +79,26 @@ fn answer(bytes: &[u8]) -> io::Result<Option<usize>> {
         .find(|header| is_length(header.name));
     let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
     let length: usize = length.ok_or_else(|| invalid("an answer without a length".into()))?;
-    Ok((bytes.len() >= head + length).then_some(length))
+    let whole = head.checked_add(length);
+    let whole = whole.ok_or_else(|| invalid("an answer that is too long".into()))?;
+    Ok((bytes.len() >= whole).then_some(length))
 }
 
 /// The server that the clients ask; if it was started here, a process that ends with this.
 pub(crate) struct Server {
     process: Option<Child>,
-    pub(crate) address: String,
+    pub(crate) address: SocketAddr,
 }
 
 /// Whom to ask, how much.
 #[derive(clap::Args)]
 pub(crate) struct Task {
     /// How many URLs.
-    #[arg(long, default_value_t = 35)]
-    pub(crate) urls: usize,
+    #[arg(long, default_value_t = 35, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) urls: u16,
     /// How often.
-    #[arg(long, default_value_t = 10)]
-    pub(crate) rounds: usize,
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
     /// How long an answer takes, in milliseconds, of a server that is started.
     #[arg(long, default_value_t = 20)]
     pub(crate) delay: u64,
@@ -109,7 +116,7 @@ impl Task {
         match &self.server {
             Some(address) => Ok(Server {
                 process: None,
-                address: address.clone(),
+                address: resolved(address)?,
             }),
             None => Server::start(self.delay),
         }
@@ -123,7 +130,8 @@ impl Task {
         rounds: Vec<f64>,
         cpu: f64,
     ) -> io::Result<()> {
-        let (wall, each) = (median(rounds), cpu / (self.rounds * self.urls) as f64 * 1e6);
+        let fetches = f64::from(self.rounds) * f64::from(self.urls);
+        let (wall, each) = (median(rounds), cpu / fetches * 1e6);
         if self.json {
             return Line::new(program, how, wall, "ms")
                 .with("cpu_us", each)
@@ -135,14 +143,18 @@ impl Task {
             rounds,
             ..
         } = self;
-        println!("{urls} URLs, {delay} ms each, {rounds} rounds, {how}:");
-        println!(
-            "{} ms a round, {} µs of CPU for each fetch",
-            digits(wall),
-            digits(each)
-        );
-        Ok(())
+        let (wall, each) = (digits(wall), digits(each));
+        let what = format!("{urls} URLs, {delay} ms each, {rounds} rounds, {how}:");
+        let took = format!("{wall} ms a round, {each} µs of CPU for each fetch");
+        writeln!(io::stdout(), "{what}\n{took}")
     }
+}
+
+/// The first address of these words.
+fn resolved(address: &str) -> Result<SocketAddr, String> {
+    let all = address.to_socket_addrs();
+    let first = all.and_then(|mut all| all.next().ok_or(ErrorKind::NotFound.into()));
+    first.map_err(|error| format!("{address}: {error}"))
 }
 
 impl Server {
@@ -177,7 +189,7 @@ impl Server {
             .ok_or("slow_server did not start")?;
         Ok(Server {
             process: Some(process),
-            address: address.into(),
+            address: resolved(address)?,
         })
     }
 }

@@ -102,9 +102,10 @@ pub(crate) fn time(seconds: f64) -> String {
     format!("{} {unit}", digits(seconds / f64::max(limit, 1e-9)))
 }
 
-/// Three digits that count.
+/// Three digits that count; a dash for what is no number.
 pub(crate) fn digits(value: f64) -> String {
     match value {
+        value if !value.is_finite() => "-".into(),
         value if value >= 99.95 => format!("{value:.0}"),
         value if value >= 9.995 => format!("{value:.1}"),
         value => format!("{value:.2}"),

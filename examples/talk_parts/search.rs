@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -42,6 +42,15 @@ pub(crate) fn user(name: &str) -> Result<String, String> {
     }
 }
 
+/// How long a log is. Before it is opened: that would wait for a writer if it were a pipe.
+pub(crate) fn size(file: &Path) -> io::Result<u64> {
+    let about = file.metadata()?;
+    match about.is_file() {
+        true => Ok(about.len()),
+        false => Err(io::Error::other("not a regular file")),
+    }
+}
+
 /// A search that is under way.
 pub(crate) struct Job {
     pub(crate) arguments: Arguments,
@@ -52,22 +61,19 @@ pub(crate) struct Job {
 
 impl Job {
     fn open(arguments: Arguments) -> io::Result<Job> {
+        let size = size(&arguments.file)?;
         let file = File::open(&arguments.file)?;
-        let about = file.metadata()?;
-        if !about.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
         if arguments.cold {
             cache::drop_cache(&file)?;
         }
         let style = "{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
         // It shows nothing where standard error is no terminal.
-        let bar = ProgressBar::new(about.len());
+        let bar = ProgressBar::new(size);
         bar.set_style(ProgressStyle::with_template(style).expect("a good template"));
         Ok(Job {
             arguments,
             file,
-            size: about.len(),
+            size,
             bar,
         })
     }
@@ -170,6 +176,10 @@ pub(crate) fn run_and(
         let found = search(&job)?;
         let took = (begin.elapsed().as_secs_f64(), cpu());
         job.bar.finish_and_clear();
+        if job.file.metadata()?.len() < job.size {
+            let what = "it was shortened while it was searched";
+            return Err(io::Error::other(what));
+        }
         show(program, &job, found, took, &afterwards(&job)?)
     });
     report::ended(program, outcome.map_err(|error| format!("{name}: {error}")))
@@ -190,7 +200,8 @@ fn show(
     } = found;
     let rate = job.size as f64 / seconds / 1e9;
     if broken > 0 && job.arguments.part.is_none() {
-        eprintln!("{program}: {broken} of {lines} lines are no records, and were left out");
+        let what = format!("{broken} of {lines} lines are no records, and were left out");
+        let _ = writeln!(io::stderr(), "{program}: {what}");
     }
     if !job.arguments.json {
         let (user, size) = (&job.arguments.user, job.size);

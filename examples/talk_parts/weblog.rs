@@ -63,10 +63,12 @@ impl Found {
         let mut begin = 0;
         let ends = memchr_iter(b'\n', lines).map(|at| at + 1);
         for end in ends.chain([lines.len()]) {
-            match end - begin {
+            let line = &lines[begin..end];
+            match line.len() {
                 0 => {}
+                LONGEST if !line.ends_with(b"\n") => self.too_long(),
                 1..=LONGEST => {
-                    let line = bare(&lines[begin..end]);
+                    let line = bare(line);
                     self.count(line, user(line), wanted);
                 }
                 _ => self.too_long(),

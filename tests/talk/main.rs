@@ -200,7 +200,7 @@ fn all_find(log: &str, user: &str, answer: [u64; 3]) {
     for search in SEARCHES {
         let output = run(
             &format!("bigfile_{search}"),
-            &["--json", "--user", user, log],
+            &["--json", &format!("--user={user}"), log],
             b"",
         );
         let told = text(&output.stderr);
@@ -293,6 +293,13 @@ fn odd_lines_are_counted_and_cost_no_memory() {
         let log = folder.file("long", log.as_bytes());
         all_find(&log, "jim", [2 + found, 3, 1 - found]);
     }
+    // The last one has half an end: with a whole one it would be too long.
+    let agent = "a".repeat((256 << 10) - record.len());
+    let long = record.replace("\"x\"", &format!("\"{agent}\"\r"));
+    assert_eq!(long.len(), 256 << 10);
+    all_find(&folder.file("half", long.as_bytes()), "jim", [0, 1, 1]);
+    let dashed = format!("{record}\n{}\n", record.replace("jim", "-x"));
+    all_find(&folder.file("dashed", dashed.as_bytes()), "-x", [1, 2, 0]);
 }
 
 /// A line of a gibibyte takes no disk: it is a hole.
@@ -327,13 +334,22 @@ fn a_line_of_a_gibibyte_takes_no_memory() {
             "{search}: {found}"
         );
     }
+    // What these map counts as memory.
+    for search in ["greenlets", "limit"] {
+        let output = run(&format!("bigfile_{search}"), &["--json", &log], b"");
+        let found = json(text(&output.stdout));
+        let counts = ["records", "lines", "broken"].map(|key| &found[key]);
+        assert_eq!(counts, [2, 3, 1], "{search}");
+    }
 }
 
 #[test]
 fn what_is_no_log_is_told() {
     let folder = Folder::new("bad");
     let (missing, log) = (folder.path("missing"), folder.file("log", b""));
-    let here = folder.path(".");
+    let (here, pipe) = (folder.path("."), folder.path("pipe"));
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("it runs").success());
     for search in SEARCHES {
         let name = format!("bigfile_{search}");
         let told = bad(&name, &[&missing], b"");
@@ -343,11 +359,12 @@ fn what_is_no_log_is_told() {
         );
         assert!(bad(&name, &[&here], b"").contains("not a regular file"));
         assert!(bad(&name, &["/dev/null"], b"").contains("not a regular file"));
+        assert!(bad(&name, &[&pipe], b"").contains("not a regular file"));
         assert!(bad(&name, &["--no-such-option", &log], b"").contains("--no-such-option"));
         assert!(bad(&name, &[], b"").contains("FILE"));
         assert!(bad(&name, &["--user", "a b", &log], b"").contains("no user of a log"));
     }
-    assert!(bad("bigfile_generate", &[&log], b"").contains("File exists"));
+    assert!(bad("bigfile_generate", &[&log], b"").contains("--force"));
     assert!(bad("bigfile_generate", &["--size", "3 bananas", &missing], b"").contains("bananas"));
     assert!(bad("bigfile_generate", &["/dev/full", "--force"], b"").contains("No space left"));
     assert!(!Path::new(&missing).exists());
@@ -426,6 +443,22 @@ fn a_fan_in_is_read_four_ways() {
     }
     assert!(bad("readiness", &["--descriptors", "900000000"], b"").contains("900000000"));
     assert!(bad("readiness", &["--descriptors", "900000"], b"").contains("ulimit"));
+    assert!(
+        bad(
+            "readiness",
+            &["--svg", "/no/such.svg", "--descriptors", "10"],
+            b""
+        )
+        .contains("/no/such.svg")
+    );
+    // What was measured before is told.
+    let output = run(
+        "readiness",
+        &["--descriptors", "10,900000", "--rounds", "20"],
+        b"",
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("greenlets"));
 }
 
 /// Many stacks, and many descriptors: not where each greenlet is an OS thread.
@@ -500,22 +533,70 @@ fn clients_say_what_is_wrong_with_their_server() {
     use std::net::TcpListener;
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let silent_at = silent.local_addr().expect("an address").to_string();
-    let rude = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let rude_at = rude.local_addr().expect("an address").to_string();
-    std::thread::spawn(move || {
-        for stream in rude.incoming().flatten() {
-            let _ = (&stream).write_all(b"go away\r\n\r\n");
+    let rude_at = serve(|mut stream| _ = stream.write_all(b"go away\r\n\r\n"));
+    let endless_at = serve(|mut stream| {
+        let length = usize::MAX;
+        let _ = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nab"
+        );
+    });
+    // A byte a second: each comes in time, the answer does not.
+    let slow_at = serve(|mut stream| {
+        let head = b"HTTP/1.1 200 OK\r\n".iter();
+        for byte in head.chain(std::iter::repeat(&b'a')) {
+            let second = std::time::Duration::from_secs(1);
+            match stream.write_all(&[*byte]) {
+                Ok(()) => std::thread::sleep(second),
+                Err(_) => return,
+            }
         }
     });
+    let few = ["--rounds", "1", "--urls", "3"];
     for client in ["urlclient", "futures_urlclient"] {
         for (server, words) in [
-            ("127.0.0.1:1", "refused"),
+            ("127.0.0.1:1", "127.0.0.1:1: Connection refused"),
             (&silent_at, "no answer within 5s"),
             (&rude_at, "no HTTP"),
+            (&endless_at, "too long"),
+            (&slow_at, "no answer within 5s"),
+            ("no such place", "no such place"),
         ] {
-            let told = bad(client, &["--server", server, "--rounds", "1"], b"");
+            let told = bad(client, &[&["--server", server], &few[..]].concat(), b"");
             assert!(told.contains(words), "{client} {server}: {told}");
         }
+        assert!(bad(client, &["--rounds", "0"], b"").contains("--rounds"));
+        assert!(bad(client, &["--urls", "18446744073709551615"], b"").contains("--urls"));
+    }
+}
+
+/// A server that does this with each connection; where it listens.
+fn serve(talk: fn(std::net::TcpStream)) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || talk(stream));
+        }
+    });
+    address
+}
+
+#[test]
+fn without_descriptors_a_herd_is_none() {
+    let herd = command("thundering_herd", &[]);
+    let mut few = Command::new("sh");
+    few.args(["-c", "ulimit -n 12; exec \"$0\" \"$@\""]);
+    few.arg(herd.get_program()).args(herd.get_args());
+    let output = few.output().expect("it ends");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("Too many open files"));
+}
+
+#[test]
+fn a_chain_has_a_length() {
+    for length in ["0", "-5", "--help", "many"] {
+        assert!(bad("chain", &[length], b"").contains(length));
     }
 }
 

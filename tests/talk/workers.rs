@@ -25,6 +25,23 @@ impl Redis {
         panic!("redis-server did not start");
     }
 
+    /// Sends a command, and returns the first of what comes back.
+    fn ask(&self, command: &str) -> String {
+        use std::io::{Read, Write};
+        let address = self.1.strip_prefix("redis://").expect("a URL");
+        let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+        write!(stream, "{command}\r\n").expect("it reads");
+        let mut answer = [0; 100];
+        let count = stream.read(&mut answer).expect("it answers");
+        text(&answer[..count]).into()
+    }
+
+    fn signal(&self, which: &str) {
+        let mut kill = std::process::Command::new("kill");
+        let sent = kill.args([which, &self.0.id().to_string()]).status();
+        assert!(sent.expect("it runs").success());
+    }
+
     fn stop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -98,6 +115,31 @@ fn workers_of_a_search_may_be_killed_and_lose_nothing() {
         "bigfile_workers",
         &good("bigfile_workers", &search("two", "2", &url)),
     );
+    // A worker may come before its search; one whose search does not come says so.
+    let early = workers(&["work", "later", "--redis", &url]);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    good("bigfile_workers", &search("later", "0", &url));
+    assert!(early.wait_with_output().expect("it ends").status.success());
+    let nobody = ["work", "nobody's", "--redis", &url, "--wait", "0"];
+    assert!(bad("bigfile_workers", &nobody, b"").contains("there is no search \"nobody's\""));
+
+    // A Redis that loses the search, and one that does not answer any more.
+    let coordinator = workers(&search("lost", "0", &url));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    redis.ask("FLUSHALL");
+    let lost = coordinator.wait_with_output().expect("it ends");
+    assert_eq!(lost.status.code(), Some(1));
+    assert!(text(&lost.stderr).contains("Redis has lost the search"));
+    assert!(redis.ask("DBSIZE").contains(":0"), "nothing is left behind");
+    let coordinator = workers(&search("hangs", "0", &url));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    redis.signal("-STOP");
+    let hangs = coordinator.wait_with_output().expect("it ends");
+    redis.signal("-CONT");
+    assert_eq!(hangs.status.code(), Some(1));
+    let told = text(&hangs.stderr);
+    assert!(told.contains("does not answer within 5s"), "{told}");
+
     let coordinator = workers(&search("gone", "0", &url));
     std::thread::sleep(std::time::Duration::from_millis(300));
     redis.stop();

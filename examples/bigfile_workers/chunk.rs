@@ -1,0 +1,101 @@
+//! Chunks: parts of a log, to be searched by whoever is free.
+
+use redis::streams::{StreamAutoClaimOptions, StreamAutoClaimReply};
+use redis::streams::{StreamId, StreamReadOptions, StreamReadReply};
+use redis::{Commands, RedisResult};
+
+use crate::engine::{Engine, GROUP};
+use crate::results::{self, Outcome};
+
+/// How long a worker waits for a new chunk, in ms.
+const A_WHILE: usize = 100;
+
+/// A part of a log.
+pub(crate) struct Chunk {
+    pub(crate) id: String,
+    pub(crate) file: String,
+    pub(crate) user: String,
+    pub(crate) part: (u64, u64),
+}
+
+impl Chunk {
+    fn of(entry: &StreamId) -> Option<Chunk> {
+        Some(Chunk {
+            id: entry.id.clone(),
+            file: entry.get("file")?,
+            user: entry.get("user")?,
+            part: (entry.get("begin")?, entry.get("end")?),
+        })
+    }
+}
+
+/// What there is to do.
+pub(crate) enum Next {
+    Chunk(Chunk),
+    /// Nothing for now.
+    Nothing,
+    /// There is no such search: it has not begun, or is over.
+    NoSearch,
+}
+
+impl Engine {
+    pub(crate) fn add(
+        &mut self,
+        file: &str,
+        user: &str,
+        (begin, end): (u64, u64),
+    ) -> Result<(), String> {
+        let (begin, end) = (begin.to_string(), end.to_string());
+        let fields = [
+            ("file", file),
+            ("user", user),
+            ("begin", &begin),
+            ("end", &end),
+        ];
+        let added = self.redis.xadd(&self.chunks, "*", &fields);
+        self.told(added)
+    }
+
+    /// A chunk that another worker has had for `idle` ms, or the next one, if one comes within a while.
+    pub(crate) fn next(&mut self, me: &str, idle: u64) -> Result<Next, String> {
+        let next = self.left_one(me, idle).and_then(|left| match left {
+            None => self.new_one(me),
+            left => Ok(left),
+        });
+        match next {
+            Ok(chunk) => Ok(chunk.map_or(Next::Nothing, Next::Chunk)),
+            Err(error) if matches!(error.code(), Some("NOGROUP" | "UNBLOCKED")) => {
+                Ok(Next::NoSearch)
+            }
+            Err(error) => self.told(Err(error)),
+        }
+    }
+
+    fn left_one(&mut self, me: &str, idle: u64) -> RedisResult<Option<Chunk>> {
+        let (one, redis) = (StreamAutoClaimOptions::default(), &mut self.redis);
+        let left = redis.xautoclaim_options(&self.chunks, GROUP, me, idle, "0-0", one.count(1));
+        let left: StreamAutoClaimReply = left?;
+        Ok(left.claimed.iter().find_map(Chunk::of))
+    }
+
+    fn new_one(&mut self, me: &str) -> RedisResult<Option<Chunk>> {
+        let one = StreamReadOptions::default().group(GROUP, me).count(1);
+        let new = self
+            .redis
+            .xread_options(&[&self.chunks], &[">"], &one.block(A_WHILE));
+        let new: Option<StreamReadReply> = new?;
+        let keys = new.into_iter().flat_map(|reply| reply.keys);
+        let ids = keys.flat_map(|key| key.ids);
+        Ok(ids.filter_map(|id| Chunk::of(&id)).next())
+    }
+
+    /// The chunk is done with: what was found, or why nothing could be.
+    pub(crate) fn done(&mut self, chunk: &Chunk, outcome: &Outcome) -> Result<(), String> {
+        let result = results::write(outcome);
+        let set: RedisResult<bool> = self.redis.hset_nx(&self.results, &chunk.id, result);
+        self.told(set)?;
+        self.renew_results()?;
+        let acked = self.redis.xack(&self.chunks, GROUP, &[&chunk.id]);
+        self.told(acked)
+    }
+}
