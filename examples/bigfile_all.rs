@@ -70,9 +70,12 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         .map(|lines| programs::middle(lines))
         .collect();
     let limit = lines.last().map_or(f64::NAN, |line| line.number("value"));
-    show::results(&lines, &arguments.output, ("Bigfile", HEADS), |line| {
-        row(line, limit)
-    })?;
+    let share = |line: Line| {
+        let share = line.number("value") / limit;
+        line.with("of the limit", share)
+    };
+    let lines: Vec<Line> = lines.into_iter().map(share).collect();
+    show::results(&lines, &arguments.output, ("Bigfile", HEADS), row)?;
     let answers = |line: &Line| ["records", "found", "lines", "broken"].map(|key| line.count(key));
     match results
         .iter()
@@ -95,11 +98,10 @@ fn search(program: &str, arguments: &Arguments) -> Result<Line, Box<dyn Error>> 
         .ok_or_else(|| "it printed nothing".into())
 }
 
-fn row(line: &Line, limit: f64) -> Vec<String> {
+fn row(line: &Line) -> Vec<String> {
     let name = line.text("case").replace("bigfile_", "");
     let [records, broken] = ["records", "broken"].map(|key| line.count(key).to_string());
     let [seconds, cpu] = ["seconds", "cpu"].map(|key| time(line.number(key)));
-    let rate = line.number("value");
-    let [rate, share] = [rate, rate / limit].map(digits);
+    let [rate, share] = ["value", "of the limit"].map(|key| digits(line.number(key)));
     vec![name, records, broken, rate, seconds, cpu, share]
 }

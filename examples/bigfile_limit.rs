@@ -11,7 +11,7 @@
 //! ```text
 //! bigfile_limit: <n> records of jim in <n> lines (<n> broken)
 //! <n> for <n> bytes, <n> GB/s, <n> of CPU
-//! memory: <n> GB/s
+//! bandwidth: <n> GB/s
 //! ```
 
 #[path = "talk_parts/mod.rs"]
@@ -31,7 +31,7 @@ use talk_parts::weblog::Found;
 const PART: u64 = 4 << 20;
 
 fn main() -> ExitCode {
-    search::run_and("bigfile_limit", limit, memory)
+    search::run_and("bigfile_limit", limit, bandwidth)
 }
 
 fn limit(job: &Job) -> io::Result<Found> {
@@ -48,7 +48,7 @@ fn limit(job: &Job) -> io::Result<Found> {
 }
 
 /// How fast all cores together add up the same memory.
-fn memory(job: &Job) -> io::Result<Vec<(&'static str, f64)>> {
+fn bandwidth(job: &Job) -> io::Result<Vec<(&'static str, f64)>> {
     let log = Map::new(job)?.0;
     let clock = Instant::now();
     let add = |part: &[u8]| {
@@ -60,5 +60,5 @@ fn memory(job: &Job) -> io::Result<Vec<(&'static str, f64)>> {
     let sums = log.par_chunks(PART as usize).map(add);
     std::hint::black_box(sums.reduce(|| 0, u64::wrapping_add));
     let seconds = clock.elapsed().as_secs_f64();
-    Ok(vec![("memory", job.size as f64 / seconds / 1e9)])
+    Ok(vec![("bandwidth", job.size as f64 / seconds / 1e9)])
 }
