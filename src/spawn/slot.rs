@@ -148,41 +148,38 @@ impl<R> Slot<R> {
     /// What it left.
     #[inline]
     pub(super) fn take(&self) -> Option<thread::Result<R>> {
-        let Shared {
-            outcome, no_stack, ..
-        } = self.shared();
-        outcome
-            .take()
-            .or_else(|| Some(Err(Box::new(self.words(no_stack.take()?)))))
+        match self.shared().outcome.take() {
+            None if self.shared().no_stack.get().is_some() => Some(Err(Box::new(self.failure()?))),
+            outcome => outcome,
+        }
     }
 
-    /// Why it was never started.
+    /// Why it was never started, in words; they are said once.
     #[cold]
-    fn words(&self, no_stack: NoStack) -> String {
+    fn failure(&self) -> Option<String> {
+        let no_stack = self.shared().no_stack.take()?;
         let mut words = String::new();
         let name = self.greenlet().and_then(Control::name);
         let _ = write_named(&mut words, self.id(), name, false);
         let error = no_stack.error();
-        words + &format!(" could not be started, as there is no stack for it: {error}")
+        Some(words + &format!(" could not be started, as there is no stack for it: {error}"))
     }
 
     /// Nobody will ask for what it left. A panic is reported, and that it was never started: nothing hides (law 12).
     #[inline]
     pub(super) fn give_up(&self) {
-        let Shared {
-            outcome, no_stack, ..
-        } = self.shared();
-        match outcome.take() {
+        match self.shared().outcome.take() {
             Some(Err(payload)) => self.nobody_asked(payload),
             Some(Ok(value)) => transfer::drop_contained(value),
-            None => {
-                if let Some(no_stack) = no_stack.take() {
-                    report(
-                        format_args!("nobody joined it"),
-                        Box::new(self.words(no_stack)),
-                    );
-                }
-            }
+            None if self.shared().no_stack.get().is_some() => self.nobody_asked_why(),
+            None => {}
+        }
+    }
+
+    #[cold]
+    fn nobody_asked_why(&self) {
+        if let Some(words) = self.failure() {
+            report(format_args!("nobody joined it"), Box::new(words));
         }
     }
 
@@ -230,7 +227,7 @@ impl<R> Slot<R> {
     #[inline]
     fn free(&self) {
         // It may hold handles of its own, and the last of them would take the thread along.
-        drop(self.take());
+        drop(self.shared().outcome.take());
         let thread = self.thread();
         let held = self.held().map(ControlRef::from);
         // SAFETY: `new` put it there, and nobody uses it any more. The thread stays until that.
