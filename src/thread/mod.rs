@@ -8,6 +8,8 @@
 //! - `JoinHandle` and `Scope` stay on their OS thread. [`Thread`], which unparks, may go anywhere.
 //! - `thread_local!` is std's, and one for each OS thread: its greenlets share it. Storage for each greenlet is
 //!   [`greenlet_local!`](crate::greenlet_local), and its key [`LocalKey`](crate::LocalKey).
+//! - [`Builder::stack_size`] takes no less than a greenlet needs, and says how much that is; std takes more than was
+//!   asked for. A stack is taken at the first turn: where there is none, `join` says so, not `spawn`.
 //! - [`panicking`] is std's as well: it tells whether anybody unwinds on this OS thread, which need not be the
 //!   greenlet that asks, since others may run while destructors of one wait.
 

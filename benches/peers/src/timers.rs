@@ -4,11 +4,16 @@
 //! joined. Every peer has a process of its own: what the kernel has for a process depends on what
 //! that process had before. The yardstick is tokio, whose tasks have no stacks; `bare stacks` has
 //! no tasks, only what the kernel takes for a million stacks.
+//!
+//! In a virtual machine a free page may be one that the host has taken back, and then it costs ten
+//! times as much when it is used again: more than anything else here. So before each turn as much
+//! memory as any peer needs is touched and given back.
 
 use std::env;
+use std::io;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::external::{self, Child};
 use crate::peers::{go, tokio};
@@ -62,6 +67,7 @@ pub fn answer(options: &Options) -> Result<()> {
             Ok(Child::without_version(env::current_exe()?, first.to_vec()))
         };
         external::contender(peer.name, peer.how, prepare, move |child, _| {
+            touch_memory_for(count)?;
             child.figure(&[&count])
         })
     });
@@ -70,9 +76,31 @@ pub fn answer(options: &Options) -> Result<()> {
         "Go",
         "`time.Sleep`, GOMAXPROCS=1",
         go::tasks,
-        move |child, _| child.figure(&[&"sleep", &0, &count]),
+        move |child, _| {
+            touch_memory_for(count)?;
+            child.figure(&[&"sleep", &0, &count])
+        },
     ));
     rounds::answer(&question, contenders, options)
+}
+
+/// Has the host give what so many tasks of any peer take, and a little more.
+fn touch_memory_for(count: u64) -> Result<()> {
+    let (length, page) = (count as usize * 6 * 1024, 4096);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a mapping of our own, which nobody uses after this.
+    unsafe {
+        let start = libc::mmap(std::ptr::null_mut(), length, access, flags, -1, 0);
+        ensure!(start != libc::MAP_FAILED, io::Error::last_os_error());
+        #[cfg(target_os = "linux")]
+        libc::madvise(start, length, libc::MADV_HUGEPAGE);
+        for at in (0..length).step_by(page) {
+            start.cast::<u8>().add(at).write_volatile(1);
+        }
+        libc::munmap(start, length);
+    }
+    Ok(())
 }
 
 /// Prints the figure of the peer `name`: what this program does for itself in a child process.
