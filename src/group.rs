@@ -640,7 +640,7 @@ pub fn wait_any<R>(handles: &[JoinHandle<R>]) -> usize {
         let purpose = &"waits for one of several greenlets to end";
         hub.before_resting(purpose);
         WaitList::stand_in_all(lists, hub, || hub.rest_until(purpose, Moment::NEVER));
-        hub.raise_what_came(|| ());
+        hub.raise_what_came(hub.thread().current(), || ());
     }
 }
 

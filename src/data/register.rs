@@ -4,10 +4,15 @@
 //! carries a generation, so one that is dead finds nothing, whoever has its place by now (law 8). Keys travel
 //! where nobody can take them back: through the poller, and through the door of a hub.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
+use std::num::NonZero;
 
-/// Generations have 31 bits, so no key is all ones: that one is the poller's own.
-const GENERATIONS: u32 = u32::MAX >> 1;
+/// The key of a value: the number of its place, and the generation in the upper half.
+pub(crate) type Key = NonZero<u64>;
+
+/// Generations begin with one, so no key is zero, and have 31 bits, so none is all ones: that one is the poller's own.
+const FIRST: u32 = 1;
+const LAST: u32 = u32::MAX >> 1;
 
 /// Values of a small type, by key.
 pub(crate) struct Register<T> {
@@ -21,6 +26,9 @@ struct Place<T> {
     value: Option<T>,
 }
 
+/// A look at the values, for several keys at a time. Meanwhile none is entered or struck out.
+pub(crate) struct Look<'a, T>(Ref<'a, Vec<Place<T>>>);
+
 impl<T> Default for Register<T> {
     fn default() -> Register<T> {
         Register {
@@ -33,11 +41,11 @@ impl<T> Default for Register<T> {
 
 impl<T: Copy> Register<T> {
     /// Enters a value; returns its key.
-    pub(crate) fn enter(&self, value: T) -> u64 {
+    pub(crate) fn enter(&self, value: T) -> Key {
         let mut places = self.places.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
             places.push(Place {
-                generation: 0,
+                generation: FIRST,
                 value: None,
             });
             u32::try_from(places.len() - 1).expect("fewer than 2^32 values")
@@ -45,55 +53,71 @@ impl<T: Copy> Register<T> {
         let place = &mut places[index as usize];
         place.value = Some(value);
         self.taken.set(self.taken.get() + 1);
-        u64::from(place.generation) << 32 | u64::from(index)
+        let key = u64::from(place.generation) << 32 | u64::from(index);
+        Key::new(key).expect("generations begin with one")
     }
 
     /// The value with this key, if it is not dead.
     #[inline]
-    pub(crate) fn find(&self, key: u64) -> Option<T> {
-        let places = self.places.borrow();
-        let place = places.get(key as u32 as usize)?;
-        if place.generation != (key >> 32) as u32 {
-            return None;
-        }
-        place.value
+    pub(crate) fn find(&self, key: Key) -> Option<T> {
+        self.look().find(key.get())
+    }
+
+    /// To find several.
+    #[inline]
+    pub(crate) fn look(&self) -> Look<'_, T> {
+        Look(self.places.borrow())
     }
 
     /// Strikes out the value with this key; false if it was dead already.
-    pub(crate) fn strike(&self, key: u64) -> bool {
+    pub(crate) fn strike(&self, key: Key) -> bool {
         if self.find(key).is_none() {
             return false;
         }
-        let place = &mut self.places.borrow_mut()[key as u32 as usize];
-        place.value = None;
-        place.generation = (place.generation + 1) & GENERATIONS;
-        self.free.borrow_mut().push(key as u32);
+        let index = key.get() as u32;
+        self.places.borrow_mut()[index as usize].end();
+        self.free.borrow_mut().push(index);
         self.taken.set(self.taken.get() - 1);
         true
     }
 
-    /// Strikes out everything.
-    pub(crate) fn clear(&self) {
-        let key = |(index, place): (usize, &Place<T>)| {
-            place
-                .value
-                .map(|_| u64::from(place.generation) << 32 | index as u64)
-        };
-        let keys: Vec<u64> = self
-            .places
-            .borrow()
-            .iter()
-            .enumerate()
-            .filter_map(key)
-            .collect();
-        keys.into_iter().for_each(|key| {
-            self.strike(key);
-        });
+    /// Strikes out everything, which `see` gets to see.
+    pub(crate) fn clear(&self, mut see: impl FnMut(T)) {
+        for (index, place) in (0..).zip(&mut *self.places.borrow_mut()) {
+            if let Some(value) = place.value {
+                see(value);
+                place.end();
+                self.free.borrow_mut().push(index);
+            }
+        }
+        self.taken.set(0);
     }
 
     /// How many values there are.
     pub(crate) fn len(&self) -> usize {
         self.taken.get()
+    }
+}
+
+impl<T> Place<T> {
+    fn end(&mut self) {
+        self.value = None;
+        self.generation = match self.generation {
+            LAST => FIRST,
+            generation => generation + 1,
+        };
+    }
+}
+
+impl<T: Copy> Look<'_, T> {
+    /// The value with this key, if it is one and not dead.
+    #[inline(always)]
+    pub(crate) fn find(&self, key: u64) -> Option<T> {
+        let place = self.0.get(key as u32 as usize)?;
+        if place.generation != (key >> 32) as u32 {
+            return None;
+        }
+        place.value
     }
 }
 
@@ -109,22 +133,26 @@ mod tests {
         assert!(register.strike(one));
         assert!(!register.strike(one));
         let other = register.enter('b');
-        assert_eq!(other as u32, one as u32, "the same place");
+        let place = |key: Key| key.get() as u32;
+        assert_eq!(place(other), place(one), "the same place");
         assert_eq!(register.find(one), None);
         assert_eq!(register.find(other), Some('b'));
         assert_eq!(register.len(), 1);
-        assert_eq!(register.find(u64::MAX), None);
+        assert_eq!(register.find(Key::MAX), None);
+        assert_eq!(register.look().find(0), None);
     }
 
     #[test]
     fn clearing_kills_every_key() {
         let register = Register::default();
-        let keys: Vec<u64> = (0..10).map(|n| register.enter(n)).collect();
+        let keys: Vec<Key> = (0..10).map(|n| register.enter(n)).collect();
         register.strike(keys[3]);
-        register.clear();
+        let mut seen = vec![];
+        register.clear(|n| seen.push(n));
+        assert_eq!(seen, [0, 1, 2, 4, 5, 6, 7, 8, 9]);
         assert_eq!(register.len(), 0);
         assert!(keys.iter().all(|&key| register.find(key).is_none()));
-        let again: Vec<u64> = (0..10).map(|n| register.enter(n)).collect();
+        let again: Vec<Key> = (0..10).map(|n| register.enter(n)).collect();
         assert!(again.iter().all(|key| !keys.contains(key)));
     }
 }

@@ -142,7 +142,7 @@ impl Hub {
         let next = self.set_out(me, purpose);
         self.go_on_in(next, me);
         me.awaits.set(Awaits::NOTHING);
-        self.raise_what_came(|| ());
+        self.raise_what_came(me, || ());
         alarm.is_some_and(Timer::has_gone_off)
     }
 

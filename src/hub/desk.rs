@@ -12,10 +12,9 @@ use super::Hub;
 use super::door::Door;
 use super::remote::{Alarm, Remote};
 use super::roll;
-use crate::data::register::Register;
+use crate::data::register::{Key, Register};
 use crate::switch::control::ControlRef;
 
-type Key = u64;
 /// Where other threads call the greenlets of one hub.
 pub(super) type Way = Arc<Remote<Key>>;
 
@@ -181,7 +180,7 @@ impl Desk {
     /// After a fork: the door belongs to the parent.
     pub(super) fn begin_again(&self) {
         *self.door.borrow_mut() = None;
-        self.enrolled.clear();
+        self.enrolled.clear(|_| ());
         self.forlorn.set(0);
     }
 }

@@ -32,8 +32,10 @@ use crate::switch::{exit, transfer};
 use crate::sys::clock::Moment;
 use crate::sys::context::{Context, SHARES_THREAD};
 
-/// The most turns between two looks at I/O and timers.
+/// The most turns between two looks at I/O and timers, unless a look has brought more.
 const TURNS: u32 = 61;
+/// The most in any case, about as many as one look can bring.
+const TURNS_IN_A_CROWD: u32 = 1024;
 /// After so many turns after a rest the clock is asked: one more than one wait takes.
 const FIRST: u32 = 2;
 /// For so many turns at once their frames are fetched, and for as many after them the control blocks that say where
@@ -57,6 +59,9 @@ const PATIENCE: Duration = Duration::from_millis(1);
 pub(super) struct Pace {
     left: AtomicU32,
     stride: Cell<u32>,
+    /// After so many turns there is a look: all who were ready at the last one have had theirs. What happens meanwhile to
+    /// those who have not could only be told in vain.
+    most: Cell<u32>,
     /// Turns since I/O and timers were looked at, up to the beginning of this stride.
     done: Cell<u32>,
     /// In nanoseconds.
@@ -82,6 +87,7 @@ impl Default for Pace {
         Pace {
             left: AtomicU32::new(FIRST),
             stride: Cell::new(FIRST),
+            most: Cell::new(TURNS),
             done: Cell::new(0),
             looked: AtomicU64::new(Moment::now().nanos()),
             rests: AtomicBool::new(false),
@@ -121,9 +127,10 @@ impl Pace {
         self.done.set(done);
         let took = self.looked().until(now);
         let fit = fitting(done, took, PATIENCE.saturating_sub(took));
-        let over = done >= TURNS || fit == 0;
+        let most = self.most.get();
+        let over = done >= most || fit == 0;
         if !over {
-            self.stride.set(fit.min(2 * stride).min(TURNS - done));
+            self.stride.set(fit.min(2 * stride).min(most - done));
             self.left.store(self.stride.get(), Relaxed);
         }
         over
@@ -136,6 +143,12 @@ impl Pace {
             now,
             fitting(self.done.get(), took, PATIENCE).clamp(1, TURNS),
         );
+    }
+
+    /// After a look: so many are ready.
+    fn looked_at(&self, ready: usize) {
+        let ready = u32::try_from(ready).unwrap_or(u32::MAX);
+        self.most.set(ready.clamp(TURNS, TURNS_IN_A_CROWD));
     }
 
     /// After a rest, when there was no work.
@@ -227,7 +240,7 @@ impl Hub {
         self.switch(next, me);
         if me.has_news() {
             self.keep_what_came(me);
-            self.raise_what_came(|| ());
+            self.raise_what_came(me, || ());
         }
     }
 
@@ -243,8 +256,7 @@ impl Hub {
     /// Act three, by one that stands in line no more: raises what came. `lost` comes first, which passes on what it was
     /// called for.
     #[inline(always)]
-    pub(crate) fn raise_what_came(&self, lost: impl FnOnce()) {
-        let me = self.thread().current();
+    pub(crate) fn raise_what_came(&self, me: &Control, lost: impl FnOnce()) {
         if me.is_told() {
             lost();
             self.raise_now(me);
@@ -478,6 +490,7 @@ impl Hub {
         self.ring_alarms(now);
         self.io.poll(self, Some(Duration::ZERO));
         self.raise_late();
+        self.pace.looked_at(self.ready.len());
     }
 
     /// Nobody is ready, and has been `since`: waits for what happens next. If that takes long, it looks for circles, and
@@ -507,6 +520,7 @@ impl Hub {
         self.pace.rested(now);
         self.come_in();
         self.ring_alarms(now);
+        self.pace.looked_at(self.ready.len());
         let is_time = |at: Option<Moment>| at.is_some_and(|at| at <= now) && self.ready.is_empty();
         if is_time(look) {
             self.look_for_circles(now);

@@ -215,12 +215,17 @@ impl<V, K: Known> WaitList<V, K> {
         }
     }
 
+    #[inline(never)]
+    fn leave_uncalled(&self, node: &Node<V>) {
+        self.unlink(node);
+    }
+
     /// The one in whose frame the node lies leaves the list: whether it had been called.
     #[inline(always)]
     fn leave(&self, node: &Node<V>) -> bool {
         let called = !node.linked.get();
         if !called {
-            self.unlink(node);
+            self.leave_uncalled(node);
         }
         called
     }
@@ -231,7 +236,7 @@ impl<V, K: Known> WaitList<V, K> {
     pub(crate) fn stand(&self, hub: &Hub, offer: &mut Option<V>, rest: impl FnOnce()) -> bool {
         let standing = pin!(Standing {
             list: self,
-            node: Node::of(hub, offer.take()),
+            node: Node::of(hub.thread().current(), offer.take()),
             left: Some(offer),
         });
         let standing = standing.as_ref().get_ref();
@@ -240,10 +245,15 @@ impl<V, K: Known> WaitList<V, K> {
         standing.leave()
     }
 
-    /// The first act of a wait in this list alone.
+    /// The first act of a wait of `me` in this list alone.
     #[inline(never)]
-    fn set_out(&self, node: &Node<V>, hub: &Hub, purpose: &'static &'static str) -> ControlRef {
-        let me = hub.thread().current();
+    fn set_out(
+        &self,
+        node: &Node<V>,
+        hub: &Hub,
+        me: &Control,
+        purpose: &'static &'static str,
+    ) -> ControlRef {
         hub.before_waiting(me, purpose);
         self.link(node);
         me.awaits.set(self.known.awaits());
@@ -251,7 +261,7 @@ impl<V, K: Known> WaitList<V, K> {
     }
 
     /// The last; whether it was called.
-    #[inline(never)]
+    #[inline(always)]
     fn come_back(&self, node: &Node<V>, me: &Control) -> bool {
         me.awaits.set(Awaits::NOTHING);
         self.leave(node)
@@ -264,13 +274,13 @@ impl<V, K: Known> WaitList<V, K> {
         &self,
         node: Pin<&mut Node<V>>,
         hub: &Hub,
+        me: &Control,
         purpose: &'static &'static str,
         deadline: Option<Moment>,
     ) -> bool {
         let node = node.into_ref().get_ref();
-        let me = hub.thread().current();
         let _alarm = hub.wake_at(me, deadline);
-        let next = self.set_out(node, hub, purpose);
+        let next = self.set_out(node, hub, me, purpose);
         hub.go_on_in(next, me);
         self.come_back(node, me)
     }
@@ -287,9 +297,10 @@ impl<V, K: Known> WaitList<V, K> {
         deadline: Option<Moment>,
         value: V,
     ) -> Option<V> {
-        let mut node = pin!(Node::of(hub, Some(value)));
-        self.wait_in(node.as_mut(), hub, purpose, deadline);
-        hub.raise_what_came(|| ());
+        let me = hub.thread().current();
+        let mut node = pin!(Node::of(me, Some(value)));
+        self.wait_in(node.as_mut(), hub, me, purpose, deadline);
+        hub.raise_what_came(me, || ());
         node.offer.take()
     }
 }
@@ -331,9 +342,10 @@ impl<K: Known> WaitList<(), K> {
         deadline: Option<Moment>,
         lost: impl FnOnce(),
     ) -> bool {
-        let node = pin!(Node::of(hub, None));
-        let called = self.wait_in(node, hub, purpose, deadline);
-        hub.raise_what_came(|| {
+        let me = hub.thread().current();
+        let node = pin!(Node::of(me, None));
+        let called = self.wait_in(node, hub, me, purpose, deadline);
+        hub.raise_what_came(me, || {
             if called {
                 lost();
             }
@@ -354,7 +366,7 @@ impl<K: Known> WaitList<(), K> {
         // They stay where they are until they have left.
         let standing = |list| Standing {
             list,
-            node: Node::of(hub, None),
+            node: Node::of(hub.thread().current(), None),
             left: None,
         };
         let everywhere: Box<[Standing<'_, (), K>]> = lists.map(standing).collect();
@@ -450,11 +462,10 @@ impl<V, K: Known> Drop for WaitList<V, K> {
 }
 
 impl<V> Node<V> {
-    /// For the greenlet that runs.
     #[inline(always)]
-    fn of(hub: &Hub, offer: Option<V>) -> Node<V> {
+    fn of(who: &Control, offer: Option<V>) -> Node<V> {
         Node {
-            who: hub.current(),
+            who: who.into(),
             offer: Cell::new(offer),
             linked: Cell::new(false),
             before: Cell::new(ptr::null()),

@@ -90,6 +90,7 @@ impl<T: AsFd> Descriptor<T> {
     ///
     /// # Errors
     /// What `call` returns; of kind `PermissionDenied` if the descriptor cannot be waited for.
+    #[inline(always)] // see `Hub::go_on_in`
     pub fn read_with<R>(&self, call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.source.retry(Direction::Read, None, call)
     }
@@ -103,6 +104,7 @@ impl<T: AsFd> Descriptor<T> {
     ///
     /// # Errors
     /// As for [`read_with`](Self::read_with).
+    #[inline(always)]
     pub fn drain_with<R>(&self, call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         let drained = self.read_with(call)?;
         self.source.drained();
@@ -116,6 +118,7 @@ impl<T: AsFd> Descriptor<T> {
     ///
     /// # Errors
     /// As for [`read_with`](Self::read_with).
+    #[inline(always)]
     pub fn write_with<R>(&self, call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.source.retry(Direction::Write, None, call)
     }

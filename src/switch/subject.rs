@@ -55,7 +55,7 @@ impl Holder {
         Some(self.get()).filter(|&number| number != 0 && number & Holder::IS_DESCRIPTOR == 0)
     }
 
-    fn descriptor(&self) -> Option<RawFd> {
+    pub(crate) fn descriptor(&self) -> Option<RawFd> {
         let number = self.get();
         (number & Holder::IS_DESCRIPTOR != 0).then(|| (number as u32).cast_signed())
     }

@@ -10,7 +10,7 @@ use super::{Direction, Watched};
 use crate::hub::Hub;
 use crate::sys::clock::Moment;
 use crate::sys::fd::{self, would_block};
-use crate::sys::poller::{CLOSING_REMOVES, Readiness, SHORT_READ_DRAINS};
+use crate::sys::poller::{CLOSING_REMOVES, Readiness, SHORT_READ_DRAINS, Trigger};
 
 /// A thing with a descriptor that does not block, and those who wait for it.
 pub(crate) struct Source<T: AsFd> {
@@ -36,6 +36,7 @@ impl<T: AsFd> Source<T> {
     pub(crate) fn step_by_step(thing: T) -> Source<T> {
         let source = Source::new(thing);
         source.state.watched.set(Readiness::NONE);
+        source.state.trigger.set(Trigger::Level);
         source
     }
 
@@ -76,7 +77,7 @@ impl<T: AsFd> Source<T> {
     /// # Errors
     /// What `call` returns; `WouldBlock` (as std has it) when `timeout` has passed, or at once in
     /// non-blocking mode; what is said of a source that was closed meanwhile, or cannot be waited for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn retry<R>(
         &self,
         direction: Direction,
@@ -267,7 +268,7 @@ impl<T: AsFd> Source<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn wait(
         &self,
         hub: &Hub,
@@ -283,9 +284,8 @@ impl<T: AsFd> Source<T> {
                 return Err(would_block());
             }
         }
-        let _awaited = hub.io.await_one(hub, self);
-        let line = self.state.waiting(direction);
-        line.wait(hub, direction.purpose(), *deadline);
+        let _awaited = hub.io.await_one(hub.thread().current(), self);
+        self.state.wait(hub, direction, *deadline);
         Ok(())
     }
 
@@ -296,7 +296,7 @@ impl<T: AsFd> Source<T> {
         };
         if let Some(hub) = Hub::here_if_open() {
             let leaves = CLOSING_REMOVES && !self.state.exposed.get();
-            hub.io.deregister(&self.thing, &self.state, key, leaves);
+            hub.io.deregister(&self.thing, key, leaves);
         }
     }
 }

@@ -5,15 +5,16 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use super::Direction;
+use crate::data::register::Key;
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
+use crate::sys::clock::Moment;
 use crate::sys::context::Context;
-use crate::sys::poller::Readiness;
+use crate::sys::poller::{Readiness, Trigger};
 
 /// What the hub knows of a source. It does not move, so events find it. Among thousands of sources it is cold again by
-/// each event, so it is small, and what a reader or a writer needs first stands together: the flags are between the two
-/// lines.
-#[repr(C)]
+/// each event, so it is one cache line.
+#[repr(C, align(64))]
 pub(super) struct State {
     pub(super) readers: WaitList,
     pub(super) ready: Cell<Readiness>,
@@ -25,10 +26,14 @@ pub(super) struct State {
     pub(super) exposed: Cell<bool>,
     /// What it is watched for when it is registered.
     pub(super) watched: Cell<Readiness>,
+    /// And how.
+    pub(super) trigger: Cell<Trigger>,
     pub(super) writers: WaitList,
     /// Of its registration.
-    pub(super) key: Cell<Option<u64>>,
+    pub(super) key: Cell<Option<Key>>,
 }
+
+const _: () = assert!(size_of::<State>() == 64);
 
 impl State {
     /// Nothing is known yet, so a call is worth trying.
@@ -40,6 +45,7 @@ impl State {
             nonblocking: Cell::new(false),
             exposed: Cell::new(false),
             watched: Cell::new(Readiness::READ.union(Readiness::WRITE)),
+            trigger: Cell::new(Trigger::Edge),
             writers: WaitList::new(),
             key: Cell::new(None),
         }
@@ -63,6 +69,27 @@ impl State {
         self.ready.set(self.ready.get().without(direction.bit()));
     }
 
+    /// Waits in line.
+    #[inline(always)]
+    pub(super) fn wait(&self, hub: &Hub, direction: Direction, deadline: Option<Moment>) {
+        match deadline {
+            None => self.wait_until(hub, direction, None),
+            Some(_) => self.wait_apart(hub, direction, deadline),
+        }
+    }
+
+    #[inline(always)]
+    fn wait_until(&self, hub: &Hub, direction: Direction, deadline: Option<Moment>) {
+        let line = self.waiting(direction);
+        line.wait(hub, direction.purpose(), deadline);
+    }
+
+    /// In a frame of its own, which a wait without a deadline does without.
+    #[inline(never)]
+    fn wait_apart(&self, hub: &Hub, direction: Direction, deadline: Option<Moment>) {
+        self.wait_until(hub, direction, deadline);
+    }
+
     /// What is left is for the next in line.
     #[inline]
     pub(super) fn pass_on(&self, hub: &Hub, direction: Direction) {
@@ -73,22 +100,40 @@ impl State {
     }
 
     /// Registers the thing that it is the state of, unless it is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn register(
         &self,
         thing: &impl AsFd,
         hub: &Hub,
         direction: Direction,
     ) -> io::Result<()> {
+        match self.tells(direction) {
+            true => Ok(()),
+            false => self.watch(thing.as_fd(), hub, direction),
+        }
+    }
+
+    /// Whether there is an event when it becomes ready.
+    #[inline(always)]
+    pub(super) fn tells(&self, direction: Direction) -> bool {
+        self.key.get().is_some() && self.watched.get().contains(direction.bit())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn watch(&self, fd: BorrowedFd<'_>, hub: &Hub, direction: Direction) -> io::Result<()> {
         let watched = self.watched.get().union(direction.bit());
-        match self.key.get().filter(|&key| hub.io.knows(key, self)) {
-            Some(_) if watched == self.watched.get() => return Ok(()),
-            Some(key) => hub.io.widen(thing, key, watched)?,
+        if watched.contains(Readiness::WRITE) {
+            // With levels each look would tell that there is room.
+            self.trigger.set(Trigger::Edge);
+        }
+        match self.key.get() {
+            Some(key) => hub.io.change(fd, key, watched, self.trigger.get())?,
             None => {
-                let key = hub.io.register(thing, self, watched)?;
+                let key = hub.io.register(fd, self, watched)?;
                 self.key.set(Some(key));
                 if self.readers.holder().get() == 0 {
-                    self.goes_by(thing.as_fd());
+                    self.goes_by(fd);
                 }
             }
         }
@@ -96,10 +141,18 @@ impl State {
         Ok(())
     }
 
-    /// Whether there is an event when it becomes ready.
-    pub(super) fn tells(&self, hub: &Hub, direction: Direction) -> bool {
-        let is_registered = |key| hub.io.knows(key, self);
-        self.watched.get().contains(direction.bit()) && self.key.get().is_some_and(is_registered)
+    /// With levels it was told in vain: what there was the last time is still there. That would not end.
+    #[cold]
+    #[inline(never)]
+    fn turn_to_edges(&self, hub: &Hub) {
+        self.trigger.set(Trigger::Edge);
+        let number = self.readers.holder().descriptor();
+        if let (Some(key), Some(number)) = (self.key.get(), number) {
+            // SAFETY: it is that of its source, which gives up the key before it closes it.
+            let fd = unsafe { BorrowedFd::borrow_raw(number) };
+            // If somebody has closed it by its number, there is nothing to change.
+            let _ = hub.io.change(fd, key, self.watched.get(), Trigger::Edge);
+        }
     }
 
     /// Those who wait say that it is for this descriptor.
@@ -111,9 +164,7 @@ impl State {
 
     /// Fetches the state, the first thing that `happened` touches.
     pub(super) fn fetch(&self) {
-        let first = std::ptr::from_ref(self).cast::<()>();
-        Context::fetch(first);
-        Context::fetch(first.wrapping_byte_add(size_of::<State>() - 1));
+        Context::fetch(std::ptr::from_ref(self).cast());
     }
 
     /// Fetches where the first ones in line stand, the second.
@@ -130,7 +181,10 @@ impl State {
 
     /// There is an event. It is the first in line that looks; when it leaves something, it calls the next.
     pub(super) fn happened(&self, hub: &Hub, what: Readiness) {
-        self.ready.set(self.ready.get().union(what));
+        let known = self.ready.replace(self.ready.get().union(what));
+        if self.trigger.get() == Trigger::Level && known.contains(Readiness::READ) {
+            self.turn_to_edges(hub);
+        }
         for direction in [Direction::Read, Direction::Write] {
             if what.contains(Readiness::CLOSED) {
                 self.waiting(direction).call_all(hub);

@@ -2,16 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::state::State;
-use crate::data::register::Register;
+use crate::data::register::{Key, Register};
 use crate::hub::Hub;
 use crate::switch::control::Control;
-use crate::sys::poller::{Bell, Events, Poller, Readiness};
+use crate::sys::poller::{Bell, Events, Poller, Readiness, Trigger};
 
 /// So many calls in a row that need not wait, and a greenlet gives way to others.
 const CALLS_IN_A_ROW: u32 = 64;
@@ -27,8 +27,6 @@ pub(crate) struct Table {
     sources: Register<NonNull<State>>,
     /// How many greenlets wait for a source.
     awaited: Cell<usize>,
-    /// How often it has begun again.
-    begun: Cell<u32>,
     /// Calls since somebody last waited or gave way.
     in_a_row: Cell<u32>,
 }
@@ -71,9 +69,10 @@ impl Table {
         some: &mut [Option<(&State, Readiness)>],
         events: &mut impl Iterator<Item = (u64, Readiness)>,
     ) -> usize {
+        let sources = self.sources.look();
         let mut count = 0;
         for (place, (key, what)) in some.iter_mut().zip(events) {
-            let state = self.sources.find(key);
+            let state = sources.find(key);
             // SAFETY: a state in the table lives: its source takes it out before it goes (`deregister`). Waking calls no
             // code of the user.
             *place = state.map(|state| (unsafe { &*state.as_ptr() }, what));
@@ -94,17 +93,12 @@ impl Table {
     }
 
     /// Counts the greenlet that runs, which waits for `source`, or for what this is the state of.
-    #[inline]
-    pub(super) fn await_one<'a, S>(&'a self, hub: &'a Hub, source: &S) -> Awaited<'a> {
-        let me = hub.thread().current();
+    #[inline(always)]
+    pub(super) fn await_one<'a, S>(&'a self, me: &'a Control, source: &S) -> Awaited<'a> {
         self.in_a_row.set(0);
         self.awaited.set(self.awaited.get() + 1);
         me.source.set(ptr::from_ref(source).cast());
-        Awaited {
-            table: self,
-            me,
-            begun: self.begun.get(),
-        }
+        Awaited { table: self, me }
     }
 
     /// How many greenlets wait for a source.
@@ -132,12 +126,13 @@ impl Table {
 
     pub(super) fn register(
         &self,
-        thing: &impl AsFd,
+        fd: BorrowedFd<'_>,
         state: &State,
         what: Readiness,
-    ) -> io::Result<u64> {
+    ) -> io::Result<Key> {
         let key = self.sources.enter(NonNull::from(state));
-        let added = self.with_poller(|poller| poller.add(thing.as_fd(), key, what));
+        let trigger = state.trigger.get();
+        let added = self.with_poller(|poller| poller.add(fd, key.get(), what, trigger));
         if let Err(error) = added {
             self.sources.strike(key);
             return Err(error);
@@ -146,15 +141,21 @@ impl Table {
         Ok(key)
     }
 
-    /// Watches one that is registered for more.
-    pub(super) fn widen(&self, thing: &impl AsFd, key: u64, what: Readiness) -> io::Result<()> {
-        self.with_poller(|poller| poller.change(thing.as_fd(), key, what))
+    /// Watches one that is registered in another way.
+    pub(super) fn change(
+        &self,
+        fd: BorrowedFd<'_>,
+        key: Key,
+        what: Readiness,
+        trigger: Trigger,
+    ) -> io::Result<()> {
+        match &*self.poller.borrow() {
+            Some(poller) => poller.change(fd, key.get(), what, trigger),
+            None => Ok(()),
+        }
     }
 
-    pub(super) fn deregister(&self, thing: &impl AsFd, state: &State, key: u64, leaves: bool) {
-        if !self.knows(key, state) {
-            return;
-        }
+    pub(super) fn deregister(&self, thing: &impl AsFd, key: Key, leaves: bool) {
         self.sources.strike(key);
         if !leaves && let Some(poller) = &*self.poller.borrow() {
             // It may have been closed behind our back; then there is nothing to take out.
@@ -162,34 +163,29 @@ impl Table {
         }
     }
 
-    #[inline]
-    pub(super) fn knows(&self, key: u64, state: &State) -> bool {
-        self.sources.find(key) == Some(NonNull::from(state))
-    }
-
-    /// After a fork: what is registered is registered in the parent's set.
-    pub(crate) fn begin_again(&self) {
+    /// After a fork: what is registered is registered in the parent's set. Of those who waited only main may go on.
+    pub(crate) fn begin_again(&self, main: &Control) {
         if let Some(poller) = self.poller.borrow_mut().take() {
             poller.leave_behind();
         }
         self.awaited.set(0);
-        self.begun.set(self.begun.get() + 1);
-        self.sources.clear();
+        main.source.set(ptr::null());
+        // SAFETY: as in `fill`.
+        self.sources
+            .clear(|state| unsafe { state.as_ref() }.key.set(None));
     }
 }
 
-/// Somebody waits for a source. One who began before a fork is not counted any more.
+/// Somebody waits for a source. After a fork it is not counted any more, and its control block does not say so.
 pub(super) struct Awaited<'a> {
     table: &'a Table,
     me: &'a Control,
-    begun: u32,
 }
 
 impl Drop for Awaited<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        self.me.source.set(ptr::null());
-        if self.begun == self.table.begun.get() {
+        if !self.me.source.replace(ptr::null()).is_null() {
             self.table.awaited.set(self.table.awaited.get() - 1);
         }
     }

@@ -29,7 +29,7 @@ impl Watched<'_> {
         if self.state.closed.get() {
             return Some(Err(closed()));
         }
-        if !self.state.is_ready(direction) && self.state.tells(Hub::here(), direction) {
+        if !self.state.is_ready(direction) && self.state.tells(direction) {
             return None;
         }
         let ready = is_ready_now(self.fd, direction);
@@ -50,7 +50,7 @@ impl Watched<'_> {
         let hub = Hub::here();
         hub.check_open()?;
         self.state.register(&self.fd, hub, direction)?;
-        let _awaited = hub.io.await_one(hub, self.state);
+        let _awaited = hub.io.await_one(hub.thread().current(), self.state);
         let line = self.state.waiting(direction);
         Ok(line.stand(hub, &mut None, rest))
     }

@@ -314,7 +314,7 @@ impl<A: Arms<R>, R> Select<A, R> {
             let purpose = &"waits for one of several things";
             hub.before_resting(purpose);
             self.arms.stand(&mut || hub.rest_until(purpose, at));
-            hub.raise_what_came(|| self.arms.pass_on());
+            hub.raise_what_came(hub.thread().current(), || self.arms.pass_on());
             if self.arms.choose_sent() || self.arms.choose_called() || self.choose(hub) {
                 return;
             }

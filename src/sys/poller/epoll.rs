@@ -10,7 +10,7 @@
 //! `epoll_pwait2` takes nanoseconds. Where it is missing (Linux before 5.11, emulators; Android, whose
 //! filters kill a process for an unknown call) `epoll_wait` takes milliseconds, rounded up.
 
-use super::{CAPACITY, RESERVED_KEY, Readiness, is_closed, robbed};
+use super::{CAPACITY, RESERVED_KEY, Readiness, Trigger, is_closed, robbed};
 use std::io::{self, Error, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
@@ -50,11 +50,17 @@ impl Poller {
     }
 
     /// Watches a descriptor for `what`, for its whole life. What cannot be polled fails with `EPERM`.
-    pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64, what: Readiness) -> io::Result<()> {
+    pub(crate) fn add(
+        &self,
+        fd: BorrowedFd<'_>,
+        key: u64,
+        what: Readiness,
+        trigger: Trigger,
+    ) -> io::Result<()> {
         if key == RESERVED_KEY {
             return Err(ErrorKind::InvalidInput.into());
         }
-        let added = self.control(libc::EPOLL_CTL_ADD, fd, edges(what), key);
+        let added = self.control(libc::EPOLL_CTL_ADD, fd, mask(what, trigger), key);
         if let Err(error) = &added
             && (error.raw_os_error() == Some(libc::EINVAL) || is_closed(self.epoll.as_raw_fd()))
         {
@@ -65,8 +71,14 @@ impl Poller {
     }
 
     /// Watches for `what` from now on. What is there already comes as an event.
-    pub(crate) fn change(&self, fd: BorrowedFd<'_>, key: u64, what: Readiness) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_MOD, fd, edges(what), key)
+    pub(crate) fn change(
+        &self,
+        fd: BorrowedFd<'_>,
+        key: u64,
+        what: Readiness,
+        trigger: Trigger,
+    ) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_MOD, fd, mask(what, trigger), key)
     }
 
     pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -262,9 +274,13 @@ impl Events {
     }
 }
 
-fn edges(what: Readiness) -> i32 {
+fn mask(what: Readiness, trigger: Trigger) -> i32 {
     let has = |readiness, edges| if what.contains(readiness) { edges } else { 0 };
-    libc::EPOLLET | has(Readiness::READ, READ_EDGES) | has(Readiness::WRITE, WRITE_EDGES)
+    let trigger = match trigger {
+        Trigger::Edge => libc::EPOLLET,
+        Trigger::Level => 0,
+    };
+    trigger | has(Readiness::READ, READ_EDGES) | has(Readiness::WRITE, WRITE_EDGES)
 }
 
 fn readiness(edges: i32) -> Readiness {

@@ -14,7 +14,7 @@
 //! Unlike an epoll, a kqueue of `polling` remembers a descriptor that was closed without being removed
 //! (which law 8 forbids), and would refuse the next one of that number.
 
-use super::{CAPACITY, RESERVED_KEY, Readiness, is_closed, robbed};
+use super::{CAPACITY, RESERVED_KEY, Readiness, Trigger, is_closed, robbed};
 use polling::{Event, PollMode};
 use std::cell::RefCell;
 use std::io::{self, Error, ErrorKind};
@@ -50,8 +50,14 @@ impl Poller {
         })
     }
 
-    /// Watches a descriptor, once for its whole life, and for more than is asked: for both directions.
-    pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64, _what: Readiness) -> io::Result<()> {
+    /// Watches a descriptor, once for its whole life, and for more than is asked: for both directions, and for edges.
+    pub(crate) fn add(
+        &self,
+        fd: BorrowedFd<'_>,
+        key: u64,
+        _what: Readiness,
+        _trigger: Trigger,
+    ) -> io::Result<()> {
         if key == RESERVED_KEY {
             return Err(ErrorKind::InvalidInput.into());
         }
@@ -79,7 +85,13 @@ impl Poller {
     }
 
     /// It is watched for everything.
-    pub(crate) fn change(&self, _: BorrowedFd<'_>, _key: u64, _what: Readiness) -> io::Result<()> {
+    pub(crate) fn change(
+        &self,
+        _fd: BorrowedFd<'_>,
+        _key: u64,
+        _what: Readiness,
+        _trigger: Trigger,
+    ) -> io::Result<()> {
         Ok(())
     }
 

@@ -68,6 +68,15 @@ fn is_closed(number: RawFd) -> bool {
     unsafe { libc::fcntl(number, libc::F_GETFD) < 0 }
 }
 
+/// When there is an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Trigger {
+    /// When something becomes possible.
+    Edge,
+    /// At each look for which something is possible. Where the kernel has no such thing, this is an edge as well.
+    Level,
+}
+
 /// What has become possible with a descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Readiness(u8);
@@ -164,7 +173,7 @@ mod tests {
     fn each_direction_is_told_once() {
         let poller = Poller::new().unwrap();
         let (mut a, mut b) = socket_pair();
-        poller.add(a.as_fd(), KEY, BOTH).unwrap();
+        poller.add(a.as_fd(), KEY, BOTH, Trigger::Edge).unwrap();
         assert_eq!(wait(&poller, LONG), [(KEY, Readiness::WRITE)].into());
         assert!(now(&poller).is_empty(), "an edge is told once");
 
@@ -181,10 +190,31 @@ mod tests {
     }
 
     #[test]
+    fn with_levels_each_look_tells_until_there_is_nothing_or_edges_are_asked_for() {
+        let poller = Poller::new().unwrap();
+        let (mut a, mut b) = socket_pair();
+        let read = Readiness::READ;
+        poller.add(a.as_fd(), KEY, read, Trigger::Level).unwrap();
+        assert!(now(&poller).is_empty());
+        b.write_all(b"x").unwrap();
+        assert_eq!(wait(&poller, LONG), [(KEY, read)].into());
+        let told_again = cfg!(all(target_os = "linux", not(greenlet_polling)));
+        assert_eq!(now(&poller).contains_key(&KEY), told_again);
+        a.read_exact(&mut [0]).unwrap();
+        assert!(now(&poller).is_empty());
+
+        b.write_all(b"y").unwrap();
+        assert_eq!(wait(&poller, LONG), [(KEY, read)].into());
+        poller.change(a.as_fd(), KEY, read, Trigger::Edge).unwrap();
+        assert_eq!(now(&poller).contains_key(&KEY), told_again);
+        assert!(now(&poller).is_empty(), "an edge is told once");
+    }
+
+    #[test]
     fn data_and_the_end_in_one_edge_are_told_apart_from_data() {
         let poller = Poller::new().unwrap();
         let (a, mut b) = socket_pair();
-        poller.add(a.as_fd(), KEY, BOTH).unwrap();
+        poller.add(a.as_fd(), KEY, BOTH, Trigger::Edge).unwrap();
         now(&poller);
         b.write_all(b"the last words").unwrap();
         b.shutdown(std::net::Shutdown::Write).unwrap();
@@ -199,8 +229,8 @@ mod tests {
     fn the_ends_of_a_pipe_learn_that_the_other_has_gone() {
         let poller = Poller::new().unwrap();
         let ((reader, lost_writer), (lost_reader, writer)) = (pipe().unwrap(), pipe().unwrap());
-        poller.add(reader.as_fd(), 1, BOTH).unwrap();
-        poller.add(writer.as_fd(), 2, BOTH).unwrap();
+        poller.add(reader.as_fd(), 1, BOTH, Trigger::Edge).unwrap();
+        poller.add(writer.as_fd(), 2, BOTH, Trigger::Edge).unwrap();
         now(&poller);
         drop((lost_writer, lost_reader));
         let seen = wait(&poller, LONG);
@@ -217,7 +247,7 @@ mod tests {
         let poller = Poller::new().unwrap();
         let pairs: Vec<_> = (0..100).map(|_| socket_pair()).collect();
         for (number, pair) in (0..).zip(&pairs) {
-            poller.add(pair.0.as_fd(), KEY + number, BOTH).unwrap();
+            poller.add(pair.0.as_fd(), KEY + number, BOTH, Trigger::Edge).unwrap();
         }
         now(&poller);
         for (number, pair) in pairs.iter().enumerate().filter(|pair| pair.0 % 3 == 0) {
@@ -232,14 +262,14 @@ mod tests {
     fn after_removal_there_are_no_events() {
         let poller = Poller::new().unwrap();
         let (a, mut b) = socket_pair();
-        poller.add(a.as_fd(), KEY, BOTH).unwrap();
+        poller.add(a.as_fd(), KEY, BOTH, Trigger::Edge).unwrap();
         b.write_all(b"x").unwrap();
         poller.remove(a.as_fd()).unwrap();
         assert!(now(&poller).is_empty());
         b.write_all(b"x").unwrap();
         assert!(now(&poller).is_empty());
         poller.remove(a.as_fd()).unwrap_err();
-        poller.add(a.as_fd(), 7, BOTH).unwrap();
+        poller.add(a.as_fd(), 7, BOTH, Trigger::Edge).unwrap();
         assert_eq!(wait(&poller, LONG), [(7, BOTH)].into());
     }
 
@@ -247,10 +277,10 @@ mod tests {
     fn what_cannot_be_added_says_why() {
         let poller = Poller::new().unwrap();
         let (a, _b) = socket_pair();
-        poller.add(a.as_fd(), KEY, BOTH).unwrap();
-        let error = poller.add(a.as_fd(), KEY, BOTH).unwrap_err();
+        poller.add(a.as_fd(), KEY, BOTH, Trigger::Edge).unwrap();
+        let error = poller.add(a.as_fd(), KEY, BOTH, Trigger::Edge).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        let error = poller.add(_b.as_fd(), RESERVED_KEY, BOTH).unwrap_err();
+        let error = poller.add(_b.as_fd(), RESERVED_KEY, BOTH, Trigger::Edge).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 
@@ -259,7 +289,7 @@ mod tests {
     fn a_regular_file_cannot_be_polled() {
         let poller = Poller::new().unwrap();
         let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
-        let error = poller.add(file.as_fd(), KEY, BOTH).unwrap_err();
+        let error = poller.add(file.as_fd(), KEY, BOTH, Trigger::Edge).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EPERM));
     }
 
@@ -317,9 +347,9 @@ mod tests {
     fn a_bell_and_events_come_together() {
         let poller = Poller::new().unwrap();
         let (a, b) = socket_pair();
-        poller.add(a.as_fd(), 1, BOTH).unwrap();
+        poller.add(a.as_fd(), 1, BOTH, Trigger::Edge).unwrap();
         poller.bell().ring();
-        poller.add(b.as_fd(), 2, BOTH).unwrap();
+        poller.add(b.as_fd(), 2, BOTH, Trigger::Edge).unwrap();
         let mut events = Events::new();
         poller.wait(&mut events, Some(LONG));
         assert!(events.was_rung());
