@@ -29,6 +29,18 @@ impl<T: Copy + PartialEq> Fifo<T> {
         }
     }
 
+    /// The oldest value, if it is not behind a gap.
+    #[inline(always)]
+    pub(crate) fn first(&self) -> Option<T> {
+        self.peek(0)
+    }
+
+    /// Passes over the [`first`](Self::first) one.
+    #[inline(always)]
+    pub(crate) fn skip(&self) {
+        self.ring.skip();
+    }
+
     /// Puts a value at the end and takes the oldest one, which may be that one.
     #[inline]
     pub(crate) fn rotate(&self, value: T) -> T {

@@ -140,6 +140,13 @@ impl<T: Copy> Ring<T> {
         unsafe { self.slot(self.head.get().wrapping_add(ahead)).write(value) };
     }
 
+    /// Passes over the oldest value, which there must be.
+    #[inline(always)]
+    pub(crate) fn skip(&self) {
+        debug_assert!(!self.is_empty());
+        self.head.set(self.head.get().wrapping_add(1));
+    }
+
     /// The value that was put in last.
     pub(crate) fn last(&self) -> Option<T> {
         self.len().checked_sub(1).and_then(|last| self.peek(last))

@@ -44,7 +44,7 @@ const BATCH: u32 = 16;
 /// So many cache lines hold the frame of a yield.
 const LINES_OF_A_YIELD: usize = 2;
 /// So many hold those of a wait, or of a call of a source and the beginning of a buffer that lies beside them.
-const LINES_OF_A_WAIT: usize = 8;
+const LINES_OF_A_WAIT: usize = 5;
 /// So many bytes behind the begin of a source lies what its owner keeps beside it, how long a call may wait; a guess.
 const BESIDE_A_SOURCE: usize = 40;
 /// How many alarms are taken out of the timers before they go off.
@@ -98,11 +98,18 @@ impl Default for Pace {
 
 impl Pace {
     /// A turn more; true if it is time to look at the clock.
-    #[inline(always)]
     fn step(&self) -> bool {
+        !self.step_if_within()
+    }
+
+    /// A turn more, unless it is time to look at the clock.
+    #[inline(always)]
+    fn step_if_within(&self) -> bool {
         let left = self.left.load(Relaxed);
-        self.left.store(left.wrapping_sub(1), Relaxed);
-        left == 0
+        if left != 0 {
+            self.left.store(left - 1, Relaxed);
+        }
+        left != 0
     }
 
     pub(super) fn pulse(&self) -> Pulse {
@@ -121,7 +128,7 @@ impl Pace {
     }
 
     /// At the end of a stride: true if it is time to look at I/O and timers. Otherwise the next stride is as long as
-    /// turns fit into what is left of [`PATIENCE`], but no more than twice this one: they may get longer.
+    /// turns fit into what is left of [`PATIENCE`], but no more than four times this one: they may get longer.
     fn is_over(&self, now: Moment) -> bool {
         let (stride, done) = (self.stride.get(), self.done.get() + self.stride.get());
         self.done.set(done);
@@ -130,7 +137,7 @@ impl Pace {
         let most = self.most.get();
         let over = done >= most || fit == 0;
         if !over {
-            self.stride.set(fit.min(2 * stride).min(most - done));
+            self.stride.set(fit.min(4 * stride).min(most - done));
             self.left.store(self.stride.get(), Relaxed);
         }
         over
@@ -197,6 +204,7 @@ impl Hub {
     pub(crate) fn rest_until(&self, purpose: &'static &'static str, deadline: Moment) {
         let me = self.thread().current();
         let _alarm = self.wake_at(me, Some(deadline));
+        note_unwinding(me);
         // Most of those who wait for the first of several things wait for nobody who is known.
         if me.waits_for_known() {
             self.bind();
@@ -283,24 +291,24 @@ impl Hub {
         // it ends (law 5), or holds a count.
         let control = unsafe { control.as_ref() };
         if control.wait.get() == Wait::Parked {
-            control.wait.set(Wait::Ready);
-            self.ready.push(Turn::of(control.into()));
+            self.enqueue(control);
         }
     }
 
     /// It is ready, whatever it waited for.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enqueue(&self, control: &Control) {
         control.wait.set(Wait::Ready);
         self.ready.push(Turn::of(control.into()));
     }
 
-    /// The rare things: something is due before it waits, or it cannot wait here.
+    /// The rare things: something is due before it waits, or it cannot wait here, or it unwinds.
     #[inline(always)]
     pub(super) fn before_waiting(&self, me: &Control, purpose: &str) {
         if me.alert.get() != 0 || self.closed.get() || self.thread().is_ending_all() {
             self.due_before_waiting(me, purpose);
         }
+        note_unwinding(me);
     }
 
     #[cold]
@@ -341,15 +349,54 @@ impl Hub {
 
     /// Goes on in whoever is ready, and returns when somebody goes on in `me`.
     pub(super) fn leave(&self, me: &Control) {
+        note_unwinding(me);
         let next = self.choose(me, None);
         self.switch(next, me);
     }
 
     /// Who runs when `me` does not, who may have a turn later. It does not unwind.
+    ///
+    /// This is on the way of every wait. So whatever is not the common case is somewhere else, and called last: nothing
+    /// has to be kept for afterwards.
     #[inline(always)]
     fn choose(&self, me: &Control, later: Option<Turn>) -> ControlRef {
+        match self.first_that_goes_on() {
+            Some(next) => self.take_turn(next, later),
+            None => self.choose_at_leisure(me, later),
+        }
+    }
+
+    /// The first in the queue, if it has only to go on, and nothing is to be looked at before.
+    #[inline(always)]
+    fn first_that_goes_on(&self) -> Option<ControlRef> {
+        let control = self.ready.first()?.whose().ok()?;
+        // SAFETY: what is in the queue is kept: by the hub, or by whoever may take it out.
+        let goes_on = unsafe { control.as_ref() }.phase.get() == Phase::Started;
+        (goes_on && self.pace.step_if_within()).then_some(control)
+    }
+
+    /// It is the turn of `next`, the first in the queue.
+    #[inline(always)]
+    fn take_turn(&self, next: ControlRef, later: Option<Turn>) -> ControlRef {
+        match later {
+            Some(later) => _ = self.ready.rotate(later),
+            None => self.ready.skip(),
+        }
+        // SAFETY: as in `first_that_goes_on`; it stays until it has run.
+        unsafe { next.as_ref() }.wait.set(Wait::Switch);
+        match self.fetched.get() {
+            0 => self.fetch_others(next),
+            left => {
+                self.fetched.set(left - 1);
+                next
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn choose_at_leisure(&self, me: &Control, later: Option<Turn>) -> ControlRef {
         let hub_is_broken = AbortOnUnwind;
-        me.unwinding.set(panicking());
         let next = self.next(later);
         if !next.is(me) {
             self.look_ahead();
@@ -447,17 +494,25 @@ impl Hub {
     /// processor waits for several addresses at a time, but only if they are asked for together.
     #[inline(always)]
     fn look_ahead(&self) {
-        if self.thread().is_crowded() {
-            match self.fetched.get() {
-                0 => self.fetch_next(),
-                left => self.fetched.set(left - 1),
-            }
+        match self.fetched.get() {
+            0 => self.fetch_next(),
+            left => self.fetched.set(left - 1),
         }
     }
 
+    /// Before the turn of `next`, for whom there is nothing left to fetch.
     #[inline(never)]
+    fn fetch_others(&self, next: ControlRef) -> ControlRef {
+        self.fetch_next();
+        next
+    }
+
+    #[inline]
     fn fetch_next(&self) {
         self.fetched.set(BATCH - 1);
+        if !self.thread().is_crowded() {
+            return;
+        }
         let next = |places: Range<u32>| places.map_while(|place| self.ready.peek(place as usize));
         for turn in next(0..BATCH) {
             if let Ok(control) = turn.whose() {
@@ -584,6 +639,14 @@ impl Hub {
         (me.alert.get() & alert::OVERDUE != 0)
             .then(|| super::deadline::take_due(me))
             .flatten()
+    }
+}
+
+/// Before `me` waits. When it goes on, it is not noted any more.
+#[inline(always)]
+fn note_unwinding(me: &Control) {
+    if panicking() {
+        me.unwinding.set(true);
     }
 }
 

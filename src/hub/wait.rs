@@ -120,13 +120,14 @@ impl<V, K: Known> WaitList<V, K> {
     }
 
     /// Calls the one who has been parked here longest, and returns its number; None if nobody is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn call_one(&self, hub: &Hub) -> Option<u64> {
         let node = self.first_parked()?;
-        self.unlink(node);
-        hub.wake(node.who);
         // SAFETY: as in `first_parked`.
-        Some(unsafe { node.who.as_ref() }.id)
+        let who = unsafe { node.who.as_ref() };
+        self.unlink(node);
+        hub.enqueue(who);
+        Some(who.id)
     }
 
     /// Calls all who wait now.
@@ -149,7 +150,7 @@ impl<V, K: Known> WaitList<V, K> {
         offer
     }
 
-    #[inline]
+    #[inline(always)]
     fn first_parked(&self) -> Option<&Node<V>> {
         let mut next = self.first.get();
         loop {
@@ -245,7 +246,8 @@ impl<V, K: Known> WaitList<V, K> {
         standing.leave()
     }
 
-    /// The first act of a wait of `me` in this list alone.
+    /// The first act of a wait of `me` in this list alone. Nothing is called but last, so that nothing is kept for
+    /// afterwards (`Hub::choose`).
     #[inline(never)]
     fn set_out(
         &self,
@@ -254,7 +256,6 @@ impl<V, K: Known> WaitList<V, K> {
         me: &Control,
         purpose: &'static &'static str,
     ) -> ControlRef {
-        hub.before_waiting(me, purpose);
         self.link(node);
         me.awaits.set(self.known.awaits());
         hub.set_out(me, purpose)
@@ -267,8 +268,7 @@ impl<V, K: Known> WaitList<V, K> {
         self.leave(node)
     }
 
-    /// Waits until it is called, or `deadline` has passed, or for no reason at all; whether it was called. What came
-    /// is raised by the caller.
+    /// Waits until it is called, or woken for whatever reason; whether it was called. What came is raised by the caller.
     #[inline(always)]
     fn wait_in(
         &self,
@@ -276,10 +276,9 @@ impl<V, K: Known> WaitList<V, K> {
         hub: &Hub,
         me: &Control,
         purpose: &'static &'static str,
-        deadline: Option<Moment>,
     ) -> bool {
         let node = node.into_ref().get_ref();
-        let _alarm = hub.wake_at(me, deadline);
+        hub.before_waiting(me, purpose);
         let next = self.set_out(node, hub, me, purpose);
         hub.go_on_in(next, me);
         self.come_back(node, me)
@@ -299,7 +298,9 @@ impl<V, K: Known> WaitList<V, K> {
     ) -> Option<V> {
         let me = hub.thread().current();
         let mut node = pin!(Node::of(me, Some(value)));
-        self.wait_in(node.as_mut(), hub, me, purpose, deadline);
+        let alarm = hub.wake_at(me, deadline);
+        self.wait_in(node.as_mut(), hub, me, purpose);
+        drop(alarm);
         hub.raise_what_came(me, || ());
         node.offer.take()
     }
@@ -343,8 +344,30 @@ impl<K: Known> WaitList<(), K> {
         lost: impl FnOnce(),
     ) -> bool {
         let me = hub.thread().current();
+        let alarm = hub.wake_at(me, deadline);
+        self.wait_under(alarm, hub, me, purpose, lost)
+    }
+
+    /// As [`wait`](Self::wait) for `me`, for as long as it takes.
+    #[inline(always)]
+    pub(crate) fn wait_endlessly(&self, hub: &Hub, me: &Control, purpose: &'static &'static str) {
+        self.wait_under((), hub, me, purpose, || {
+            self.call_one(hub);
+        });
+    }
+
+    #[inline(always)]
+    fn wait_under<A>(
+        &self,
+        alarm: A,
+        hub: &Hub,
+        me: &Control,
+        purpose: &'static &'static str,
+        lost: impl FnOnce(),
+    ) -> bool {
         let node = pin!(Node::of(me, None));
-        let called = self.wait_in(node, hub, me, purpose, deadline);
+        let called = self.wait_in(node, hub, me, purpose);
+        drop(alarm);
         hub.raise_what_came(me, || {
             if called {
                 lost();

@@ -255,7 +255,6 @@ impl Awaits {
     #[inline(always)]
     pub(crate) fn fetch(self) {
         Context::fetch(self.0.cast());
-        Context::fetch(self.0.wrapping_byte_add(32).cast());
     }
 
     /// The address, if it has that mark.

@@ -284,8 +284,9 @@ impl<T: AsFd> Source<T> {
                 return Err(would_block());
             }
         }
-        let _awaited = hub.io.await_one(hub.thread().current(), self);
-        self.state.wait(hub, direction, *deadline);
+        let me = hub.thread().current();
+        let _awaited = hub.io.await_one(me, self);
+        self.state.wait(hub, me, direction, *deadline);
         Ok(())
     }
 

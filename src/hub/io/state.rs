@@ -8,6 +8,7 @@ use super::Direction;
 use crate::data::register::Key;
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
+use crate::switch::control::Control;
 use crate::sys::clock::Moment;
 use crate::sys::context::Context;
 use crate::sys::poller::{Readiness, Trigger};
@@ -69,25 +70,28 @@ impl State {
         self.ready.set(self.ready.get().without(direction.bit()));
     }
 
-    /// Waits in line.
+    /// `me` waits in line.
     #[inline(always)]
-    pub(super) fn wait(&self, hub: &Hub, direction: Direction, deadline: Option<Moment>) {
+    pub(super) fn wait(
+        &self,
+        hub: &Hub,
+        me: &Control,
+        direction: Direction,
+        deadline: Option<Moment>,
+    ) {
         match deadline {
-            None => self.wait_until(hub, direction, None),
-            Some(_) => self.wait_apart(hub, direction, deadline),
+            None => self
+                .waiting(direction)
+                .wait_endlessly(hub, me, direction.purpose()),
+            Some(_) => self.wait_until(hub, direction, deadline),
         }
-    }
-
-    #[inline(always)]
-    fn wait_until(&self, hub: &Hub, direction: Direction, deadline: Option<Moment>) {
-        let line = self.waiting(direction);
-        line.wait(hub, direction.purpose(), deadline);
     }
 
     /// In a frame of its own, which a wait without a deadline does without.
     #[inline(never)]
-    fn wait_apart(&self, hub: &Hub, direction: Direction, deadline: Option<Moment>) {
-        self.wait_until(hub, direction, deadline);
+    fn wait_until(&self, hub: &Hub, direction: Direction, deadline: Option<Moment>) {
+        let line = self.waiting(direction);
+        line.wait(hub, direction.purpose(), deadline);
     }
 
     /// What is left is for the next in line.
@@ -180,17 +184,27 @@ impl State {
     }
 
     /// There is an event. It is the first in line that looks; when it leaves something, it calls the next.
+    #[inline(always)]
     pub(super) fn happened(&self, hub: &Hub, what: Readiness) {
         let known = self.ready.replace(self.ready.get().union(what));
         if self.trigger.get() == Trigger::Level && known.contains(Readiness::READ) {
             self.turn_to_edges(hub);
         }
-        for direction in [Direction::Read, Direction::Write] {
-            if what.contains(Readiness::CLOSED) {
-                self.waiting(direction).call_all(hub);
-            } else if what.contains(direction.bit()) {
-                self.waiting(direction).call_one(hub);
-            }
+        if what.contains(Readiness::CLOSED) {
+            return self.ended(hub);
         }
+        if what.contains(Readiness::READ) {
+            self.readers.call_one(hub);
+        }
+        if what.contains(Readiness::WRITE) {
+            self.writers.call_one(hub);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn ended(&self, hub: &Hub) {
+        self.readers.call_all(hub);
+        self.writers.call_all(hub);
     }
 }

@@ -17,6 +17,8 @@
 //! own entry in the branch predictor and the return predictor stays in step. `asm-notes/` has the listings
 //! and the figures.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::arch::{asm, global_asm};
 use std::cell::UnsafeCell;
 use std::io;
@@ -182,7 +184,7 @@ impl Context {
         // SAFETY: prefetching never faults.
         #[cfg(target_arch = "x86_64")]
         unsafe {
-            asm!("prefetcht0 [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
+            _mm_prefetch::<_MM_HINT_T0>(line.cast());
         }
         // SAFETY: as above.
         #[cfg(target_arch = "aarch64")]
