@@ -14,6 +14,10 @@ use crate::talk_parts::search::cpu;
 /// A byte that is written to the second of a pair is read from the first.
 pub(crate) type Pair = (UnixStream, UnixStream);
 
+/// What a byte says to who reads it: send one on, or end.
+const PASS_ON: u8 = b'e';
+const END: u8 = b'q';
+
 struct Ring {
     pairs: Rc<[Pair]>,
     to_send: Cell<usize>,
@@ -49,16 +53,19 @@ pub(crate) fn iteration(pairs: &Rc<[Pair]>, active: usize) -> (f64, f64) {
     let relays: Vec<JoinHandle<()>> = (0..count).map(relay).collect();
     yield_now(); // all wait now
     let first = cpu();
-    (0..active).for_each(|number| ring.send(number * (count / active)));
+    (0..active).for_each(|number| ring.send(number * (count / active), PASS_ON));
     ring.done.wait();
     let last = cpu();
-    relays.iter().for_each(|relay| _ = relay.kill());
+    (0..count).for_each(|number| ring.send(number, END));
+    relays
+        .into_iter()
+        .for_each(|relay| relay.join().expect("it ends"));
     (cpu() - begin, (last - first) / (count + active) as f64)
 }
 
 impl Ring {
-    fn send(&self, number: usize) {
-        let sent = (&self.pairs[number].1).write_all(b"e");
+    fn send(&self, number: usize, byte: u8) {
+        let sent = (&self.pairs[number].1).write_all(&[byte]);
         sent.expect("the other end is open");
     }
 
@@ -66,15 +73,20 @@ impl Ring {
     /// waits for an event, and does not ask first.
     fn relay(&self, number: usize) {
         let mut room = [0; 16];
-        while let Ok(bytes @ 1..) = (&self.pairs[number].0).read(&mut room) {
-            (0..bytes).for_each(|_| self.hand_on(number));
+        while let Ok(count @ 1..) = (&self.pairs[number].0).read(&mut room) {
+            for byte in &room[..count] {
+                match *byte {
+                    PASS_ON => self.hand_on(number),
+                    _ => return,
+                }
+            }
         }
     }
 
     fn hand_on(&self, number: usize) {
         if let Some(left) = self.to_send.get().checked_sub(1) {
             self.to_send.set(left);
-            self.send((number + 1) % self.pairs.len());
+            self.send((number + 1) % self.pairs.len(), PASS_ON);
         }
         self.to_read.set(self.to_read.get() - 1);
         if self.to_read.get() == 0 {
