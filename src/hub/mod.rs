@@ -160,7 +160,7 @@ impl Hub {
         roll::enter(self);
         self.grow_all();
         while self.ready.pop().is_some() {}
-        self.io.begin_again(&self.thread().main);
+        self.io.begin_again();
         self.desk.begin_again();
         let me = self.thread().current();
         for control in self.thread().all() {

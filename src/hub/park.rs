@@ -43,7 +43,7 @@ const FIRST: u32 = 2;
 const BATCH: u32 = 16;
 /// So many cache lines hold the frame of a yield.
 const LINES_OF_A_YIELD: usize = 2;
-/// So many hold those of a wait, or of a call of a source and the beginning of a buffer that lies beside them.
+/// So many hold those of a wait, or most of a call of a source.
 const LINES_OF_A_WAIT: usize = 5;
 /// So many bytes behind the begin of a source lies what its owner keeps beside it, how long a call may wait; a guess.
 const BESIDE_A_SOURCE: usize = 40;

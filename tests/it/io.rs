@@ -497,6 +497,142 @@ fn a_call_that_takes_all_is_made_again_at_the_next_event() {
     });
 }
 
+/// An eventfd, and what writes to it.
+#[cfg(target_os = "linux")]
+fn counter() -> (Rc<io::Descriptor<OwnedFd>>, impl Fn()) {
+    // SAFETY: no pointers; just opened, and nobody else's.
+    let fd = unsafe { OwnedFd::from_raw_fd(libc::eventfd(0, libc::EFD_CLOEXEC)) };
+    let counter = Rc::new(io::Descriptor::new(fd).unwrap());
+    let writer = counter.thing().try_clone().unwrap();
+    let add_one = move || {
+        let one = 1_u64.to_ne_bytes();
+        // SAFETY: eight bytes, as an eventfd wants them.
+        let count = unsafe { libc::write(writer.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        assert_eq!(count, 8);
+    };
+    (counter, add_one)
+}
+
+/// Takes what was added.
+#[cfg(target_os = "linux")]
+fn take(counter: &io::Descriptor<OwnedFd>) -> u64 {
+    let taken = counter.drain_with(|fd| {
+        let mut value = [0; 8];
+        // SAFETY: room for the eight bytes that an eventfd gives.
+        match unsafe { libc::read(fd.as_raw_fd(), value.as_mut_ptr().cast(), 8) } {
+            8 => Ok(u64::from_ne_bytes(value)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    });
+    taken.unwrap()
+}
+
+/// How long this thread has run, user and system.
+#[cfg(target_os = "linux")]
+fn used() -> Duration {
+    // SAFETY: a plain struct of numbers, to which the call writes.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_nobody_takes_does_not_keep_the_hub_awake() {
+    run(|| {
+        let (counter, add_one) = counter();
+        let reader = spawn({
+            let counter = counter.clone();
+            move || take(&counter)
+        });
+        yield_now();
+        add_one();
+        assert_eq!(reader.join().unwrap(), 1);
+        // It is ready from now on, and nobody waits for it.
+        add_one();
+        let before = used();
+        sleep(100 * MS);
+        assert!(used() - before < 50 * MS, "{:?}", used() - before);
+        // And it is watched as before.
+        for round in 1..4 {
+            assert_eq!(take(&counter), 1, "round {round}");
+            let reader = spawn({
+                let counter = counter.clone();
+                move || take(&counter)
+            });
+            sleep(MS);
+            assert!(!reader.is_finished());
+            add_one();
+            add_one();
+            assert_eq!(reader.join().unwrap(), 2);
+            add_one();
+            sleep(MS);
+        }
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn of_a_hundred_counters_each_is_told_however_often_it_is_written_to() {
+    run(|| {
+        let counters: Vec<_> = (0..100).map(|_| counter()).collect();
+        let sums: Vec<_> = counters
+            .iter()
+            .map(|(counter, _)| {
+                let counter = counter.clone();
+                spawn(move || {
+                    let mut sum = 0;
+                    while sum < 60 {
+                        sum += take(&counter);
+                        // Some let others go first, so that what is written meanwhile is told in vain.
+                        (0..sum % 3).for_each(|_| yield_now());
+                    }
+                    sum
+                })
+            })
+            .collect();
+        for round in 0..60 {
+            counters.iter().for_each(|(_, add_one)| add_one());
+            if round % 4 != 0 {
+                yield_now();
+            }
+        }
+        for sum in sums {
+            assert_eq!(sum.join().unwrap(), 60);
+        }
+    });
+}
+
+#[test]
+fn what_was_waited_for_to_be_read_can_be_waited_for_to_be_written() {
+    run(|| {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let ours = Rc::new(io::Descriptor::new(ours).unwrap());
+        let reader = spawn({
+            let ours = ours.clone();
+            move || {
+                ours.read_with(|mut socket| socket.read(&mut [0; 8]))
+                    .unwrap()
+            }
+        });
+        yield_now();
+        let full = std::iter::from_fn(|| ours.thing().write(&[0; 4096]).ok());
+        let held: usize = full.sum();
+        let writer = spawn({
+            let ours = ours.clone();
+            move || ours.write_with(|mut socket| socket.write(b"more")).unwrap()
+        });
+        sleep(MS);
+        assert!(!writer.is_finished() && !reader.is_finished());
+        (&theirs).read_exact(&mut vec![0; held]).unwrap();
+        assert_eq!(writer.join().unwrap(), 4);
+        assert!(!reader.is_finished());
+        (&theirs).write_all(b"text").unwrap();
+        assert_eq!(reader.join().unwrap(), 4);
+    });
+}
+
 #[test]
 fn what_is_full_is_writable_when_it_is_read() {
     run(|| {

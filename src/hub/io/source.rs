@@ -33,6 +33,10 @@ impl<T: AsFd> Source<T> {
 
     /// The same for one that is watched in the directions in which somebody has waited for it, and not in both
     /// from the first wait on. That is for things which tell of each read that they can be written to: eventfds.
+    ///
+    /// Where somebody waits whenever there is something to read, levels are cheaper than edges: of what was read since the
+    /// last look the kernel still has the entry in its list when it is written to again. So it is watched for levels until
+    /// it is told in vain, or somebody waits to write, and for edges from then on.
     pub(crate) fn step_by_step(thing: T) -> Source<T> {
         let source = Source::new(thing);
         source.state.watched.set(Readiness::NONE);
@@ -113,7 +117,7 @@ impl<T: AsFd> Source<T> {
             match self.wait(hub, direction, timeout, &mut deadline) {
                 // There may be something that nobody has had the time to tell.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return self.attempt(call);
+                    return self.last_attempt(&mut call);
                 }
                 outcome => outcome?,
             }
@@ -175,6 +179,12 @@ impl<T: AsFd> Source<T> {
             return outcome;
         }
         self.retry(Direction::Write, timeout, call)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn last_attempt<R>(&self, call: &mut impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.attempt(call)
     }
 
     /// Makes `call` once, whatever is known of the source.

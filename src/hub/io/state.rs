@@ -152,7 +152,8 @@ impl State {
         self.trigger.set(Trigger::Edge);
         let number = self.readers.holder().descriptor();
         if let (Some(key), Some(number)) = (self.key.get(), number) {
-            // SAFETY: it is that of its source, which gives up the key before it closes it.
+            // SAFETY: what is watched for levels goes by the descriptor of its source (`watch`), which gives up the key before
+            // it closes that.
             let fd = unsafe { BorrowedFd::borrow_raw(number) };
             // If somebody has closed it by its number, there is nothing to change.
             let _ = hub.io.change(fd, key, self.watched.get(), Trigger::Edge);

@@ -27,6 +27,8 @@ pub(crate) struct Table {
     sources: Register<NonNull<State>>,
     /// How many greenlets wait for a source.
     awaited: Cell<usize>,
+    /// How often it has begun again.
+    begun: Cell<u32>,
     /// Calls since somebody last waited or gave way.
     in_a_row: Cell<u32>,
 }
@@ -82,11 +84,19 @@ impl Table {
     }
 
     /// One call more that may not need to wait. After many in a row others go first.
-    #[inline]
+    #[inline(always)]
     pub(super) fn spend(&self, hub: &Hub) {
         let calls = self.in_a_row.get() + 1;
         self.in_a_row.set(calls);
-        if calls > CALLS_IN_A_ROW && !hub.is_closed() {
+        if calls > CALLS_IN_A_ROW {
+            self.give_way(hub);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_way(&self, hub: &Hub) {
+        if !hub.is_closed() {
             self.in_a_row.set(0);
             hub.yield_now();
         }
@@ -98,7 +108,11 @@ impl Table {
         self.in_a_row.set(0);
         self.awaited.set(self.awaited.get() + 1);
         me.source.set(ptr::from_ref(source).cast());
-        Awaited { table: self, me }
+        Awaited {
+            table: self,
+            me,
+            begun: self.begun.get(),
+        }
     }
 
     /// How many greenlets wait for a source.
@@ -163,29 +177,31 @@ impl Table {
         }
     }
 
-    /// After a fork: what is registered is registered in the parent's set. Of those who waited only main may go on.
-    pub(crate) fn begin_again(&self, main: &Control) {
+    /// After a fork: what is registered is registered in the parent's set.
+    pub(crate) fn begin_again(&self) {
         if let Some(poller) = self.poller.borrow_mut().take() {
             poller.leave_behind();
         }
         self.awaited.set(0);
-        main.source.set(ptr::null());
+        self.begun.set(self.begun.get() + 1);
         // SAFETY: as in `fill`.
         self.sources
             .clear(|state| unsafe { state.as_ref() }.key.set(None));
     }
 }
 
-/// Somebody waits for a source. After a fork it is not counted any more, and its control block does not say so.
+/// Somebody waits for a source. One who began before a fork is not counted any more.
 pub(super) struct Awaited<'a> {
     table: &'a Table,
     me: &'a Control,
+    begun: u32,
 }
 
 impl Drop for Awaited<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if !self.me.source.replace(ptr::null()).is_null() {
+        self.me.source.set(ptr::null());
+        if self.begun == self.table.begun.get() {
             self.table.awaited.set(self.table.awaited.get() - 1);
         }
     }

@@ -247,7 +247,9 @@ mod tests {
         let poller = Poller::new().unwrap();
         let pairs: Vec<_> = (0..100).map(|_| socket_pair()).collect();
         for (number, pair) in (0..).zip(&pairs) {
-            poller.add(pair.0.as_fd(), KEY + number, BOTH, Trigger::Edge).unwrap();
+            poller
+                .add(pair.0.as_fd(), KEY + number, BOTH, Trigger::Edge)
+                .unwrap();
         }
         now(&poller);
         for (number, pair) in pairs.iter().enumerate().filter(|pair| pair.0 % 3 == 0) {
@@ -280,7 +282,9 @@ mod tests {
         poller.add(a.as_fd(), KEY, BOTH, Trigger::Edge).unwrap();
         let error = poller.add(a.as_fd(), KEY, BOTH, Trigger::Edge).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        let error = poller.add(_b.as_fd(), RESERVED_KEY, BOTH, Trigger::Edge).unwrap_err();
+        let error = poller
+            .add(_b.as_fd(), RESERVED_KEY, BOTH, Trigger::Edge)
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 
@@ -289,7 +293,9 @@ mod tests {
     fn a_regular_file_cannot_be_polled() {
         let poller = Poller::new().unwrap();
         let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
-        let error = poller.add(file.as_fd(), KEY, BOTH, Trigger::Edge).unwrap_err();
+        let error = poller
+            .add(file.as_fd(), KEY, BOTH, Trigger::Edge)
+            .unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EPERM));
     }
 

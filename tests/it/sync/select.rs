@@ -127,6 +127,25 @@ fn a_select_that_never_waits_sees_what_comes() {
     });
 }
 
+#[test]
+fn one_that_waits_for_several_descriptors_is_counted_for_each_and_for_none_afterwards() {
+    run(|| {
+        let (one, two) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+        let waiter = spawn(move || {
+            select()
+                .readable(&two.0, |ready| ready.map(|()| 2))
+                .readable(&one.0, |ready| ready.map(|()| 1))
+                .readable(&two.1, |ready| ready.map(|()| 3))
+                .wait()
+        });
+        yield_now();
+        assert_eq!(hub_stats().awaited, 3);
+        (&one.1).write_all(b"x").unwrap();
+        assert_eq!(waiter.join().unwrap().unwrap(), 1);
+        assert_eq!(hub_stats().awaited, 0);
+    });
+}
+
 /// A channel that always has something does not keep a socket from being seen.
 #[test]
 fn an_arm_that_is_always_ready_starves_no_descriptor() {
