@@ -93,6 +93,12 @@ impl<T: Copy> Register<T> {
         self.taken.set(0);
     }
 
+    /// Whether there is such a value.
+    pub(crate) fn any(&self, is_such: impl Fn(T) -> bool) -> bool {
+        let places = self.places.borrow();
+        places.iter().filter_map(|place| place.value).any(is_such)
+    }
+
     /// How many values there are.
     pub(crate) fn len(&self) -> usize {
         self.taken.get()

@@ -112,11 +112,15 @@ impl Hub {
         Thread::is_possible().then(Hub::here)
     }
 
-    /// The hub of the thread that runs this, if it has one and is not at its end.
-    pub(crate) fn here_if_open() -> Option<&'static Hub> {
+    /// The hub of the thread that runs this, if it has one.
+    pub(crate) fn here_if_any() -> Option<&'static Hub> {
         Thread::here_if_any()?.upstairs()?;
-        let hub = Hub::here();
-        (!hub.closed.get()).then_some(hub)
+        Some(Hub::here())
+    }
+
+    /// The same, if it is not at its end.
+    pub(crate) fn here_if_open() -> Option<&'static Hub> {
+        Hub::here_if_any().filter(|hub| !hub.closed.get())
     }
 
     #[cold]

@@ -7,10 +7,10 @@
 //!     └──────────────── yield_now ──────────────▲
 //! ```
 //!
-//! The order is first in, first out. I/O and timers are looked at when nobody is ready, and at least every
-//! [`TURNS`] turns; where turns are long, so much more often that it comes to about [`PATIENCE`]. After a rest it is
-//! not known how long turns are: the clock is asked after the first few, and ever less often. So nobody starves, and a
-//! crowd of short turns pays next to nothing for it.
+//! The order is first in, first out. I/O and timers are looked at when nobody is ready, and after [`TURNS`] turns, or
+//! when all have had theirs who were ready at the last look; where turns are long, so much more often that it comes to
+//! about [`PATIENCE`]. After a rest it is not known how long turns are: the clock is asked after the first few, and ever
+//! less often. So nobody starves, and a crowd of short turns pays next to nothing for it.
 //!
 //! A wake is a hint (law 4): whoever waits looks again at what it waits for.
 
@@ -32,7 +32,7 @@ use crate::switch::{exit, transfer};
 use crate::sys::clock::Moment;
 use crate::sys::context::{Context, SHARES_THREAD};
 
-/// The most turns between two looks at I/O and timers, unless a look has brought more.
+/// The most turns between two looks at the clock, and at I/O and timers unless a look has brought more.
 const TURNS: u32 = 61;
 /// The most in any case, about as many as one look can bring.
 const TURNS_IN_A_CROWD: u32 = 1024;
@@ -128,7 +128,8 @@ impl Pace {
     }
 
     /// At the end of a stride: true if it is time to look at I/O and timers. Otherwise the next stride is as long as
-    /// turns fit into what is left of [`PATIENCE`], but no more than four times this one: they may get longer.
+    /// turns fit into what is left of [`PATIENCE`], but no more than four times this one, and no more than [`TURNS`]: they
+    /// may get longer.
     fn is_over(&self, now: Moment) -> bool {
         let (stride, done) = (self.stride.get(), self.done.get() + self.stride.get());
         self.done.set(done);
@@ -137,7 +138,8 @@ impl Pace {
         let most = self.most.get();
         let over = done >= most || fit == 0;
         if !over {
-            self.stride.set(fit.min(4 * stride).min(most - done));
+            let longest = TURNS.min(most - done);
+            self.stride.set(fit.min(4 * stride).min(longest));
             self.left.store(self.stride.get(), Relaxed);
         }
         over
@@ -642,12 +644,10 @@ impl Hub {
     }
 }
 
-/// Before `me` waits. When it goes on, it is not noted any more.
+/// Before `me` waits.
 #[inline(always)]
 fn note_unwinding(me: &Control) {
-    if panicking() {
-        me.unwinding.set(true);
-    }
+    me.unwinding.set(panicking());
 }
 
 /// Fetches what a greenlet touches when it goes on, whose control block is there.
@@ -732,6 +732,26 @@ mod tests {
             // A stride is one turn longer than it says.
             assert!(longest <= PATIENCE + 2 * turn, "{turn:?}: {longest:?}");
             assert!(clocks < 4.0, "{turn:?}: {clocks} looks at the clock");
+        }
+    }
+
+    /// Many are ready, and after the first short turns they take long.
+    #[test]
+    fn turns_that_get_long_are_noticed_within_a_stride() {
+        for short in [10, 100, 500, 1000] {
+            let (pace, begin) = (Pace::default(), Moment::from_nanos(0));
+            pace.rested(begin);
+            pace.looked_at(2000);
+            let (mut now, mut long) = (begin, 0);
+            for number in 0.. {
+                if pace.step() && pace.is_over(now) {
+                    break;
+                }
+                let turn = if number < short { 0 } else { 1_000_000 };
+                long += u32::from(number >= short);
+                now = now.after(Duration::from_nanos(turn));
+            }
+            assert!(long <= TURNS + 1, "{short}: {long} long turns");
         }
     }
 

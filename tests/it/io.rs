@@ -574,6 +574,35 @@ fn what_nobody_takes_does_not_keep_the_hub_awake() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn a_call_that_leaves_what_there_is_does_not_keep_the_hub_awake() {
+    run(|| {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let ours = io::Descriptor::new(ours).unwrap();
+        let reader = spawn(move || {
+            let all_four = |socket: &std::os::unix::net::UnixStream| {
+                let mut four = [0; 4];
+                let (fd, room) = (socket.as_raw_fd(), four.as_mut_ptr().cast());
+                // SAFETY: room for four bytes.
+                match unsafe { libc::recv(fd, room, 4, libc::MSG_PEEK) } {
+                    4 => Ok(four),
+                    0.. => Err(io::ErrorKind::WouldBlock.into()),
+                    _ => Err(io::Error::last_os_error()),
+                }
+            };
+            ours.read_with(all_four).unwrap()
+        });
+        yield_now();
+        (&theirs).write_all(b"xx").unwrap();
+        let before = used();
+        sleep(100 * MS);
+        assert!(used() - before < 50 * MS, "{:?}", used() - before);
+        (&theirs).write_all(b"yy").unwrap();
+        assert_eq!(&reader.join().unwrap(), b"xxyy");
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn of_a_hundred_counters_each_is_told_however_often_it_is_written_to() {
     run(|| {
         let counters: Vec<_> = (0..100).map(|_| counter()).collect();

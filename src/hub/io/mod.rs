@@ -3,7 +3,7 @@
 //! A [`Source`] owns a thing with a descriptor. The descriptor is registered once, when somebody first has to
 //! wait for it, edge-triggered and for both directions, and stays so for its whole life: no system call for
 //! each wait. A thing that tells of each read that it can be written to, as an eventfd does, is registered
-//! [step by step](Source::step_by_step). What is known of its readiness is two bits:
+//! [step by step](Source::step_by_step), and level-triggered at first. What is known of its readiness is two bits:
 //!
 //! ```text
 //!               an event ──▶ ┌───────┐ ──▶ the call is made

@@ -36,7 +36,7 @@ impl<T: AsFd> Source<T> {
     ///
     /// Where somebody waits whenever there is something to read, levels are cheaper than edges: of what was read since the
     /// last look the kernel still has the entry in its list when it is written to again. So it is watched for levels until
-    /// it is told in vain, or somebody waits to write, and for edges from then on.
+    /// it is told in vain, a call finds nothing, or somebody waits to write, and for edges from then on.
     pub(crate) fn step_by_step(thing: T) -> Source<T> {
         let source = Source::new(thing);
         source.state.watched.set(Readiness::NONE);
@@ -102,7 +102,7 @@ impl<T: AsFd> Source<T> {
             if state.is_ready(direction) || state.nonblocking.get() {
                 match call(&self.thing) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        state.clear(direction);
+                        state.found_nothing(hub, direction);
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     outcome => {
@@ -305,7 +305,7 @@ impl<T: AsFd> Source<T> {
         let Some(key) = self.state.key.take() else {
             return;
         };
-        if let Some(hub) = Hub::here_if_open() {
+        if let Some(hub) = Hub::here_if_any() {
             let leaves = CLOSING_REMOVES && !self.state.exposed.get();
             hub.io.deregister(&self.thing, key, leaves);
         }

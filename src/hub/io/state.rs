@@ -127,14 +127,15 @@ impl State {
     #[inline(never)]
     fn watch(&self, fd: BorrowedFd<'_>, hub: &Hub, direction: Direction) -> io::Result<()> {
         let watched = self.watched.get().union(direction.bit());
-        if watched.contains(Readiness::WRITE) {
-            // With levels each look would tell that there is room.
-            self.trigger.set(Trigger::Edge);
-        }
+        // With levels each look would tell that there is room.
+        let trigger = match watched.contains(Readiness::WRITE) {
+            true => Trigger::Edge,
+            false => self.trigger.get(),
+        };
         match self.key.get() {
-            Some(key) => hub.io.change(fd, key, watched, self.trigger.get())?,
+            Some(key) => hub.io.change(fd, key, watched, trigger)?,
             None => {
-                let key = hub.io.register(fd, self, watched)?;
+                let key = hub.io.register(fd, self, watched, trigger)?;
                 self.key.set(Some(key));
                 if self.readers.holder().get() == 0 {
                     self.goes_by(fd);
@@ -142,21 +143,36 @@ impl State {
             }
         }
         self.watched.set(watched);
+        self.trigger.set(trigger);
         Ok(())
     }
 
-    /// With levels it was told in vain: what there was the last time is still there. That would not end.
+    /// A call has found nothing.
+    #[inline(always)]
+    pub(super) fn found_nothing(&self, hub: &Hub, direction: Direction) {
+        self.clear(direction);
+        if self.trigger.get() == Trigger::Level && self.key.get().is_some() {
+            self.turn_to_edges(hub);
+        }
+    }
+
+    /// With levels it was told in vain, or may have been: what there was the last time is still there, or it was not what
+    /// the call wants. That might not end.
     #[cold]
     #[inline(never)]
     fn turn_to_edges(&self, hub: &Hub) {
-        self.trigger.set(Trigger::Edge);
         let number = self.readers.holder().descriptor();
-        if let (Some(key), Some(number)) = (self.key.get(), number) {
+        if let (Some(key), Some(number)) = (self.key.get(), number)
+            && !hub.io.is_of_another(number, self)
+        {
             // SAFETY: what is watched for levels goes by the descriptor of its source (`watch`), which gives up the key before
-            // it closes that.
+            // it closes that. If it has been leaked, the number is nobody's who waits here, or no number at all.
             let fd = unsafe { BorrowedFd::borrow_raw(number) };
+            let changed = hub.io.change(fd, key, self.watched.get(), Trigger::Edge);
             // If somebody has closed it by its number, there is nothing to change.
-            let _ = hub.io.change(fd, key, self.watched.get(), Trigger::Edge);
+            if changed.is_ok() {
+                self.trigger.set(Trigger::Edge);
+            }
         }
     }
 

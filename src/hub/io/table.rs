@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,9 +143,9 @@ impl Table {
         fd: BorrowedFd<'_>,
         state: &State,
         what: Readiness,
+        trigger: Trigger,
     ) -> io::Result<Key> {
         let key = self.sources.enter(NonNull::from(state));
-        let trigger = state.trigger.get();
         let added = self.with_poller(|poller| poller.add(fd, key.get(), what, trigger));
         if let Err(error) = added {
             self.sources.strike(key);
@@ -153,6 +153,16 @@ impl Table {
         }
         // What is there already comes as an event.
         Ok(key)
+    }
+
+    /// Whether another one than this is registered by a descriptor of that number: somebody has closed that of this one,
+    /// and the number is that other's by now.
+    pub(super) fn is_of_another(&self, number: RawFd, this: &State) -> bool {
+        let is_it = |other: &State| {
+            !ptr::eq(other, this) && other.readers.holder().descriptor() == Some(number)
+        };
+        // SAFETY: as in `fill`.
+        self.sources.any(|state| is_it(unsafe { state.as_ref() }))
     }
 
     /// Watches one that is registered in another way.

@@ -34,7 +34,7 @@ impl Watched<'_> {
         }
         let ready = is_ready_now(self.fd, direction);
         if !matches!(ready, Ok(true)) {
-            self.state.clear(direction);
+            self.state.found_nothing(Hub::here(), direction);
         }
         match ready {
             Ok(false) => None,

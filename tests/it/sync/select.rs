@@ -127,6 +127,54 @@ fn a_select_that_never_waits_sees_what_comes() {
     });
 }
 
+/// Its destructor does that.
+struct AtLast<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for AtLast<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// Who has tried to wait while it unwound can be killed by somebody who unwinds, when that is over.
+#[test]
+fn a_select_that_fails_in_a_destructor_does_not_shield_from_a_kill() {
+    run(|| {
+        let victim = spawn(|| {
+            let (near, _far) = UnixStream::pair().unwrap();
+            let (one, two) = (&near, &near);
+            let look = AtLast(|| {
+                // The second one cannot be registered, since the first one is.
+                let both = [one, two].map(|end| {
+                    use std::os::fd::AsFd;
+                    Descriptor::new(end.as_fd()).unwrap()
+                });
+                for end in &both {
+                    let _ = select()
+                        .readable(end, |ready| ready.is_ok())
+                        .after(MS, || false)
+                        .wait();
+                }
+            });
+            let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+                let _look = look;
+                std::panic::resume_unwind(Box::new("planted"));
+            }));
+            panicked.unwrap_err();
+            greenlet::sleep(LONG);
+        });
+        sleep(20 * MS);
+        assert!(!victim.is_finished());
+        let begin = Instant::now();
+        let killer = spawn(move || {
+            let _kill = AtLast(|| assert!(victim.kill()));
+            std::panic::resume_unwind(Box::new("planted"));
+        });
+        killer.join().unwrap_err();
+        assert!(begin.elapsed() < LONG);
+    });
+}
+
 #[test]
 fn one_that_waits_for_several_descriptors_is_counted_for_each_and_for_none_afterwards() {
     run(|| {
