@@ -2,8 +2,8 @@
 //!
 //! A greenlet for each of N socket pairs reads a byte and sends one on to the next pair; 100 bytes are on their way at
 //! a time. `total` is an iteration in which all greenlets are spawned, wait, and end, each by a byte that says so;
-//! `event` is what it takes from the first byte to the last, for each. Both are processor time. With `--timeouts` each read has a limit, which is set and
-//! taken back for every event.
+//! `event` is what it takes from the first byte to the last, for each. Both are processor time. With `--timeouts` each
+//! read has a limit, which is set and taken back for every event.
 //!
 //! Run: `cargo run --release --example event_bench`; beside libev and libevent:
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml -- events`

@@ -251,7 +251,7 @@ impl Awaits {
         Awaits(address.wrapping_byte_add(mark))
     }
 
-    /// Fetches what is known of it, and what lies behind that; nobody need be there any more.
+    /// Fetches what is known of it; nobody need be there any more.
     #[inline(always)]
     pub(crate) fn fetch(self) {
         Context::fetch(self.0.cast());
