@@ -31,14 +31,13 @@ pub use std::net::{
 pub use tcp::{Incoming, TcpListener, TcpStream};
 pub use udp::UdpSocket;
 
-use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::RefUnwindSafe;
 use std::time::Duration;
 
 use crate::hub::Hub;
-use crate::hub::io::{Direction, Source};
+use crate::hub::io::{Direction, Limit, Source};
 use crate::sys::fd::{self, SockAddr};
 use crate::time;
 
@@ -51,8 +50,8 @@ const EXHAUSTED: Duration = Duration::from_millis(10);
 /// them, and they are there when the socket goes back to std.
 #[derive(Clone, Default)]
 pub(crate) struct Timeouts {
-    pub(crate) read: Cell<Option<Duration>>,
-    pub(crate) write: Cell<Option<Duration>>,
+    pub(crate) read: Limit,
+    pub(crate) write: Limit,
 }
 
 /// Two numbers, which are set in one step each.
@@ -65,8 +64,8 @@ impl Timeouts {
         write: io::Result<Option<Duration>>,
     ) -> Timeouts {
         Timeouts {
-            read: Cell::new(read.unwrap_or(None)),
-            write: Cell::new(write.unwrap_or(None)),
+            read: Limit::of(read.unwrap_or(None)),
+            write: Limit::of(write.unwrap_or(None)),
         }
     }
 }

@@ -6,9 +6,9 @@ macro_rules! stream {
     ($stream:ty) => {
         impl std::io::Read for &$stream {
             fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-                let timeout = self.timeouts.read.get();
+                let limit = Some(&self.timeouts.read);
                 self.source
-                    .retry_stream_read(timeout, buf.len(), |mut stream| stream.read(buf))
+                    .retry_stream_read(limit, buf.len(), |mut stream| stream.read(buf))
             }
 
             fn read_vectored(
@@ -16,24 +16,24 @@ macro_rules! stream {
                 bufs: &mut [std::io::IoSliceMut<'_>],
             ) -> std::io::Result<usize> {
                 let room = bufs.iter().map(|buf| buf.len()).sum();
-                let timeout = self.timeouts.read.get();
+                let limit = Some(&self.timeouts.read);
                 self.source
-                    .retry_stream_read(timeout, room, |mut stream| stream.read_vectored(bufs))
+                    .retry_stream_read(limit, room, |mut stream| stream.read_vectored(bufs))
             }
         }
 
         impl std::io::Write for &$stream {
             fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
-                let timeout = self.timeouts.write.get();
+                let limit = Some(&self.timeouts.write);
                 self.source
-                    .retry_stream_write(timeout, buf.len(), |mut stream| stream.write(buf))
+                    .retry_stream_write(limit, buf.len(), |mut stream| stream.write(buf))
             }
 
             fn write_vectored(&mut self, bufs: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
                 let load = bufs.iter().map(|buf| buf.len()).sum();
-                let timeout = self.timeouts.write.get();
+                let limit = Some(&self.timeouts.write);
                 self.source
-                    .retry_stream_write(timeout, load, |mut stream| stream.write_vectored(bufs))
+                    .retry_stream_write(limit, load, |mut stream| stream.write_vectored(bufs))
             }
 
             fn flush(&mut self) -> std::io::Result<()> {

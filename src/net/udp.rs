@@ -55,12 +55,12 @@ impl UdpSocket {
 
     fn receive<R>(&self, call: impl FnMut(&net::UdpSocket) -> io::Result<R>) -> io::Result<R> {
         self.source
-            .retry(Direction::Read, self.timeouts.read.get(), call)
+            .retry(Direction::Read, Some(&self.timeouts.read), call)
     }
 
     fn transmit<R>(&self, call: impl FnMut(&net::UdpSocket) -> io::Result<R>) -> io::Result<R> {
         self.source
-            .retry(Direction::Write, self.timeouts.write.get(), call)
+            .retry(Direction::Write, Some(&self.timeouts.write), call)
     }
 
     /// Receives a datagram, and tells from whom. What does not fit is lost.

@@ -21,10 +21,11 @@ pub(crate) fn wait_for_foreign(
 ) -> io::Result<()> {
     while need() && !is_ready_now(fd, direction)? {
         let source = Source::new(fd.try_clone_to_owned()?);
-        source.state.exposed.set(true);
-        source.state.goes_by(fd);
-        source.state.clear(direction);
-        while need() && !source.state.is_ready(direction) {
+        source.exposed();
+        let state = source.state();
+        state.goes_by(fd);
+        state.clear(direction);
+        while need() && !state.is_ready(direction) {
             source.wait(Hub::here_to_wait()?, direction, None, &mut None)?;
         }
     }

@@ -3,7 +3,8 @@
 //! A [`Source`] owns a thing with a descriptor. The descriptor is registered once, when somebody first has to
 //! wait for it, edge-triggered and for both directions, and stays so for its whole life: no system call for
 //! each wait. A thing that tells of each read that it can be written to, as an eventfd does, is registered
-//! [step by step](Source::step_by_step), and level-triggered at first. What is known of its readiness is two bits:
+//! [step by step](Source::step_by_step), and level-triggered at first. What is known of its readiness, once
+//! somebody has found something out, is two bits:
 //!
 //! ```text
 //!               an event ──▶ ┌───────┐ ──▶ the call is made
@@ -23,6 +24,7 @@
 //! |---|---|
 //! | [`source`] | sources, and the retry loop |
 //! | [`state`] | what is known of a source |
+//! | [`limit`] | how long those may wait who use it |
 //! | [`table`] | those that are registered, and the poller |
 //! | [`watched`] | waiting without a call, for `select` |
 //! | [`foreign`] | descriptors that are shared with other processes |
@@ -30,6 +32,7 @@
 
 pub(crate) mod descriptor;
 pub(crate) mod foreign;
+mod limit;
 mod source;
 mod state;
 mod table;
@@ -37,6 +40,7 @@ mod watched;
 
 pub(crate) use descriptor::descriptor;
 pub(crate) use foreign::{is_ready_now, wait_for_foreign};
+pub(crate) use limit::Limit;
 pub(crate) use source::Source;
 pub(super) use table::Table;
 pub use watched::Watchable;

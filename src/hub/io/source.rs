@@ -1,21 +1,32 @@
 //! A source: a thing with a descriptor, and the one retry loop.
 
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::os::fd::AsFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::time::Duration;
 
 use super::state::State;
-use super::{Direction, Watched};
+use super::{Direction, Limit, Watched};
 use crate::hub::Hub;
 use crate::sys::clock::Moment;
 use crate::sys::fd::{self, would_block};
 use crate::sys::poller::{CLOSING_REMOVES, Readiness, SHORT_READ_DRAINS, Trigger};
 
 /// A thing with a descriptor that does not block, and those who wait for it.
+///
+/// What a call looks at lies here. The hub's part is a line of memory of its own, which is cold by each call where there are
+/// thousands of sources; so there is none as long as nothing is known: a call is worth trying then, and nobody waits.
 pub(crate) struct Source<T: AsFd> {
-    pub(super) thing: T,
-    pub(super) state: Box<State>,
+    thing: T,
+    state: OnceCell<Box<State>>,
+    /// Closed in spite of those who wait for it.
+    closed: Cell<bool>,
+    /// The user wants `WouldBlock` instead of waiting.
+    nonblocking: Cell<bool>,
+    /// The descriptor may have been duplicated: closing it need not end its registration.
+    exposed: Cell<bool>,
+    /// For what it is watched at first.
+    trigger: Trigger,
 }
 
 /// Every call leaves the readiness and the lines of those who wait as they should be, on every way out.
@@ -25,10 +36,7 @@ impl<T: AsFd + RefUnwindSafe> RefUnwindSafe for Source<T> {}
 impl<T: AsFd> Source<T> {
     /// Takes over a thing whose descriptor does not block.
     pub(crate) fn new(thing: T) -> Source<T> {
-        Source {
-            thing,
-            state: Box::new(State::new()),
-        }
+        Source::watched_for(Trigger::Edge, thing)
     }
 
     /// The same for one that is watched in the directions in which somebody has waited for it, and not in both
@@ -38,10 +46,42 @@ impl<T: AsFd> Source<T> {
     /// last look the kernel still has the entry in its list when it is written to again. So it is watched for levels until
     /// it is told in vain, a call finds nothing, or somebody waits to write, and for edges from then on.
     pub(crate) fn step_by_step(thing: T) -> Source<T> {
-        let source = Source::new(thing);
-        source.state.watched.set(Readiness::NONE);
-        source.state.trigger.set(Trigger::Level);
-        source
+        Source::watched_for(Trigger::Level, thing)
+    }
+
+    fn watched_for(trigger: Trigger, thing: T) -> Source<T> {
+        Source {
+            thing,
+            state: OnceCell::new(),
+            closed: Cell::new(false),
+            nonblocking: Cell::new(false),
+            exposed: Cell::new(false),
+            trigger,
+        }
+    }
+
+    /// What the hub knows of it, from now on at least.
+    #[inline(always)]
+    pub(super) fn state(&self) -> &State {
+        match self.state.get() {
+            Some(state) => state,
+            None => self.begin(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin(&self) -> &State {
+        self.state
+            .get_or_init(|| Box::new(State::new(self.trigger)))
+    }
+
+    /// Whether a call is worth trying.
+    #[inline(always)]
+    fn may_be_ready(&self, direction: Direction) -> bool {
+        self.state
+            .get()
+            .is_none_or(|state| state.is_ready(direction))
     }
 
     /// The thing itself, for calls that do not wait.
@@ -51,7 +91,7 @@ impl<T: AsFd> Source<T> {
 
     /// The same for one who may duplicate its descriptor, or keep its number.
     pub(crate) fn exposed(&self) -> &T {
-        self.state.exposed.set(true);
+        self.exposed.set(true);
         &self.thing
     }
 
@@ -68,53 +108,54 @@ impl<T: AsFd> Source<T> {
 
     /// Whether calls return `WouldBlock` instead of waiting.
     pub(crate) fn is_nonblocking(&self) -> bool {
-        self.state.nonblocking.get()
+        self.nonblocking.get()
     }
 
     /// Lets calls return `WouldBlock` instead of waiting, or not.
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
-        self.state.nonblocking.set(nonblocking);
+        self.nonblocking.set(nonblocking);
     }
 
     /// Makes `call` until it does not say that it would block, and waits in between.
     ///
     /// # Errors
-    /// What `call` returns; `WouldBlock` (as std has it) when `timeout` has passed, or at once in
+    /// What `call` returns; `WouldBlock` (as std has it) when it has waited for as long as the `limit`, or at once in
     /// non-blocking mode; what is said of a source that was closed meanwhile, or cannot be waited for.
     #[inline(always)]
     pub(crate) fn retry<R>(
         &self,
         direction: Direction,
-        timeout: Option<Duration>,
+        limit: Option<&Limit>,
         mut call: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let Some(hub) = Hub::here_to_the_end() else {
             return self.at_the_end(call);
         };
-        let state = &*self.state;
         let mut deadline = None;
         hub.io.spend(hub);
         loop {
-            if state.closed.get() {
+            if self.closed.get() {
                 return Err(closed());
             }
             // Without waiting nobody asks for events, so nothing is known: only the call itself counts.
-            if state.is_ready(direction) || state.nonblocking.get() {
+            if self.may_be_ready(direction) || self.nonblocking.get() {
                 match call(&self.thing) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        state.found_nothing(hub, direction);
+                        self.state().found_nothing(hub, direction);
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     outcome => {
-                        state.pass_on(hub, direction);
+                        if let Some(state) = self.state.get() {
+                            state.pass_on(hub, direction);
+                        }
                         return outcome;
                     }
                 }
             }
-            if state.nonblocking.get() {
+            if self.nonblocking.get() {
                 return Err(would_block());
             }
-            match self.wait(hub, direction, timeout, &mut deadline) {
+            match self.wait(hub, direction, limit, &mut deadline) {
                 // There may be something that nobody has had the time to tell.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return self.last_attempt(&mut call);
@@ -129,7 +170,7 @@ impl<T: AsFd> Source<T> {
     #[inline]
     pub(crate) fn retry_stream_read(
         &self,
-        timeout: Option<Duration>,
+        limit: Option<&Limit>,
         room: usize,
         mut call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
@@ -138,7 +179,7 @@ impl<T: AsFd> Source<T> {
         {
             return outcome;
         }
-        let count = self.retry(Direction::Read, timeout, call)?;
+        let count = self.retry(Direction::Read, limit, call)?;
         if count < room {
             self.drained();
         }
@@ -148,8 +189,9 @@ impl<T: AsFd> Source<T> {
     /// The last read has taken all there was. After a close only the call itself counts.
     #[inline]
     pub(crate) fn drained(&self) {
-        if SHORT_READ_DRAINS && !self.state.ready.get().contains(Readiness::CLOSED) {
-            self.state.clear(Direction::Read);
+        let state = self.state();
+        if SHORT_READ_DRAINS && !state.ready.get().contains(Readiness::CLOSED) {
+            state.clear(Direction::Read);
         }
     }
 
@@ -169,7 +211,7 @@ impl<T: AsFd> Source<T> {
     #[inline]
     pub(crate) fn retry_stream_write(
         &self,
-        timeout: Option<Duration>,
+        limit: Option<&Limit>,
         load: usize,
         mut call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
@@ -178,7 +220,7 @@ impl<T: AsFd> Source<T> {
         {
             return outcome;
         }
-        self.retry(Direction::Write, timeout, call)
+        self.retry(Direction::Write, limit, call)
     }
 
     #[cold]
@@ -196,7 +238,7 @@ impl<T: AsFd> Source<T> {
             hub.io.spend(hub);
         }
         loop {
-            if self.state.closed.get() {
+            if self.closed.get() {
                 return Err(closed());
             }
             match call(&self.thing) {
@@ -231,16 +273,17 @@ impl<T: AsFd> Source<T> {
     pub(crate) fn wait_until_ready(
         &self,
         direction: Direction,
-        timeout: Option<Duration>,
+        limit: Option<&Limit>,
     ) -> io::Result<()> {
         let hub = Hub::here_to_wait()?;
+        let state = self.state();
         let mut deadline = None;
-        self.state.clear(direction);
-        while !self.state.is_ready(direction) {
-            if self.state.closed.get() {
+        state.clear(direction);
+        while !state.is_ready(direction) {
+            if self.closed.get() {
                 return Err(closed());
             }
-            self.wait(hub, direction, timeout, &mut deadline)?;
+            self.wait(hub, direction, limit, &mut deadline)?;
         }
         Ok(())
     }
@@ -248,16 +291,16 @@ impl<T: AsFd> Source<T> {
     /// Closes it for all who use it: those who wait get an error, and so does everyone from now on. Its
     /// number stays taken until the source is dropped, so it cannot be mistaken for another one.
     pub(crate) fn close(&self) {
-        self.state.closed.set(true);
-        if let Some(hub) = Hub::here_if_open() {
-            self.state.readers.call_all(hub);
-            self.state.writers.call_all(hub);
+        self.closed.set(true);
+        if let (Some(state), Some(hub)) = (self.state.get(), Hub::here_if_open()) {
+            state.readers.call_all(hub);
+            state.writers.call_all(hub);
         }
     }
 
     /// Gives the thing back. Nobody waits for it: they would borrow the source.
     pub(crate) fn into_thing(self) -> T {
-        self.state.exposed.set(true);
+        self.exposed.set(true);
         self.deregister();
         let this = std::mem::ManuallyDrop::new(self);
         // SAFETY: both fields are read once, and the source is not dropped.
@@ -274,7 +317,8 @@ impl<T: AsFd> Source<T> {
         hub.io.spend(hub);
         Watched {
             fd: self.thing.as_fd(),
-            state: &self.state,
+            state: self.state(),
+            closed: &self.closed,
         }
     }
 
@@ -283,12 +327,13 @@ impl<T: AsFd> Source<T> {
         &self,
         hub: &Hub,
         direction: Direction,
-        timeout: Option<Duration>,
+        limit: Option<&Limit>,
         deadline: &mut Option<Moment>,
     ) -> io::Result<()> {
         hub.check_open()?;
-        self.state.register(&self.thing, hub, direction)?;
-        if let Some(timeout) = timeout {
+        let state = self.state();
+        state.register(&self.thing, hub, direction)?;
+        if let Some(timeout) = limit.and_then(Limit::get) {
             let at = *deadline.get_or_insert_with(|| Moment::now().after(timeout));
             if at <= Moment::now() {
                 return Err(would_block());
@@ -296,17 +341,17 @@ impl<T: AsFd> Source<T> {
         }
         let me = hub.thread().current();
         let _awaited = hub.io.await_one(me, self);
-        self.state.wait(hub, me, direction, *deadline);
+        state.wait(hub, me, direction, *deadline);
         Ok(())
     }
 
     /// Before the descriptor is closed or goes elsewhere (law 8).
     fn deregister(&self) {
-        let Some(key) = self.state.key.take() else {
+        let Some(key) = self.state.get().and_then(|state| state.key.take()) else {
             return;
         };
         if let Some(hub) = Hub::here_if_any() {
-            let leaves = CLOSING_REMOVES && !self.state.exposed.get();
+            let leaves = CLOSING_REMOVES && !self.exposed.get();
             hub.io.deregister(&self.thing, key, leaves);
         }
     }

@@ -19,12 +19,6 @@ use crate::sys::poller::{Readiness, Trigger};
 pub(super) struct State {
     pub(super) readers: WaitList,
     pub(super) ready: Cell<Readiness>,
-    /// Closed in spite of those who wait for it.
-    pub(super) closed: Cell<bool>,
-    /// The user wants `WouldBlock` instead of waiting.
-    pub(super) nonblocking: Cell<bool>,
-    /// The descriptor may have been duplicated: closing it need not end its registration.
-    pub(super) exposed: Cell<bool>,
     /// What it is watched for when it is registered.
     pub(super) watched: Cell<Readiness>,
     /// And how.
@@ -37,16 +31,18 @@ pub(super) struct State {
 const _: () = assert!(size_of::<State>() == 64);
 
 impl State {
-    /// Nothing is known yet, so a call is worth trying.
-    pub(super) fn new() -> State {
+    /// Nothing is known yet, so a call is worth trying. For edges it is watched both ways at once, for levels step by step.
+    pub(super) fn new(trigger: Trigger) -> State {
+        let both = Readiness::READ.union(Readiness::WRITE);
+        let watched = match trigger {
+            Trigger::Edge => both,
+            Trigger::Level => Readiness::NONE,
+        };
         State {
             readers: WaitList::new(),
-            ready: Cell::new(Readiness::READ.union(Readiness::WRITE)),
-            closed: Cell::new(false),
-            nonblocking: Cell::new(false),
-            exposed: Cell::new(false),
-            watched: Cell::new(Readiness::READ.union(Readiness::WRITE)),
-            trigger: Cell::new(Trigger::Edge),
+            ready: Cell::new(both),
+            watched: Cell::new(watched),
+            trigger: Cell::new(trigger),
             writers: WaitList::new(),
             key: Cell::new(None),
         }

@@ -1,5 +1,6 @@
 //! Readiness without a call: what a `select` waits for.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -20,13 +21,14 @@ pub trait Watchable {
 pub struct Watched<'a> {
     pub(super) fd: BorrowedFd<'a>,
     pub(super) state: &'a State,
+    pub(super) closed: &'a Cell<bool>,
 }
 
 impl Watched<'_> {
     /// Whether a call would not wait, or fails. What is known may be stale, so the system is asked, unless it tells
     /// by an event.
     pub(crate) fn look(&self, direction: Direction) -> Option<io::Result<()>> {
-        if self.state.closed.get() {
+        if self.closed.get() {
             return Some(Err(closed()));
         }
         if !self.state.is_ready(direction) && self.state.tells(direction) {

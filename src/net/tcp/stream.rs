@@ -5,7 +5,7 @@ use std::net;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use crate::hub::io::{Direction, Source, descriptor};
+use crate::hub::io::{Direction, Limit, Source, descriptor};
 use crate::net::stream::stream;
 use crate::net::{Shutdown, SocketAddr, Timeouts, ToSocketAddrs, each_address};
 use crate::sys::fd::{self, Connecting, SockAddr, Type};
@@ -184,9 +184,9 @@ impl TcpStream {
     /// # Errors
     /// What the system says.
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let timeout = self.timeouts.read.get();
+        let limit = Some(&self.timeouts.read);
         self.source
-            .retry(Direction::Read, timeout, |stream| stream.peek(buf))
+            .retry(Direction::Read, limit, |stream| stream.peek(buf))
     }
 
     /// Whether small writes are sent at once.
@@ -263,7 +263,7 @@ fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStre
     if progress != Connecting::Made {
         stream
             .source
-            .wait_until_ready(Direction::Write, timeout)
+            .wait_until_ready(Direction::Write, Some(&Limit::of(timeout)))
             .map_err(timed_out)?;
         if let Some(error) = stream.take_error()? {
             return Err(error);

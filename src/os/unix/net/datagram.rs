@@ -129,9 +129,9 @@ impl UnixDatagram {
     /// # Errors
     /// What the system says; `WouldBlock` when the read timeout is over.
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let timeout = self.timeouts.read.get();
+        let limit = Some(&self.timeouts.read);
         self.source
-            .retry(Direction::Read, timeout, |socket| socket.recv_from(buf))
+            .retry(Direction::Read, limit, |socket| socket.recv_from(buf))
     }
 
     /// Receives a datagram. What does not fit is lost.
@@ -142,9 +142,9 @@ impl UnixDatagram {
     /// # Errors
     /// What the system says; `WouldBlock` when the read timeout is over.
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let timeout = self.timeouts.read.get();
+        let limit = Some(&self.timeouts.read);
         self.source
-            .retry(Direction::Read, timeout, |socket| socket.recv(buf))
+            .retry(Direction::Read, limit, |socket| socket.recv(buf))
     }
 
     /// Sends a datagram to the socket with this path.
@@ -178,9 +178,9 @@ impl UnixDatagram {
     /// # Errors
     /// What the system says; `WouldBlock` when the write timeout is over.
     pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        let timeout = self.timeouts.write.get();
+        let limit = Some(&self.timeouts.write);
         self.source
-            .retry(Direction::Write, timeout, |socket| socket.send(buf))
+            .retry(Direction::Write, limit, |socket| socket.send(buf))
     }
 
     /// The one who is sent to may have no room, while this socket has: of that no event tells.
