@@ -15,7 +15,6 @@
 //! A wake is a hint (law 4): whoever waits looks again at what it waits for.
 
 use std::cell::Cell;
-use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::thread::{self, panicking};
@@ -41,6 +40,9 @@ const FIRST: u32 = 2;
 /// For so many turns at once their frames are fetched, and for as many after them the control blocks that say where
 /// those are.
 const BATCH: u32 = 16;
+/// A wait counts as many of them: each of its lines is asked for at once, and the processor keeps no more than some twenty
+/// requests.
+const WEIGHT_OF_A_WAIT: u32 = 8;
 /// So many cache lines hold the frame of a yield.
 const LINES_OF_A_YIELD: usize = 2;
 /// So many hold those of a wait, or most of a call of a source.
@@ -511,18 +513,23 @@ impl Hub {
 
     #[inline]
     fn fetch_next(&self) {
-        self.fetched.set(BATCH - 1);
         if !self.thread().is_crowded() {
-            return;
+            return self.fetched.set(BATCH - 1);
         }
-        let next = |places: Range<u32>| places.map_while(|place| self.ready.peek(place as usize));
-        for turn in next(0..BATCH) {
+        let next = |place: u32| self.ready.peek(place as usize);
+        let (mut count, mut lines) = (0, 0);
+        while lines < BATCH
+            && let Some(turn) = next(count)
+        {
             if let Ok(control) = turn.whose() {
                 // SAFETY: what is in the queue is kept (`admit`), also one that is dead.
                 fetch_where_it_goes_on(unsafe { control.as_ref() }, turn.is_yield());
             }
+            lines += if turn.is_yield() { 1 } else { WEIGHT_OF_A_WAIT };
+            count += 1;
         }
-        for turn in next(BATCH..2 * BATCH) {
+        self.fetched.set(count.saturating_sub(1));
+        for turn in (count..2 * count).map_while(next) {
             match turn.whose() {
                 Ok(control) if turn.is_yield() => Control::fetch_first_line(control),
                 Ok(control) => Control::fetch(control),

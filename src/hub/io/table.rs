@@ -17,7 +17,7 @@ use crate::sys::poller::{Bell, Events, Poller, Readiness, Trigger};
 const CALLS_IN_A_ROW: u32 = 64;
 
 /// So many sources are told at a time.
-const TOLD_TOGETHER: usize = 16;
+const TOLD_TOGETHER: usize = 8;
 
 /// The sources of a hub that are registered, and its poller.
 #[derive(Default)]
@@ -51,36 +51,39 @@ impl Table {
     /// Tells sources what has happened to them, some at a time: in a crowd, what is touched for each of them has mostly
     /// gone cold, and is fetched for several together.
     fn tell(&self, hub: &Hub, mut events: impl Iterator<Item = (u64, Readiness)>) {
-        let mut some = [None; TOLD_TOGETHER];
-        let mut count = TOLD_TOGETHER;
-        while count == TOLD_TOGETHER {
-            count = self.fill(&mut some, &mut events);
-            let some = || some[..count].iter().flatten();
-            if hub.thread().is_crowded() {
-                for step in [State::fetch, State::fetch_line, State::fetch_waiter] {
-                    some().for_each(|(state, _)| step(state));
-                }
+        let crowded = hub.thread().is_crowded();
+        let mut those = self.some(&mut events, crowded);
+        while those.iter().any(Option::is_some) {
+            // Of the next ones the first thing is fetched while these are told.
+            let next = self.some(&mut events, crowded);
+            let all = || those.iter().flatten();
+            if crowded {
+                all().for_each(|(state, _)| state.fetch_line());
+                all().for_each(|(state, _)| state.fetch_waiter());
             }
-            some().for_each(|(state, what)| state.happened(hub, *what));
+            all().for_each(|(state, what)| state.happened(hub, *what));
+            those = next;
         }
     }
 
-    /// Fills `some` with sources and what has happened to them, as many as there are; returns how many.
-    fn fill(
+    /// Some sources, and what has happened to them; none if there are no more.
+    #[inline]
+    fn some(
         &self,
-        some: &mut [Option<(&State, Readiness)>],
         events: &mut impl Iterator<Item = (u64, Readiness)>,
-    ) -> usize {
+        crowded: bool,
+    ) -> [Option<(&State, Readiness)>; TOLD_TOGETHER] {
         let sources = self.sources.look();
-        let mut count = 0;
-        for (place, (key, what)) in some.iter_mut().zip(events) {
-            let state = sources.find(key);
+        let mut found = events.filter_map(|(key, what)| {
             // SAFETY: a state in the table lives: its source takes it out before it goes (`deregister`). Waking calls no
             // code of the user.
-            *place = state.map(|state| (unsafe { &*state.as_ptr() }, what));
-            count += 1;
-        }
-        count
+            let state = unsafe { &*sources.find(key)?.as_ptr() };
+            if crowded {
+                state.fetch();
+            }
+            Some((state, what))
+        });
+        std::array::from_fn(|_| found.next())
     }
 
     /// One call more that may not need to wait. After many in a row others go first.
