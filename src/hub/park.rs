@@ -40,15 +40,15 @@ const FIRST: u32 = 2;
 /// For so many turns at once their frames are fetched, and for as many after them the control blocks that say where
 /// those are.
 const BATCH: u32 = 16;
-/// A wait counts as many of them: each of its lines is asked for at once, and the processor keeps no more than some twenty
-/// requests.
-const WEIGHT_OF_A_WAIT: u32 = 8;
+/// One that waits for a source counts as so many more: a processor that is asked for more than some twenty lines at once
+/// forgets some, and the calls of the system that the others make drive out those of the last.
+const WEIGHT_OF_A_SOURCE: u32 = 7;
 /// So many cache lines hold the frame of a yield.
 const LINES_OF_A_YIELD: usize = 2;
 /// So many hold those of a wait, or most of a call of a source.
 const LINES_OF_A_WAIT: usize = 5;
-/// So many bytes behind the begin of a source lies what its owner keeps beside it, how long a call may wait; a guess.
-const BESIDE_A_SOURCE: usize = 40;
+/// So many bytes from the begin of a source lies what its owner keeps beside it, how long a call may wait; a guess.
+const BESIDE_A_SOURCE: isize = -16;
 /// How many alarms are taken out of the timers before they go off.
 const AT_A_TIME: usize = 16;
 /// How long ready greenlets may keep I/O and timers waiting, about.
@@ -517,15 +517,15 @@ impl Hub {
             return self.fetched.set(BATCH - 1);
         }
         let next = |place: u32| self.ready.peek(place as usize);
-        let (mut count, mut lines) = (0, 0);
-        while lines < BATCH
+        let (mut count, mut weight) = (0, 0);
+        while weight < BATCH
             && let Some(turn) = next(count)
         {
             if let Ok(control) = turn.whose() {
                 // SAFETY: what is in the queue is kept (`admit`), also one that is dead.
-                fetch_where_it_goes_on(unsafe { control.as_ref() }, turn.is_yield());
+                weight += fetch_where_it_goes_on(unsafe { control.as_ref() }, turn.is_yield());
             }
-            lines += if turn.is_yield() { 1 } else { WEIGHT_OF_A_WAIT };
+            weight += 1;
             count += 1;
         }
         self.fetched.set(count.saturating_sub(1));
@@ -657,32 +657,36 @@ fn note_unwinding(me: &Control) {
     me.unwinding.set(panicking());
 }
 
-/// Fetches what a greenlet touches when it goes on, whose control block is there.
+/// Fetches what a greenlet touches when it goes on, whose control block is there. Returns for how many more it counts.
 #[inline(always)]
-fn fetch_where_it_goes_on(control: &Control, has_yielded: bool) {
+fn fetch_where_it_goes_on(control: &Control, has_yielded: bool) -> u32 {
     // SAFETY: what is in the queue is kept (`admit`).
     unsafe {
         match has_yielded {
-            true => Context::look_ahead_to::<LINES_OF_A_YIELD>(&control.context),
+            true => {
+                Context::look_ahead_to::<LINES_OF_A_YIELD>(&control.context);
+                0
+            }
             false => {
-                fetch_what_it_waits_for(control);
                 Context::look_ahead_to::<LINES_OF_A_WAIT>(&control.context);
+                fetch_what_it_waits_for(control)
             }
         }
     }
 }
 
-/// Fetches what a greenlet touches first besides its frames.
+/// Fetches what a greenlet touches first besides its frames. Returns for how many more that counts.
 #[inline(always)]
-fn fetch_what_it_waits_for(control: &Control) {
+fn fetch_what_it_waits_for(control: &Control) -> u32 {
     let source = control.source.get();
     if source.is_null() {
         Context::fetch(control.owes.get());
-        return;
+        return 0;
     }
     control.awaits.get().fetch();
     Context::fetch(source);
-    Context::fetch(source.wrapping_byte_add(BESIDE_A_SOURCE));
+    Context::fetch(source.wrapping_byte_offset(BESIDE_A_SOURCE));
+    WEIGHT_OF_A_SOURCE
 }
 
 /// Takes out alarms whose time has come, as many as there is room for; returns how many.
