@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::num::NonZero;
 use std::time::Duration;
 
-/// How long each wait of somebody may take; it may have no limit. It is looked at when there is something to wait for, and
-/// not by calls that need not.
+/// How long each call of somebody may wait; it may have no limit. It is looked at when a call begins to wait, and not by one
+/// that need not.
 #[derive(Clone, Default)]
 pub(crate) struct Limit {
     nanoseconds: Cell<Option<NonZero<u64>>>,
@@ -18,7 +18,7 @@ impl Limit {
         limit
     }
 
-    /// No time at all is taken for the least there is, and what is longer than 584 years for that.
+    /// No time at all becomes a nanosecond, and more than 584 years become 584 years.
     pub(crate) fn set(&self, timeout: Option<Duration>) {
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let least = |time| NonZero::new(nanoseconds(time)).unwrap_or(NonZero::<u64>::MIN);

@@ -15,7 +15,7 @@ use crate::sys::poller::{CLOSING_REMOVES, Readiness, SHORT_READ_DRAINS, Trigger}
 /// A thing with a descriptor that does not block, and those who wait for it.
 ///
 /// What a call looks at lies here. The hub's part is a line of memory of its own, which is cold by each call where there are
-/// thousands of sources; so there is none as long as nothing is known: a call is worth trying then, and nobody waits.
+/// thousands of sources; so there is none as long as nobody has found anything out or waited: a call is worth trying then.
 pub(crate) struct Source<T: AsFd> {
     thing: T,
     state: OnceCell<Box<State>>,
@@ -189,8 +189,11 @@ impl<T: AsFd> Source<T> {
     /// The last read has taken all there was. After a close only the call itself counts.
     #[inline]
     pub(crate) fn drained(&self) {
+        if !SHORT_READ_DRAINS {
+            return;
+        }
         let state = self.state();
-        if SHORT_READ_DRAINS && !state.ready.get().contains(Readiness::CLOSED) {
+        if !state.ready.get().contains(Readiness::CLOSED) {
             state.clear(Direction::Read);
         }
     }
@@ -303,7 +306,7 @@ impl<T: AsFd> Source<T> {
         self.exposed.set(true);
         self.deregister();
         let this = std::mem::ManuallyDrop::new(self);
-        // SAFETY: both fields are read once, and the source is not dropped.
+        // SAFETY: both are read once, and the source, of which nothing else needs a drop, is not dropped.
         unsafe {
             drop(std::ptr::read(&this.state));
             std::ptr::read(&this.thing)
@@ -322,26 +325,28 @@ impl<T: AsFd> Source<T> {
         }
     }
 
+    /// One wait of a call, for as long as `limit` says, which counts for all of the call from its first wait on: that is
+    /// when `deadline` becomes known.
     #[inline(always)]
     pub(super) fn wait(
         &self,
         hub: &Hub,
         direction: Direction,
         limit: Option<&Limit>,
-        deadline: &mut Option<Moment>,
+        deadline: &mut Option<Option<Moment>>,
     ) -> io::Result<()> {
         hub.check_open()?;
         let state = self.state();
         state.register(&self.thing, hub, direction)?;
-        if let Some(timeout) = limit.and_then(Limit::get) {
-            let at = *deadline.get_or_insert_with(|| Moment::now().after(timeout));
-            if at <= Moment::now() {
-                return Err(would_block());
-            }
+        let limit = || limit.and_then(Limit::get);
+        let deadline =
+            *deadline.get_or_insert_with(|| limit().map(|timeout| Moment::now().after(timeout)));
+        if deadline.is_some_and(|at| at <= Moment::now()) {
+            return Err(would_block());
         }
         let me = hub.thread().current();
         let _awaited = hub.io.await_one(me, self);
-        state.wait(hub, me, direction, *deadline);
+        state.wait(hub, me, direction, deadline);
         Ok(())
     }
 

@@ -164,7 +164,7 @@ impl Table {
         let is_it = |other: &State| {
             !ptr::eq(other, this) && other.readers.holder().descriptor() == Some(number)
         };
-        // SAFETY: as in `fill`.
+        // SAFETY: as in `some`.
         self.sources.any(|state| is_it(unsafe { state.as_ref() }))
     }
 
@@ -197,7 +197,7 @@ impl Table {
         }
         self.awaited.set(0);
         self.begun.set(self.begun.get() + 1);
-        // SAFETY: as in `fill`.
+        // SAFETY: as in `some`.
         self.sources
             .clear(|state| unsafe { state.as_ref() }.key.set(None));
     }

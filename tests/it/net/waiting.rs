@@ -281,6 +281,33 @@ fn timeouts_are_never_early() {
 }
 
 #[test]
+fn a_timeout_that_is_changed_counts_from_the_next_call_on() {
+    run(|| {
+        let (near, _far) = connected();
+        let near = Rc::new(near);
+        let wait = Duration::from_millis(20);
+        for (first, then) in [(Some(wait), None), (None, Some(wait))] {
+            near.set_read_timeout(first).unwrap();
+            let reader = spawn({
+                let near = near.clone();
+                move || (&*near).read(&mut [0])
+            });
+            yield_now();
+            near.set_read_timeout(then).unwrap();
+            sleep(3 * wait);
+            assert_eq!(reader.is_finished(), first.is_some());
+            match first {
+                Some(_) => {
+                    let error = reader.join().unwrap().unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                }
+                None => assert!(reader.kill()),
+            }
+        }
+    });
+}
+
+#[test]
 fn each_connection_wakes_one_who_accepts() {
     run(|| {
         const EACH: usize = 5;
