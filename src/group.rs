@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::hub::Hub;
 use crate::hub::wait::WaitList;
 use crate::spawn::members::Members;
-use crate::spawn::{JoinHandle, spawn, spawn_for};
+use crate::spawn::{JoinHandle, no_memory, spawn, spawn_for};
 use crate::switch::control::Payload;
 use crate::switch::error::describe;
 use crate::switch::exit::GreenletExit;
@@ -162,6 +162,9 @@ impl Group {
     ///
     /// # Cancellation
     /// Nothing was spawned.
+    ///
+    /// # Panics
+    /// As [`spawn`](crate::spawn).
     #[track_caller]
     pub fn spawn<R: 'static>(&self, f: impl FnOnce() -> R + 'static) -> JoinHandle<R> {
         self.spawn_for(Location::caller(), f)
@@ -207,6 +210,10 @@ impl Group {
         let shared = &self.shared;
         let seat = Seat::take(shared);
         let number = seat.number;
+        let hub = Hub::here();
+        if !hub.thread().provide_controls() {
+            no_memory(hub, site);
+        }
         // They are to have their turn before the new member has one.
         call_all(&shared.killers);
         let handle = spawn_for(site, move || {

@@ -1,4 +1,5 @@
-//! No memory for a stack: the starter is told and gets its value back, everybody else goes on.
+//! No memory, for a stack or for anything else of a greenlet: whoever wanted it is told and gets its value back, everybody
+//! else goes on.
 //!
 //! Address space is limited for a whole process, so each scenario runs in a child: this program again, with
 //! its own name in the environment.
@@ -6,6 +7,7 @@
 #![cfg(target_os = "linux")]
 
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
@@ -256,6 +258,124 @@ fn a_million_without_stacks_whose_handles_are_kept_are_told() {
     for handle in parked {
         assert!(handle.kill());
     }
+}
+
+/// What is spawned and not refused has what it needs to be started, killed and joined.
+#[test]
+fn a_million_spawns_without_memory_are_errors_and_the_others_go_on() {
+    if greenlet::BACKEND == "baton"
+        || !in_a_child("a_million_spawns_without_memory_are_errors_and_the_others_go_on")
+    {
+        return;
+    }
+    const MILLION: usize = 1_000_000;
+    let ran = Rc::new(Cell::new(0));
+    let spawn = |number: usize| {
+        let ran = ran.clone();
+        greenlet::thread::Builder::new().spawn(move || {
+            ran.set(ran.get() + 1);
+            number
+        })
+    };
+    let mut handles = Vec::with_capacity(MILLION);
+    spawn(0).expect("memory").join().expect("a stack");
+    limit_address_space(256 << 20);
+    for number in 0..MILLION {
+        match spawn(number) {
+            Ok(handle) => handles.push(handle),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::OutOfMemory),
+        }
+    }
+    let spawned = handles.len();
+    assert!(spawned > 100_000 && spawned < MILLION, "{spawned}");
+    assert_eq!(Rc::strong_count(&ran), spawned + 1, "closures are dropped");
+    for number in (1..spawned).rev().step_by(2) {
+        assert!(handles.swap_remove(number).kill());
+    }
+    handles.push(spawn(0).expect("memory of those that were killed"));
+    ran.set(0);
+    let left = handles.len();
+    for handle in handles {
+        handle.join().expect("they use one stack");
+    }
+    assert_eq!(ran.get(), left);
+    assert_eq!(spawn(7).expect("memory").join().expect("a stack"), 7);
+}
+
+/// Whatever is made of greenlets, and however large: it can be refused, and all that was made before can go on.
+#[test]
+fn nothing_that_is_spawned_takes_the_last_memory() {
+    if greenlet::BACKEND == "baton" || !in_a_child("nothing_that_is_spawned_takes_the_last_memory")
+    {
+        return;
+    }
+    let words = |attempt: &mut dyn FnMut()| {
+        let payload = catch_unwind(AssertUnwindSafe(attempt)).expect_err("no memory");
+        payload.downcast_ref::<String>().expect("words").clone()
+    };
+    std::panic::set_hook(Box::new(|_| {}));
+    greenlet::spawn(|| ()).join().expect("a stack");
+    limit_address_space(200 << 20);
+    let spawned = |attempt: &mut dyn FnMut() -> greenlet::JoinHandle<()>| {
+        let mut handles = vec![];
+        let told = words(&mut || {
+            loop {
+                handles.push(attempt());
+            }
+        });
+        assert!(
+            told.starts_with("no memory for another greenlet, "),
+            "{told}"
+        );
+        assert!(told.contains("exhaustion.rs:"), "{told}");
+        assert!(handles.len() > 1000, "{}", handles.len());
+        assert!(handles[0].kill());
+        handles
+            .into_iter()
+            .skip(1)
+            .for_each(|handle| handle.join().expect("a stack"));
+    };
+    spawned(&mut || greenlet::spawn(|| ()));
+    let large = [1_u8; 3000];
+    spawned(&mut || greenlet::spawn(move || assert!(large.iter().all(|&byte| byte == 1))));
+    let group = greenlet::group::Group::new();
+    spawned(&mut || group.spawn(|| ()));
+    group.join_all().expect("all have ended");
+    let named = || {
+        let builder = greenlet::thread::Builder::new().name("one of many".into());
+        builder.spawn(|| ())
+    };
+    let named: Vec<_> = std::iter::repeat_with(named)
+        .map_while(Result::ok)
+        .collect();
+    assert!(named.len() > 1000, "{}", named.len());
+    named
+        .into_iter()
+        .for_each(|handle| handle.join().expect("a stack"));
+    let lines = Cell::new(0_usize);
+    let scoped = Cell::new(0);
+    let told = words(&mut || {
+        greenlet::scope(|scope| {
+            loop {
+                scope.spawn(|| lines.set(lines.get() + 1));
+                scoped.set(scoped.get() + 1);
+            }
+        })
+    });
+    assert!(
+        told.starts_with("no memory for another greenlet, "),
+        "{told}"
+    );
+    assert!(scoped.get() > 1000 && lines.get() == 0, "all were killed");
+    let pending = || Greenlet::<()>::builder().try_build(|()| ());
+    let mut pending: Vec<_> = std::iter::repeat_with(pending)
+        .map_while(Result::ok)
+        .collect();
+    let told = words(&mut || pending.push(Greenlet::new(|()| ())));
+    assert!(told.starts_with("cannot build this greenlet: "), "{told}");
+    pending.iter().for_each(|greenlet| greenlet.switch(()));
+    drop(pending);
+    greenlet::spawn(|| ()).join().expect("all memory is back");
 }
 
 /// A closure that never runs is dropped, and what it drops may end others: each is told what is its own.

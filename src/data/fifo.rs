@@ -12,6 +12,12 @@ impl<T: Copy + PartialEq> Fifo<T> {
         Fifo { ring: Ring::new() }
     }
 
+    /// Makes sure that there is room for another value; false if there is no memory for that.
+    #[inline]
+    pub(crate) fn provide(&self) -> bool {
+        self.ring.provide()
+    }
+
     /// Puts a value at the end.
     #[inline]
     pub(crate) fn push(&self, value: T) {

@@ -7,7 +7,9 @@
 //! A signal handler may look at it ([`len`](Ring::len), [`peek`](Ring::peek)), whatever it has interrupted: it finds
 //! values that are there, perhaps not all of them.
 
+use std::alloc::{Layout, handle_alloc_error};
 use std::cell::{Cell, UnsafeCell};
+use std::collections::TryReserveError;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{Ordering, compiler_fence};
 
@@ -47,7 +49,7 @@ impl<T> Ring<T> {
     #[inline]
     pub(crate) fn push(&self, value: T) {
         if self.len() == self.room() {
-            self.grow();
+            self.grow_at_last();
         }
         // SAFETY: the slot is one of the ring, which is not empty by now, and holds no value.
         unsafe { self.slot(self.tail.get()).write(value) };
@@ -71,7 +73,7 @@ impl<T> Ring<T> {
     #[inline]
     pub(crate) fn rotate(&self, value: T) -> T {
         if self.len() == self.room() {
-            self.grow();
+            self.grow_at_last();
         }
         let (head, tail) = (self.head.get(), self.tail.get());
         let (oldest, free) = (self.slot(head), self.slot(tail));
@@ -103,11 +105,26 @@ impl<T> Ring<T> {
         first.wrapping_add(number & mask).cast()
     }
 
+    /// Makes sure that there is room for another value; false if there is no memory for that.
+    #[inline]
+    pub(crate) fn provide(&self) -> bool {
+        self.len() < self.room() || self.grow().is_ok()
+    }
+
     #[cold]
     #[inline(never)]
-    fn grow(&self) {
+    fn grow_at_last(&self) {
+        if self.grow().is_err() {
+            handle_alloc_error(Layout::new::<T>());
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&self) -> Result<(), TryReserveError> {
         let (head, room) = (self.head.get(), (2 * self.room()).max(FIRST));
-        let mut slots = Vec::with_capacity(room);
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(room)?;
         slots.resize_with(room, MaybeUninit::uninit);
         // Each keeps its number. The ring is empty while it has neither the old slots nor the new ones.
         for number in head..self.tail.get() {
@@ -121,6 +138,7 @@ impl<T> Ring<T> {
         compiler_fence(Ordering::Release);
         self.head.set(head);
         drop(old);
+        Ok(())
     }
 }
 

@@ -4,8 +4,10 @@
 //! the next free one, so taking and giving back are three instructions each, and the block used last, which
 //! is the warm one, is used next. Blocks are aligned to a cache line, or to half of one if that is what their size is a
 //! multiple of; a size that is not a power of two spreads them over all cache sets.
+//!
+//! Whoever can be refused does not get the last memory that there is: a large chunk leaves some.
 
-use std::alloc::{Layout, dealloc, handle_alloc_error};
+use std::alloc::{Layout, handle_alloc_error};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 
@@ -26,6 +28,7 @@ const LARGE: usize = HUGE / 2;
 pub(crate) struct Slab<const SIZE: usize> {
     free: Cell<Option<NonNull<Free>>>,
     chunks: RefCell<Vec<(NonNull<u8>, Layout)>>,
+    made: Cell<usize>,
     taken: Cell<usize>,
 }
 
@@ -39,16 +42,38 @@ impl<const SIZE: usize> Slab<SIZE> {
         Slab {
             free: Cell::new(None),
             chunks: RefCell::new(Vec::new()),
+            made: Cell::new(0),
             taken: Cell::new(0),
         }
     }
 
-    /// A block of uninitialised memory.
+    /// A block of uninitialised memory; None if there is none that leaves so many bytes for something besides.
     #[inline]
-    pub(crate) fn take(&self) -> NonNull<u8> {
+    pub(crate) fn take(&self, besides: usize) -> Option<NonNull<u8>> {
+        match self.free.get() {
+            Some(_) => {}
+            None => self.grow(Some(besides))?,
+        }
+        Some(self.take_provided())
+    }
+
+    /// Has so many blocks ready; false if there is no memory for them.
+    #[inline]
+    pub(crate) fn provide(&self, count: usize) -> bool {
+        while self.made.get() - self.taken.get() < count {
+            if self.grow(Some(0)).is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A block that should have been [provided](Self::provide): made of the last memory, if need be.
+    #[inline]
+    pub(crate) fn take_provided(&self) -> NonNull<u8> {
         let block = match self.free.get() {
             Some(block) => block,
-            None => self.grow(),
+            None => self.grow_at_last(),
         };
         // SAFETY: a block on the free list holds a link, written by `put` or `grow`.
         let next = unsafe { block.as_ref() }.next;
@@ -95,25 +120,37 @@ impl<const SIZE: usize> Slab<SIZE> {
     }
 
     #[cold]
-    fn grow(&self) -> NonNull<Free> {
+    fn grow_at_last(&self) -> NonNull<Free> {
+        self.grow(None);
+        let chunk = Self::chunk(self.chunks.borrow().len());
+        self.free.get().unwrap_or_else(|| handle_alloc_error(chunk))
+    }
+
+    /// Makes another chunk. If it is a large one, so many bytes are left besides.
+    #[cold]
+    fn grow(&self, besides: Option<usize>) -> Option<()> {
         let mut chunks = self.chunks.borrow_mut();
         let layout = Self::chunk(chunks.len());
-        let blocks = layout.size() / SIZE;
+        if let Some(besides) = besides
+            && layout.size() == HUGE
+        {
+            memory::check(layout.size() + besides).ok()?;
+        }
+        chunks.try_reserve(1).ok()?;
         // SAFETY: the layout is not empty.
-        let Some(start) = (unsafe { memory::allocate(layout) }) else {
-            handle_alloc_error(layout)
-        };
+        let start = unsafe { memory::allocate(layout) }?;
         chunks.push((start, layout));
+        let blocks = layout.size() / SIZE;
         // From the last to the first, so that blocks are used in the order of their addresses.
-        let mut next = self.free.get();
         for index in (0..blocks).rev() {
             // SAFETY: the block lies within the chunk, aligned, and nobody refers to it.
             let block = unsafe { start.add(index * SIZE) }.cast::<Free>();
+            let next = self.free.replace(Some(block));
             // SAFETY: as above.
             unsafe { block.write(Free { next }) };
-            next = Some(block);
         }
-        next.expect("a chunk has blocks")
+        self.made.set(self.made.get() + blocks);
+        Some(())
     }
 }
 
@@ -125,7 +162,7 @@ impl<const SIZE: usize> Drop for Slab<SIZE> {
         }
         for (start, layout) in self.chunks.get_mut().drain(..) {
             // SAFETY: allocated with this layout in `grow`, and no block is out.
-            unsafe { dealloc(start.as_ptr(), layout) };
+            unsafe { memory::free(start, layout) };
         }
     }
 }
@@ -142,7 +179,7 @@ mod tests {
 
     fn check<const SIZE: usize>() {
         let slab = Slab::<SIZE>::new();
-        let blocks: Vec<_> = (0..500).map(|_| slab.take()).collect();
+        let blocks: Vec<_> = (0..500).map(|_| slab.take(0).expect("memory")).collect();
         for (number, block) in blocks.iter().enumerate() {
             // SAFETY: a block of so many bytes that is ours.
             unsafe { block.as_ptr().write_bytes(number as u8, SIZE) };
@@ -159,7 +196,11 @@ mod tests {
             unsafe { slab.put(block) };
         }
         assert_eq!(slab.taken(), 0);
-        assert_eq!(slab.take(), blocks[499], "the last one back is the next");
+        assert_eq!(
+            slab.take(0),
+            Some(blocks[499]),
+            "the last one back is the next"
+        );
         // SAFETY: taken above.
         unsafe { slab.put(blocks[499]) };
     }

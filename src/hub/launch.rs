@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 use super::Hub;
 use super::seed::{Planted, Seed, Turn};
-use crate::switch::body::{self, Enter};
+use crate::switch::body::Enter;
 use crate::switch::control::{Control, ControlRef, Payload, Phase, Wait};
 use crate::switch::error::{Refusal, RefusalKind};
 use crate::switch::{exit, transfer};
@@ -31,18 +31,9 @@ pub(crate) trait Job {
     fn run(self, raised: Option<Payload>) -> impl FnOnce();
 }
 
-impl<J: Job> Job for Box<J> {
-    fn grown(&self, control: &Control) {
-        (**self).grown(control);
-    }
-
-    fn run(self, raised: Option<Payload>) -> impl FnOnce() {
-        (*self).run(raised)
-    }
-}
-
 impl Hub {
-    /// Has a greenlet run `job` when it is its turn; returns its number. With a name it has a control block at once.
+    /// Has a greenlet run `job` when it is its turn; returns its number. With a name it has a control block at once, which has
+    /// been [provided](crate::switch::thread::Thread::provide_controls). None if there is no memory; then `job` has been dropped.
     ///
     /// # Safety
     /// What `job` borrows lives until the greenlet is dead.
@@ -53,23 +44,18 @@ impl Hub {
         pages: Pages,
         site: &'static Location<'static>,
         job: J,
-    ) -> u64 {
+    ) -> Option<u64> {
         assert!(
             !self.is_closed(),
             "no greenlet can be spawned any more: this thread is ending"
         );
-        // SAFETY: caller's promise; a box fits.
-        let (seed, id) = unsafe {
-            match const { body::fits::<Planted<J>>() } {
-                true => self.plant(pages, site, job),
-                false => self.plant(pages, site, Box::new(job)),
-            }
-        };
+        // SAFETY: caller's promise.
+        let (seed, id) = unsafe { self.plant(pages, site, job)? };
         match name {
             None => self.sow(seed),
             Some(name) => self.grow_at_once(seed, name),
         }
-        id
+        Some(id)
     }
 
     /// In the order of numbers: whoever is older comes first.

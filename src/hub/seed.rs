@@ -109,21 +109,24 @@ impl Seed {
 }
 
 impl Hub {
-    /// Puts what is to become a greenlet into a block; returns where, and its number.
+    /// Puts what is to become a greenlet into a block, and has a place in the queue ready for it; returns where it is, and
+    /// its number. None if there is no memory for that.
     ///
     /// # Safety
-    /// It fits, planted, into a block. What `job` borrows lives until it has run or been dropped.
+    /// What `job` borrows lives until it has run or been dropped.
     #[inline]
     pub(super) unsafe fn plant<J: Job>(
         &self,
         pages: Pages,
         site: &'static Location<'static>,
         job: J,
-    ) -> (NonNull<Seed>, u64) {
-        debug_assert!(const { body::fits::<Planted<J>>() });
+    ) -> Option<(NonNull<Seed>, u64)> {
         let thread = self.thread();
+        if !self.ready.provide() {
+            return None;
+        }
+        let place = thread.bodies.room::<Planted<J>>(thread.promised())?;
         let id = thread.next_id();
-        let place = thread.bodies.room::<Planted<J>>();
         let kind = const {
             &Kind {
                 body: Body::kind::<Planted<J>, Start<J>>(),
@@ -143,7 +146,7 @@ impl Hub {
                 job,
             });
         }
-        (place.cast(), id)
+        Some((place.cast(), id))
     }
 
     /// Lets it wait for its turn.

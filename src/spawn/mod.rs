@@ -21,6 +21,7 @@ use crate::switch::census;
 use crate::switch::control::{Control, Payload};
 use crate::switch::exit::{self, GreenletExit};
 use crate::switch::greenlet::{Greenlet, GreenletId};
+use crate::sys::memory;
 use crate::sys::stack::Pages;
 
 pub(crate) mod members;
@@ -73,7 +74,8 @@ use slot::{Owed, Slot};
 /// No.
 ///
 /// # Panics
-/// If the thread-locals of this thread have been destroyed.
+/// If there is no memory for it, which [`Builder::spawn`] returns as an error; or if the thread-locals of this thread have
+/// been destroyed.
 #[track_caller]
 #[inline]
 pub fn spawn<R: 'static>(f: impl FnOnce() -> R + 'static) -> JoinHandle<R> {
@@ -89,7 +91,19 @@ pub(crate) fn spawn_for<R: 'static>(
     let hub = Hub::here();
     let pages = hub.thread().default_pages();
     // SAFETY: `f` borrows nothing.
-    unsafe { launch_in(hub, None, pages, site, f) }
+    let handle = unsafe { launch_in(hub, None, pages, site, f) };
+    handle.unwrap_or_else(|_| no_memory(hub, site))
+}
+
+/// Nobody can be spawned, where an error cannot be returned. As in `failed_at`, the place is told in words.
+#[cold]
+#[inline(never)]
+pub(crate) fn no_memory(hub: &Hub, site: &Location<'_>) -> ! {
+    let alive = hub.thread().alive();
+    panic!(
+        "no memory for another greenlet, {alive} are alive (spawned at {site}): let some of them end first, or use \
+         `thread::Builder::spawn`, which returns an error"
+    )
 }
 
 /// Lets everybody who is ready go first.
@@ -110,21 +124,25 @@ unsafe fn launch_in<R>(
     pages: Pages,
     site: &'static Location<'static>,
     f: impl FnOnce() -> R,
-) -> JoinHandle<R> {
-    let (slot, owed) = Slot::new(hub.thread());
+) -> Result<JoinHandle<R>, NoMemory> {
+    let (slot, owed) = Slot::new(hub.thread()).ok_or(NoMemory)?;
     let is_named = name.is_some();
     // SAFETY: caller's promise.
     let id = unsafe { hub.launch(name, pages, site, Job { f, owed }) };
+    let id = id.ok_or(NoMemory)?;
     slot.joiners().holder().set(id);
     if is_named {
         // The name is there.
         slot.hold();
     }
-    JoinHandle {
+    Ok(JoinHandle {
         slot,
         thread: OnceCell::new(),
-    }
+    })
 }
+
+/// There is none for another greenlet.
+struct NoMemory;
 
 /// A closure and where its outcome goes. If it never runs, the closure is dropped before that is told.
 struct Job<F, R> {
@@ -356,7 +374,8 @@ impl Builder {
     /// As [`spawn`].
     ///
     /// # Errors
-    /// `InvalidInput` if the stack size is out of range. The stack itself is taken when the greenlet begins;
+    /// `InvalidInput` if the stack size is out of range; `OutOfMemory` if there is no memory for the closure and the handle:
+    /// both leave some of it to others, so that everything else can go on. The stack itself is taken when the greenlet begins;
     /// if there is none by then, [`join`](JoinHandle::join) says so.
     ///
     /// # Panics
@@ -385,7 +404,10 @@ impl Builder {
             );
         }
         let name = self.name.map(String::into_boxed_str);
+        if name.is_some() && !hub.thread().provide_controls() {
+            return Err(memory::exhausted());
+        }
         // SAFETY: caller's promise.
-        Ok(unsafe { launch_in(hub, name, pages, site, f) })
+        unsafe { launch_in(hub, name, pages, site, f) }.map_err(|NoMemory| memory::exhausted())
     }
 }

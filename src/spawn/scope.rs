@@ -9,7 +9,7 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::mem::offset_of;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 use std::thread;
 
@@ -20,6 +20,7 @@ use crate::switch::control::{Control, ControlRef};
 use crate::switch::exit::{self, GreenletExit};
 use crate::switch::greenlet::GreenletId;
 use crate::switch::thread::Thread;
+use crate::sys::memory;
 
 /// Runs `f`, which may spawn greenlets that borrow; returns when all of them have ended.
 ///
@@ -110,6 +111,9 @@ impl<'scope> Scope<'scope, '_> {
     ///
     /// # Parks
     /// No.
+    ///
+    /// # Panics
+    /// As [`spawn`](crate::spawn).
     #[track_caller]
     pub fn spawn<R: 'scope>(
         &'scope self,
@@ -117,7 +121,7 @@ impl<'scope> Scope<'scope, '_> {
     ) -> ScopedJoinHandle<'scope, R> {
         Builder::new()
             .spawn_scoped(self, f)
-            .expect("the default size is allowed")
+            .unwrap_or_else(|_| spawn::no_memory(Hub::here(), Location::caller()))
     }
 }
 
@@ -139,6 +143,9 @@ impl Builder {
         scope: &'scope Scope<'scope, '_>,
         f: impl FnOnce() -> R + 'scope,
     ) -> io::Result<ScopedJoinHandle<'scope, R>> {
+        if !Hub::here().thread().provide_controls() {
+            return Err(memory::exhausted());
+        }
         let children = &scope.children;
         let outcome = Rc::new(Cell::new(None));
         let task = Task {

@@ -44,10 +44,10 @@ struct Shared<R> {
 const _: () = assert!(size_of::<Shared<()>>() <= 64);
 
 impl<R> Slot<R> {
-    /// An empty slot, and both hands on it.
+    /// An empty slot, and both hands on it; None if there is no memory for it.
     #[inline]
-    pub(super) fn new(thread: &Thread) -> (Slot<R>, Owed<R>) {
-        let shared = thread.bodies.room();
+    pub(super) fn new(thread: &Thread) -> Option<(Slot<R>, Owed<R>)> {
+        let shared = thread.bodies.room(thread.promised())?;
         // SAFETY: there is room for it.
         unsafe {
             shared.write(Shared {
@@ -65,7 +65,7 @@ impl<R> Slot<R> {
             shared,
             _owns: PhantomData,
         };
-        (hand(), Owed { slot: hand() })
+        Some((hand(), Owed { slot: hand() }))
     }
 
     #[inline(always)]

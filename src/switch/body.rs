@@ -1,9 +1,9 @@
 //! Closures at rest: a body waits in a pooled block until its greenlet first runs. What floors above
 //! have [room](Blocks::room) for lies in the same blocks.
 //!
-//! A closure of up to 128 bytes (88 if the hub runs it) costs no allocation; a larger one is boxed, and the box is what
-//! waits. Most are small, and a million may wait, so there are blocks of several sizes. The block goes back to the pool at
-//! the start, so that a suspended greenlet holds none.
+//! A closure of up to 128 bytes (88 if the hub runs it) costs no allocation; a larger one waits in a box of its own. Most
+//! are small, and a million may wait, so there are blocks of several sizes. The block goes back to the pool at the start, so
+//! that a suspended greenlet holds none.
 
 use std::cell::Cell;
 use std::mem;
@@ -12,11 +12,15 @@ use std::ptr::NonNull;
 use super::thread::Thread;
 use crate::data::slab::{Slab, align};
 use crate::sys::context::Entry;
+use crate::sys::memory;
 
 /// The sizes of pooled blocks, in bytes.
 const SMALL: usize = 64;
 const MEDIUM: usize = 96;
 const LARGE: usize = 128;
+
+/// One box of so many looks whether there is memory for more.
+const BOXES: usize = 64;
 
 /// Where the bodies of a thread wait, and other small things of its greenlets lie.
 pub(crate) struct Blocks {
@@ -42,16 +46,25 @@ impl Blocks {
         self.small.taken() + self.medium.taken() + self.large.taken() + self.boxes.get()
     }
 
-    /// Memory for a value: a block, or a box if it is too large. Nothing is there yet.
+    /// Memory for a value: a block, or a box if it is too large; nothing is there yet. None if there is no memory that
+    /// leaves so many bytes for something besides.
     #[inline]
-    pub(crate) fn room<V>(&self) -> NonNull<V> {
+    pub(crate) fn room<V>(&self, besides: usize) -> Option<NonNull<V>> {
         match const { fits::<V>() } {
-            true => self.block::<V>().cast(),
-            false => {
-                self.boxes.set(self.boxes.get() + 1);
-                NonNull::from(Box::leak(Box::<V>::new_uninit())).cast()
-            }
+            true => Some(self.block::<V>(besides)?.cast()),
+            false => self.large_room(besides),
         }
+    }
+
+    #[cold]
+    fn large_room<V>(&self, besides: usize) -> Option<NonNull<V>> {
+        let boxes = self.boxes.get();
+        if boxes % BOXES == BOXES - 1 {
+            memory::check(besides).ok()?;
+        }
+        let room = memory::room::<V>()?;
+        self.boxes.set(boxes + 1);
+        Some(NonNull::from(Box::leak(room)).cast())
     }
 
     /// Takes it out again.
@@ -59,50 +72,30 @@ impl Blocks {
     /// # Safety
     /// It lies in [room](Self::room) from here, and is not used again.
     #[inline]
-    pub(crate) unsafe fn release<V>(&self, value: NonNull<V>) -> V {
-        // SAFETY: caller's promise; `room` went the same way.
+    pub(crate) unsafe fn release<V>(&self, place: NonNull<V>) -> V {
+        // SAFETY: caller's promise; `room` went the same way. The room is free before the value is used, whatever that does.
         unsafe {
-            match const { fits::<V>() } {
-                true => self.take_out(value.cast()),
-                false => {
-                    self.boxes.set(self.boxes.get() - 1);
-                    *Box::from_raw(value.as_ptr())
-                }
+            if const { !fits::<V>() } {
+                self.boxes.set(self.boxes.get() - 1);
+                return *Box::from_raw(place.as_ptr());
             }
+            let value = place.read();
+            match const { size::<V>() } {
+                SMALL => self.small.put(place.cast()),
+                MEDIUM => self.medium.put(place.cast()),
+                _ => self.large.put(place.cast()),
+            }
+            value
         }
     }
 
     /// A block for a value that fits.
     #[inline]
-    fn block<V>(&self) -> NonNull<u8> {
+    fn block<V>(&self, besides: usize) -> Option<NonNull<u8>> {
         match const { size::<V>() } {
-            SMALL => self.small.take(),
-            MEDIUM => self.medium.take(),
-            _ => self.large.take(),
-        }
-    }
-
-    #[inline]
-    fn put_in<V>(&self, value: V) -> NonNull<u8> {
-        let block = self.block::<V>();
-        // SAFETY: the block is fresh, large enough and aligned (`fits`, or a box).
-        unsafe { block.cast::<V>().write(value) };
-        block
-    }
-
-    /// # Safety
-    /// The block is one of these and holds a `V`, which is not used again.
-    #[inline]
-    unsafe fn take_out<V>(&self, block: NonNull<u8>) -> V {
-        // SAFETY: caller's promise. The block is free before the value is used, whatever that does.
-        unsafe {
-            let value = block.cast::<V>().read();
-            match const { size::<V>() } {
-                SMALL => self.small.put(block),
-                MEDIUM => self.medium.put(block),
-                _ => self.large.put(block),
-            }
-            value
+            SMALL => self.small.take(besides),
+            MEDIUM => self.medium.take(besides),
+            _ => self.large.take(besides),
         }
     }
 }
@@ -120,36 +113,20 @@ pub(crate) struct Kind {
 }
 
 impl Body {
-    /// Puts a closure into a block of this thread. `entry` is what [`take`](Self::take)s it out again.
-    pub(crate) fn new<F: 'static, E: Enter<F>>(thread: &Thread, closure: F) -> Body {
-        // SAFETY: it borrows nothing.
-        unsafe { Body::new_unchecked::<F, E>(thread, closure) }
+    /// Puts a closure into a block of this thread; None if there is no memory for it. `entry` is what
+    /// [`take`](Self::take)s it out again.
+    #[inline]
+    pub(crate) fn new<F: 'static, E: Enter<F>>(thread: &Thread, closure: F) -> Option<Body> {
+        let block = thread.bodies.room::<F>(thread.promised())?;
+        // SAFETY: there is room for it.
+        unsafe { block.write(closure) };
+        Some(Body {
+            block: block.cast(),
+            kind: Body::kind::<F, E>(),
+        })
     }
 
-    /// The same for a closure that borrows.
-    ///
-    /// # Safety
-    /// What it borrows lives until it has been taken or discarded, and has run to its end.
-    pub(crate) unsafe fn new_unchecked<F, E: Enter<F>>(thread: &Thread, closure: F) -> Body {
-        if const { fits::<F>() } {
-            Body {
-                block: thread.bodies.put_in(closure),
-                kind: Body::kind::<F, E>(),
-            }
-        } else {
-            Body {
-                block: thread.bodies.put_in(Box::new(closure)),
-                kind: const {
-                    &Kind {
-                        entry: E::enter,
-                        drop: drop_stored::<Box<F>>,
-                    }
-                },
-            }
-        }
-    }
-
-    /// What is to be known of a closure that fits into a block.
+    /// What is to be known of a closure.
     pub(crate) const fn kind<F, E: Enter<F>>() -> &'static Kind {
         const {
             &Kind {
@@ -162,7 +139,7 @@ impl Body {
     /// The closure that was put in a block ([room](Blocks::room)) before it had a greenlet.
     ///
     /// # Safety
-    /// It is what `kind` says, fits, and is the body of nobody else.
+    /// It is what `kind` says, and the body of nobody else.
     pub(crate) unsafe fn of_block(block: NonNull<u8>, kind: &'static Kind) -> Body {
         Body { block, kind }
     }
@@ -180,14 +157,8 @@ impl Body {
     pub(crate) unsafe fn take<F>(self, thread: &Thread) -> F {
         let block = self.block;
         mem::forget(self);
-        // SAFETY: `new` stored an `F`, or a box of one, in a block of this thread (caller's promise), and
-        // this is the one time that it is read.
-        unsafe {
-            match const { fits::<F>() } {
-                true => thread.bodies.take_out::<F>(block),
-                false => *thread.bodies.take_out::<Box<F>>(block),
-            }
-        }
+        // SAFETY: it is in a block of this thread (caller's promise), and this is the one time that it is read.
+        unsafe { thread.bodies.release(block.cast()) }
     }
 
     /// Drops a closure that will never run. This is user code: it may panic, and it may switch.
@@ -213,7 +184,7 @@ pub(crate) trait Enter<F> {
 }
 
 /// Whether it lies in a block, and not in a box.
-pub(crate) const fn fits<F>() -> bool {
+const fn fits<F>() -> bool {
     fits_into::<F>(LARGE)
 }
 
@@ -236,5 +207,5 @@ const fn size<F>() -> usize {
 /// The block holds a `V` that nobody uses again, and belongs to this thread.
 unsafe fn drop_stored<V>(block: NonNull<u8>, thread: &Thread) {
     // SAFETY: caller's promise.
-    drop(unsafe { thread.bodies.take_out::<V>(block) });
+    drop(unsafe { thread.bodies.release(block.cast::<V>()) });
 }

@@ -14,6 +14,7 @@ use super::error::{ParentError, SwitchError};
 use super::thread::Thread;
 use super::{exit, family, transfer};
 use crate::sys::context::Context;
+use crate::sys::memory;
 use crate::sys::stack::Pages;
 
 /// A handle to a greenlet, as one that values of type `T` are sent to.
@@ -67,14 +68,14 @@ impl<T: 'static> Greenlet<T> {
     /// and closures of up to 128 bytes come from a pool of the thread.
     ///
     /// # Panics
-    /// If the thread-locals of this thread have been destroyed.
+    /// If there is no memory for it, or the thread-locals of this thread have been destroyed.
     #[track_caller]
     #[inline]
     pub fn new(run: impl FnOnce(T) -> T + 'static) -> Greenlet<T> {
         let thread = Thread::here();
-        let greenlet = Greenlet::pending(thread, None, None, thread.default_pages());
-        greenlet.set_body(thread, run);
-        greenlet
+        Greenlet::pending(thread, None, None, thread.default_pages())
+            .and_then(|greenlet| greenlet.with_body(thread, run))
+            .unwrap_or_else(|error| impossible(&error))
     }
 
     /// A pending greenlet whose body comes later, by [`define`](Self::define): for greenlets that refer to
@@ -86,6 +87,7 @@ impl<T: 'static> Greenlet<T> {
     pub fn declare() -> Greenlet<T> {
         let thread = Thread::here();
         Greenlet::pending(thread, None, None, thread.default_pages())
+            .unwrap_or_else(|error| impossible(&error))
     }
 
     /// Gives a [declared](Self::declare) greenlet its body.
@@ -125,7 +127,9 @@ impl<T: 'static> Greenlet<T> {
                 std::any::type_name::<T>()
             );
         }
-        self.set_body(Thread::here(), run);
+        if let Err(error) = self.clone().with_body(Thread::here(), run) {
+            impossible(&error)
+        }
     }
 
     /// A builder: name, stack size, parent.
@@ -294,9 +298,9 @@ impl<T: 'static> Greenlet<T> {
     pub(crate) fn below_main(run: impl FnOnce(T) -> T + 'static) -> Greenlet<T> {
         let thread = Thread::here();
         let main = Some(NonNull::from(&thread.main));
-        let greenlet = Greenlet::pending(thread, None, main, thread.default_pages());
-        greenlet.set_body(thread, run);
-        greenlet
+        Greenlet::pending(thread, None, main, thread.default_pages())
+            .and_then(|greenlet| greenlet.with_body(thread, run))
+            .unwrap_or_else(|error| impossible(&error))
     }
 
     /// A new handle to a greenlet that somebody keeps.
@@ -322,24 +326,37 @@ impl<T: 'static> Greenlet<T> {
         name: Option<Box<str>>,
         parent: Option<ControlRef>,
         pages: Pages,
-    ) -> Greenlet<T> {
+    ) -> io::Result<Greenlet<T>> {
         let birth = Birth {
             name,
             parent: Some(parent.unwrap_or_else(|| NonNull::from(thread.current()))),
             site: Location::caller(),
             pages,
         };
-        Greenlet {
-            control: thread.new_control(Family::of::<T>(), birth),
+        let control = thread.new_control(Family::of::<T>(), birth);
+        Ok(Greenlet {
+            control: control.ok_or_else(memory::exhausted)?,
             family: PhantomData,
-        }
+        })
     }
 
     #[inline]
-    fn set_body<F: FnOnce(T) -> T + 'static>(&self, thread: &Thread, run: F) {
-        let body = Body::new::<F, Start<T>>(thread, run);
+    fn with_body<F: FnOnce(T) -> T + 'static>(
+        self,
+        thread: &Thread,
+        run: F,
+    ) -> io::Result<Greenlet<T>> {
+        let body = Body::new::<F, Start<T>>(thread, run).ok_or_else(memory::exhausted)?;
         self.control().body.set(Some(body));
+        Ok(self)
     }
+}
+
+/// A greenlet cannot be made, where an error cannot be returned.
+#[cold]
+#[track_caller]
+fn impossible(error: &io::Error) -> ! {
+    panic!("cannot build this greenlet: {error}")
 }
 
 /// A switch failed where an error cannot be returned.
@@ -561,25 +578,23 @@ impl<T: 'static> Builder<T> {
     /// A pending greenlet that will run `run`.
     ///
     /// # Panics
-    /// If the stack size is out of range, or the thread-locals of this thread have been destroyed.
+    /// If the stack size is out of range, there is no memory for it, or the thread-locals of this thread have been
+    /// destroyed.
     #[track_caller]
     pub fn build(self, run: impl FnOnce(T) -> T + 'static) -> Greenlet<T> {
-        match self.try_build(run) {
-            Ok(greenlet) => greenlet,
-            Err(error) => panic!("cannot build this greenlet: {error}"),
-        }
+        self.try_build(run)
+            .unwrap_or_else(|error| impossible(&error))
     }
 
-    /// As [`build`](Self::build), with a stack size that is out of range as an error.
+    /// As [`build`](Self::build), with a stack size that is out of range, and that there is no memory, as an error.
     ///
     /// # Errors
     /// `InvalidInput` if the stack would be smaller than what a signal frame and 8 KiB need, or larger
-    /// than 1 GiB.
+    /// than 1 GiB. `OutOfMemory` if there is none for the control block and the closure; the stack itself is taken at the
+    /// first switch.
     #[track_caller]
     pub fn try_build(self, run: impl FnOnce(T) -> T + 'static) -> io::Result<Greenlet<T>> {
-        let greenlet = self.try_declare()?;
-        greenlet.set_body(Thread::here(), run);
-        Ok(greenlet)
+        self.try_declare()?.with_body(Thread::here(), run)
     }
 
     /// A pending greenlet whose body comes later; see [`Greenlet::declare`].
@@ -594,6 +609,6 @@ impl<T: 'static> Builder<T> {
             None => thread.default_pages(),
         };
         let parent = self.parent.as_ref().map(|parent| parent.control);
-        Ok(Greenlet::pending(thread, self.name, parent, pages))
+        Greenlet::pending(thread, self.name, parent, pages)
     }
 }

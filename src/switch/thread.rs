@@ -210,17 +210,20 @@ impl Thread {
         self.default_pages
     }
 
-    /// Makes the control block of a pending greenlet, with one strong count.
+    /// Makes the control block of a pending greenlet, with one strong count; None if there is no memory for it.
     #[inline]
-    pub(crate) fn new_control(&self, family: &'static Family, birth: Birth) -> ControlRef {
+    pub(crate) fn new_control(&self, family: &'static Family, birth: Birth) -> Option<ControlRef> {
+        if !self.provide_controls() {
+            return None;
+        }
         // Whoever is older comes first.
         self.grow_all();
         let id = self.next_id();
         let from_spawner = Control::distance(id, self.current().id);
-        self.number_control(family, birth, id, from_spawner)
+        Some(self.number_control(family, birth, id, from_spawner))
     }
 
-    /// The same, with a number, and how far that is from the number of its spawner.
+    /// The same for one for which it has been provided, with a number, and how far that is from the number of its spawner.
     #[inline(always)]
     pub(crate) fn number_control(
         &self,
@@ -234,7 +237,7 @@ impl Thread {
             let parent = unsafe { parent.as_ref() };
             parent.retain();
         }
-        let block = self.controls.take().cast::<Control>();
+        let block = self.controls.take_provided().cast::<Control>();
         // Handles are made from shared references, which may not free it: `free_control` asks for it again.
         block.as_ptr().expose_provenance();
         // SAFETY: the block is fresh and of this size and alignment.
@@ -355,6 +358,18 @@ impl Thread {
     /// How many of those have no control block yet.
     pub(crate) fn seeds(&self) -> usize {
         self.seeds.get()
+    }
+
+    /// How much memory is to be left for those who have no control block yet.
+    #[inline]
+    pub(crate) fn promised(&self) -> usize {
+        self.seeds.get() * CONTROL_SIZE
+    }
+
+    /// Has the control blocks ready of all who have none, and one more; false if there is no memory for them.
+    #[inline]
+    pub(crate) fn provide_controls(&self) -> bool {
+        self.controls.provide(self.seeds.get() + 1)
     }
 
     /// The floor above promises to make one.

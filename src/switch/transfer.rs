@@ -363,7 +363,10 @@ pub(crate) fn bind(thread: &Thread, target: &Control) -> Result<(), Refusal> {
         let message = format!("no stack for {target}: {error}");
         Refusal::new(RefusalKind::NoStack(error), message)
     };
-    let stack = thread.stacks.take(target.pages).map_err(no_stack)?;
+    let stack = thread
+        .stacks
+        .take(target.pages, thread.promised())
+        .map_err(no_stack)?;
     let argument = std::ptr::from_ref(target).cast();
     // SAFETY: the stack is nobody else's and goes back after the context has been released (`free_stack`);
     // `entry` belongs to this body, and the control block stays while the greenlet is not dead.

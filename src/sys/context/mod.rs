@@ -114,7 +114,7 @@ mod tests {
 
         fn run(&self, entry: Entry, rounds: usize) {
             let stacks = Stacks::default();
-            let stack = stacks.take(Pages::default_size()).unwrap();
+            let stack = stacks.take(Pages::default_size(), 0).unwrap();
             // SAFETY: a fresh stack; the pair does not move; the entry is one of this module.
             unsafe {
                 self.bound

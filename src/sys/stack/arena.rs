@@ -117,12 +117,13 @@ impl Default for Stacks {
 }
 
 impl Stacks {
-    /// A stack of the given size: the one that was put back last, or a fresh slot.
+    /// A stack of the given size: the one that was put back last, or a fresh slot, which leaves so many bytes for something
+    /// besides.
     ///
     /// # Errors
     /// What the system says when address space, memory or mappings run out. Nothing else is affected.
     #[inline]
-    pub(crate) fn take(&self, pages: Pages) -> io::Result<Stack> {
+    pub(crate) fn take(&self, pages: Pages, besides: usize) -> io::Result<Stack> {
         let mut kinds = self.kinds.borrow_mut();
         let kind = match kinds.iter().position(|kind| kind.pages == pages) {
             Some(known) => &mut kinds[known],
@@ -133,7 +134,7 @@ impl Stacks {
         };
         let stack = match kind.pooled.pop() {
             Some(stack) => stack,
-            None => kind.fresh()?,
+            None => kind.fresh(besides)?,
         };
         if kind.pooled.len() >= AHEAD && kind.pooled.len().is_multiple_of(AHEAD) {
             kind.fetch_next();
@@ -286,13 +287,13 @@ impl Kind {
 
     /// The next slot that was never used, with its guard.
     #[cold]
-    fn fresh(&mut self) -> io::Result<Stack> {
+    fn fresh(&mut self, besides: usize) -> io::Result<Stack> {
         if self
             .chunks
             .last()
             .is_none_or(|chunk| self.begun == chunk.slots)
         {
-            self.grow()?;
+            self.grow(besides)?;
         }
         let chunk = self.chunks.last().expect("grown");
         // SAFETY: slot number `begun` lies within the chunk.
@@ -314,8 +315,8 @@ impl Kind {
         }
     }
 
-    /// Reserves a chunk twice as large as the last one, or as large as the system allows, but for some headroom.
-    fn grow(&mut self) -> io::Result<()> {
+    /// Reserves a chunk twice as large as the last one, or as large as the system allows and others leave.
+    fn grow(&mut self, besides: usize) -> io::Result<()> {
         let cap = (LARGEST_CHUNK_BYTES / self.slot_size).clamp(1, LARGEST_CHUNK);
         let mut slots = self
             .chunks
@@ -323,7 +324,7 @@ impl Kind {
             .map_or(FIRST_CHUNK, |last| last.slots * 2)
             .min(cap);
         let chunk = loop {
-            match Chunk::reserve_with_headroom(slots, self.slot_size) {
+            match Chunk::reserve(slots, self.slot_size, besides) {
                 Ok(chunk) => break chunk,
                 Err(error) if slots == 1 => return Err(error),
                 Err(_) => slots /= 2,
@@ -372,14 +373,6 @@ impl Drop for Kind {
     }
 }
 
-/// So many bytes of address space are left when stacks are reserved: who gets no stack is told, and the program goes on,
-/// but who gets no memory for anything else ends it.
-const HEADROOM: usize = if cfg!(target_pointer_width = "64") {
-    32 << 20
-} else {
-    4 << 20
-};
-
 /// One reserved mapping.
 struct Chunk {
     start: ptr::NonNull<u8>,
@@ -387,21 +380,17 @@ struct Chunk {
 }
 
 impl Chunk {
-    /// A chunk that does not take the last of the address space.
-    fn reserve_with_headroom(slots: usize, slot_size: usize) -> io::Result<Chunk> {
-        let chunk = Chunk::reserve(slots, slot_size)?;
-        match Chunk::reserve(1, HEADROOM) {
-            Ok(headroom) => {
-                // SAFETY: nobody has a stack of it.
-                unsafe { headroom.release(HEADROOM) };
-                Ok(chunk)
-            }
-            Err(error) => {
-                // SAFETY: as above.
-                unsafe { chunk.release(slot_size) };
-                Err(error)
-            }
-        }
+    /// A chunk that leaves the headroom, and so many bytes besides.
+    fn reserve(slots: usize, slot_size: usize, besides: usize) -> io::Result<Chunk> {
+        let length = slots * slot_size;
+        let start = memory::map(length)?;
+        keep_pages_small(start.as_ptr().cast(), length);
+        let chunk = Chunk { start, slots };
+        memory::check(besides).inspect_err(|_| {
+            // SAFETY: nobody has a stack of it.
+            unsafe { chunk.release(slot_size) };
+        })?;
+        Ok(chunk)
     }
 
     /// Gives it back to the system.
@@ -410,36 +399,9 @@ impl Chunk {
     /// No stack of it is in use, or is taken after this. Its slots have this size.
     unsafe fn release(&self, slot_size: usize) {
         // SAFETY: the mapping is ours, and nobody uses it (caller's promise).
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.slots * slot_size) };
-    }
-
-    fn reserve(slots: usize, slot_size: usize) -> io::Result<Chunk> {
-        let length = slots * slot_size;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANON | NORESERVE;
-        // SAFETY: a fresh anonymous mapping disturbs nobody.
-        let start = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                length,
-                libc::PROT_READ | libc::PROT_WRITE,
-                flags,
-                -1,
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        keep_pages_small(start, length);
-        let start = ptr::NonNull::new(start.cast()).expect("mmap does not return null");
-        Ok(Chunk { start, slots })
+        unsafe { memory::unmap(self.start, self.slots * slot_size) };
     }
 }
-
-#[cfg(any(target_os = "freebsd", target_os = "dragonfly"))]
-const NORESERVE: i32 = 0;
-#[cfg(not(any(target_os = "freebsd", target_os = "dragonfly")))]
-const NORESERVE: i32 = libc::MAP_NORESERVE;
 
 /// A parked greenlet touches one page; a huge page for each would cost 512 times that.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -472,7 +434,7 @@ mod tests {
     #[test]
     fn a_stack_can_be_used_from_top_to_limit_and_its_guard_cannot() {
         let stacks = Stacks::default();
-        let stack = stacks.take(pages()).unwrap();
+        let stack = stacks.take(pages(), 0).unwrap();
         // SAFETY: all bytes between limit and top are ours.
         unsafe {
             stack.limit().write(1);
@@ -493,18 +455,21 @@ mod tests {
     #[test]
     fn the_last_one_back_is_the_next_one_out() {
         let stacks = Stacks::default();
-        let (a, b) = (stacks.take(pages()).unwrap(), stacks.take(pages()).unwrap());
+        let (a, b) = (
+            stacks.take(pages(), 0).unwrap(),
+            stacks.take(pages(), 0).unwrap(),
+        );
         let top = a.top();
         stacks.put(b);
         stacks.put(a);
-        assert_eq!(stacks.take(pages()).unwrap().top(), top);
+        assert_eq!(stacks.take(pages(), 0).unwrap().top(), top);
     }
 
     #[test]
     fn tops_are_coloured_within_a_kibibyte() {
         let stacks = Stacks::default();
         let offsets: Vec<usize> = (0..COLOURS)
-            .map(|_| stacks.take(pages()).unwrap().top() as usize % 4096)
+            .map(|_| stacks.take(pages(), 0).unwrap().top() as usize % 4096)
             .collect();
         let mut distinct = offsets.clone();
         distinct.sort();
@@ -520,15 +485,15 @@ mod tests {
     #[test]
     fn statistics_count_and_sizes_do_not_mix() {
         let stacks = Stacks::default();
-        let small = stacks.take(pages()).unwrap();
-        let large = stacks.take(Pages::checked(1 << 20).unwrap()).unwrap();
+        let small = stacks.take(pages(), 0).unwrap();
+        let large = stacks.take(Pages::checked(1 << 20).unwrap(), 0).unwrap();
         assert_eq!(stacks.stats().in_use, 2);
         assert!(stacks.stats().reserved >= (1 << 20) + (64 << 10) + 2 * guard_size());
         stacks.put(small);
         stacks.put(large);
         let stats = stacks.stats();
         assert_eq!((stats.in_use, stats.pooled), (0, 2));
-        let again = stacks.take(pages()).unwrap();
+        let again = stacks.take(pages(), 0).unwrap();
         assert_eq!(stacks.stats().pooled, 1);
         stacks.put(again);
         stacks.trim();
@@ -539,7 +504,7 @@ mod tests {
     fn what_nobody_needed_for_a_while_gives_its_memory_back() {
         let stacks = Stacks::default();
         let all: Vec<Stack> = (0..WARM + 2)
-            .map(|_| stacks.take(pages()).unwrap())
+            .map(|_| stacks.take(pages(), 0).unwrap())
             .collect();
         let deep: Vec<*mut u8> = all.iter().map(Stack::limit).collect();
         for &byte in &deep {
@@ -557,7 +522,7 @@ mod tests {
         assert_eq!(stacks.stats().trimmed, 0);
         assert_eq!(stacks.settle(at(10)), Some(PERIOD));
         let needed: Vec<Stack> = (0..WARM + 1)
-            .map(|_| stacks.take(pages()).unwrap())
+            .map(|_| stacks.take(pages(), 0).unwrap())
             .collect();
         needed.into_iter().rev().for_each(|stack| stacks.put(stack));
         assert_eq!(stacks.settle(at(11)), Some(PERIOD));

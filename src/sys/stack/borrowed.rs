@@ -41,7 +41,7 @@ pub(crate) struct Stacks {
 }
 
 impl Stacks {
-    pub(crate) fn take(&self, pages: Pages) -> io::Result<Stack> {
+    pub(crate) fn take(&self, pages: Pages, _besides: usize) -> io::Result<Stack> {
         self.in_use.set(self.in_use.get() + 1);
         Ok(Stack {
             size: pages.bytes(),
