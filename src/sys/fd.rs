@@ -71,7 +71,7 @@ pub(crate) fn socket(address: &SockAddr, kind: Type) -> io::Result<Socket> {
 pub(crate) enum Connecting {
     /// It is there.
     Made,
-    /// The socket can be written to when it is decided: then it is there, or the socket has an error.
+    /// The socket can be written to when it is [decided](finish_connecting).
     Pending,
     /// A Unix socket that takes no more for now. No event tells when it does: begin again later.
     Crowded,
@@ -87,6 +87,25 @@ pub(crate) fn begin_to_connect(socket: &Socket, address: &SockAddr) -> io::Resul
             Ok(Connecting::Crowded)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// What has become of a connection that was begun.
+///
+/// Over loopback the answer comes before `connect` returns, which does not know it yet: so it is asked for before anybody
+/// waits.
+///
+/// # Errors
+/// `WouldBlock` as long as it is not decided, then why there is none.
+pub(crate) fn finish_connecting(socket: &impl AsFd) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    let Err(error) = socket.peer_addr() else {
+        return Ok(());
+    };
+    match socket.take_error()? {
+        Some(reason) => Err(reason),
+        None if error.kind() == io::ErrorKind::NotConnected => Err(would_block()),
+        None => Err(error),
     }
 }
 

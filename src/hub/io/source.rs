@@ -272,25 +272,6 @@ impl<T: AsFd> Source<T> {
         }
     }
 
-    /// Waits until there may be something, without a call.
-    pub(crate) fn wait_until_ready(
-        &self,
-        direction: Direction,
-        limit: Option<&Limit>,
-    ) -> io::Result<()> {
-        let hub = Hub::here_to_wait()?;
-        let state = self.state();
-        let mut deadline = None;
-        state.clear(direction);
-        while !state.is_ready(direction) {
-            if self.closed.get() {
-                return Err(closed());
-            }
-            self.wait(hub, direction, limit, &mut deadline)?;
-        }
-        Ok(())
-    }
-
     /// Closes it for all who use it: those who wait get an error, and so does everyone from now on. Its
     /// number stays taken until the source is dropped, so it cannot be mistaken for another one.
     pub(crate) fn close(&self) {

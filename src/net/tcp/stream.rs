@@ -263,11 +263,12 @@ fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStre
     if progress != Connecting::Made {
         stream
             .source
-            .wait_until_ready(Direction::Write, Some(&Limit::of(timeout)))
+            .retry(
+                Direction::Write,
+                Some(&Limit::of(timeout)),
+                fd::finish_connecting,
+            )
             .map_err(timed_out)?;
-        if let Some(error) = stream.take_error()? {
-            return Err(error);
-        }
     }
     Ok(stream)
 }

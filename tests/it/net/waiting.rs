@@ -410,6 +410,33 @@ fn who_never_needs_to_wait_gives_way() {
     });
 }
 
+/// A connection to this machine is there at once.
+#[test]
+fn who_connects_again_and_again_gives_way() {
+    run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Rc::new(Cell::new(0));
+        let accepting = spawn({
+            let accepted = accepted.clone();
+            move || {
+                for stream in listener.incoming() {
+                    drop(stream.unwrap());
+                    accepted.set(accepted.get() + 1);
+                }
+            }
+        });
+        for connected in 0..1000 {
+            assert_eq!(
+                TcpStream::connect(address).unwrap().peer_addr().unwrap(),
+                address
+            );
+            assert!(connected - accepted.get() < 200, "nobody else has a turn");
+        }
+        assert!(accepting.kill());
+    });
+}
+
 /// Somebody has a timer that is due whenever the hub looks. Sockets are looked at all the same.
 #[test]
 fn timers_that_are_always_due_keep_no_reader_waiting() {

@@ -99,11 +99,9 @@ impl UnixStream {
 
     /// Waits until it is decided.
     fn connected(self) -> io::Result<UnixStream> {
-        self.source.wait_until_ready(Direction::Write, None)?;
-        match self.take_error()? {
-            Some(error) => Err(error),
-            None => Ok(self),
-        }
+        self.source
+            .retry(Direction::Write, None, fd::finish_connecting)?;
+        Ok(self)
     }
 
     /// A second handle to the same connection.
