@@ -43,14 +43,14 @@ use crate::switch::thread::report;
 pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let mut future = pin!(future.into_future());
     let hub = Hub::here();
-    let ticket = hub.enrol().unwrap_or_else(|error| {
+    let (ticket, knocker) = hub.enrol().unwrap_or_else(|error| {
         panic!("a future cannot be waited for, since nobody could wake it: {error}")
     });
     let rung = Arc::new(AtomicBool::new(false));
     let alarm = || {
         Arc::new(Alarm {
             rung: Arc::clone(&rung),
-            knocker: ticket.knocker(),
+            knocker: knocker.clone(),
         })
     };
     let mut kept = Weak::new();

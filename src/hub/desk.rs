@@ -27,9 +27,9 @@ pub(super) struct Desk {
     forlorn: Cell<usize>,
 }
 
-/// The running greenlet may be woken from outside for as long as it has this.
+/// The greenlet that has enrolled may be woken from outside for as long as it has this.
 pub(crate) struct Ticket {
-    knocker: Knocker,
+    key: Key,
 }
 
 /// Wakes the greenlet of one ticket, from any thread.
@@ -59,13 +59,6 @@ impl Knocker {
     }
 }
 
-impl Ticket {
-    /// What may be given to other threads.
-    pub(crate) fn knocker(&self) -> Knocker {
-        self.knocker.clone()
-    }
-}
-
 /// Somebody has enrolled whom nobody else can call, for as long as this is there.
 pub(crate) struct Forlorn<'a> {
     desk: &'a Desk,
@@ -75,7 +68,7 @@ pub(crate) struct Forlorn<'a> {
 impl Drop for Forlorn<'_> {
     fn drop(&mut self) {
         // A fork takes the ticket away, and the count with it.
-        if self.desk.enrolled.find(self.ticket.knocker.key).is_some() {
+        if self.desk.enrolled.find(self.ticket.key).is_some() {
             self.desk.forlorn.set(self.desk.forlorn.get() - 1);
         }
     }
@@ -84,7 +77,7 @@ impl Drop for Forlorn<'_> {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(hub) = Hub::here_if_open() {
-            hub.desk.enrolled.strike(self.knocker.key);
+            hub.desk.enrolled.strike(self.key);
         }
     }
 }
@@ -93,21 +86,36 @@ impl Hub {
     /// The one with this ticket waits, and nobody else has its [`Knocker`].
     pub(crate) fn nobody_calls<'a>(&'a self, ticket: &'a Ticket) -> Option<Forlorn<'a>> {
         let desk = &self.desk;
-        desk.enrolled.find(ticket.knocker.key)?;
+        desk.enrolled.find(ticket.key)?;
         desk.forlorn.set(desk.forlorn.get() + 1);
         Some(Forlorn { desk, ticket })
     }
 
-    /// Enrols the greenlet that runs.
+    /// Enrols the greenlet that runs; returns also what may be given to other threads.
     ///
     /// # Errors
     /// What the system says if the hub has no poller yet and cannot have one.
-    pub(crate) fn enrol(&self) -> io::Result<Ticket> {
+    pub(crate) fn enrol(&self) -> io::Result<(Ticket, Knocker)> {
         let door = self.desk.door(self)?;
         let key = self.desk.enrolled.enter(self.current());
-        Ok(Ticket {
-            knocker: Knocker { door, key },
-        })
+        Ok((Ticket { key }, Knocker { door, key }))
+    }
+
+    /// The same for who has enrolled before. The knocker of then is used again: a new one would be counted, where other
+    /// threads count as well.
+    ///
+    /// # Errors
+    /// As [`enrol`](Self::enrol).
+    pub(crate) fn enrol_again(&self, knocker: &mut Option<Knocker>) -> io::Result<Ticket> {
+        if let Some(knocker) = knocker
+            && self.desk.has(&knocker.door)
+        {
+            knocker.key = self.desk.enrolled.enter(self.current());
+            return Ok(Ticket { key: knocker.key });
+        }
+        let (ticket, new) = self.enrol()?;
+        *knocker = Some(new);
+        Ok(ticket)
     }
 }
 

@@ -170,8 +170,8 @@ fn wait_for_some(from: BorrowedFd<'_>) -> io::Result<()> {
     if is_ready_now(from, Direction::Read)? {
         return Ok(());
     }
-    let ticket = Hub::here().enrol()?;
-    let _waits = Waits::with(ticket.knocker());
+    let (_ticket, knocker) = Hub::here().enrol()?;
+    let _waits = Waits::with(knocker);
     match wait_for_foreign(from, Direction::Read, || unread().is_empty()) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         outcome => outcome,

@@ -51,10 +51,10 @@ impl Turn {
         if self.try_take(me) {
             return Taken(Some(self));
         }
-        let ticket = hub
+        let (_ticket, knocker) = hub
             .enrol()
             .expect("a poller is needed to wait for a standard stream");
-        let _queued = self.queue(ticket.knocker());
+        let _queued = self.queue(knocker);
         while !self.try_take(me) {
             hub.park(&"waits for a standard stream");
         }

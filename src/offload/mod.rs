@@ -81,11 +81,11 @@ fn run_by<R: Send + 'static>(
     f: impl FnOnce() -> R + Send + 'static,
 ) -> io::Result<R> {
     let hub = Hub::here();
-    let ticket = hub.enrol()?;
+    let (_ticket, knocker) = hub.enrol()?;
     let place = Arc::new(Place(Mutex::new(State::Waiting)));
     let abandon = Abandon(&place);
     let work = {
-        let (place, knocker) = (Arc::clone(&place), ticket.knocker());
+        let place = Arc::clone(&place);
         move || {
             if place.is_abandoned() {
                 return;

@@ -25,18 +25,35 @@ use crate::switch::local::LocalKey;
 use crate::sys::clock::Moment;
 use crate::sys::lock::lock;
 
-/// What a greenlet and its handles share.
+/// What a greenlet and its handles share. What both sides touch at each wake lies together.
+#[repr(C)]
 struct Shared {
-    id: GreenletId,
-    name: Option<Box<str>>,
     permit: AtomicBool,
+    place: Mutex<Place>,
     /// How many [`Thread`]s there are.
     handles: AtomicUsize,
-    knocker: Mutex<Option<Knocker>>,
+    id: GreenletId,
+    name: Option<Box<str>>,
+}
+
+/// Where a knocker hangs. It stays when nobody is parked, and is used again, until the greenlet ends.
+#[derive(Default)]
+struct Place {
+    is_parked: bool,
+    knocker: Option<Knocker>,
 }
 
 /// The greenlet's own share of its handles.
-static OWN: LocalKey<OnceCell<Arc<Shared>>> = LocalKey::new(OnceCell::new);
+struct Own(Arc<Shared>);
+
+static OWN: LocalKey<OnceCell<Own>> = LocalKey::new(OnceCell::new);
+
+/// Handles that stay longer keep nothing of the hub.
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.0.place().knocker = None;
+    }
+}
 
 impl Shared {
     fn of(control: &Control) -> Arc<Shared> {
@@ -44,7 +61,7 @@ impl Shared {
             return Shared::new(control);
         }
         let own = OWN.of(control);
-        Arc::clone(own.get_or_init(|| Shared::new(control)))
+        Arc::clone(&own.get_or_init(|| Own(Shared::new(control))).0)
     }
 
     fn new(control: &Control) -> Arc<Shared> {
@@ -61,12 +78,12 @@ impl Shared {
             name,
             permit: AtomicBool::new(false),
             handles: AtomicUsize::new(0),
-            knocker: Mutex::new(None),
+            place: Mutex::default(),
         })
     }
 
-    fn knocker(&self) -> MutexGuard<'_, Option<Knocker>> {
-        lock(&self.knocker)
+    fn place(&self) -> MutexGuard<'_, Place> {
+        lock(&self.place)
     }
 
     fn take_permit(&self) -> bool {
@@ -93,11 +110,11 @@ impl Shared {
 
     /// Lets those who have a handle knock, if there is anybody.
     fn enlist(&self, hub: &Hub) -> std::io::Result<Listed<'_>> {
-        let mut knocker = self.knocker();
+        let mut place = self.place();
         let mut ticket = None;
         if self.handles.load(Ordering::Acquire) > 0 {
-            let given = ticket.insert(hub.enrol()?);
-            *knocker = Some(given.knocker());
+            ticket = Some(hub.enrol_again(&mut place.knocker)?);
+            place.is_parked = true;
         }
         Ok(Listed {
             shared: self,
@@ -106,7 +123,10 @@ impl Shared {
     }
 
     fn knock(&self) {
-        let knocker = self.knocker().clone();
+        let knocker = {
+            let place = self.place();
+            place.is_parked.then(|| place.knocker.clone()).flatten()
+        };
         if let Some(knocker) = knocker {
             knocker.wake();
         }
@@ -121,7 +141,7 @@ struct Listed<'a> {
 
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
-        *self.shared.knocker() = None;
+        self.shared.place().is_parked = false;
     }
 }
 

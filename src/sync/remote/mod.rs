@@ -125,7 +125,8 @@ impl Bell for Knocker {
 /// The greenlet that runs, about to wait for other threads.
 pub(crate) struct Parker {
     hub: &'static Hub,
-    ticket: Ticket,
+    _ticket: Ticket,
+    knocker: Knocker,
     purpose: &'static &'static str,
     deadline: Option<Moment>,
     awaits: Awaits,
@@ -137,8 +138,7 @@ impl Parker {
     /// If the hub cannot have a poller: then nobody could wake it.
     fn new(purpose: &'static &'static str, deadline: Option<Moment>) -> Parker {
         let hub = Hub::here();
-        let ticket = hub.enrol();
-        let ticket = ticket.unwrap_or_else(|error| {
+        let (ticket, knocker) = hub.enrol().unwrap_or_else(|error| {
             panic!(
                 "{} {purpose}, and cannot be woken by other threads: {error}",
                 hub.thread().current()
@@ -146,7 +146,8 @@ impl Parker {
         });
         Parker {
             hub,
-            ticket,
+            _ticket: ticket,
+            knocker,
             purpose,
             deadline,
             awaits: Awaits::NOTHING,
@@ -159,7 +160,7 @@ impl Sleeper for Parker {
     type Bell = Knocker;
 
     fn bell(&self) -> Knocker {
-        self.ticket.knocker()
+        self.knocker.clone()
     }
 
     fn who(&self) -> u64 {
