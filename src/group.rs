@@ -191,6 +191,9 @@ impl Group {
     ///
     /// # Errors
     /// The closure, if the pool is full.
+    ///
+    /// # Panics
+    /// As [`spawn`](crate::spawn).
     #[track_caller]
     pub fn try_spawn<R: 'static, F: FnOnce() -> R + 'static>(
         &self,

@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use greenlet::{Greenlet, RefusalKind, SwitchError, current};
@@ -313,7 +314,11 @@ fn nothing_that_is_spawned_takes_the_last_memory() {
         let payload = catch_unwind(AssertUnwindSafe(attempt)).expect_err("no memory");
         payload.downcast_ref::<String>().expect("words").clone()
     };
-    std::panic::set_hook(Box::new(|_| {}));
+    static ELSEWHERE: AtomicBool = AtomicBool::new(false);
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().expect("it is known").file();
+        ELSEWHERE.store(!place.ends_with("exhaustion.rs"), Relaxed);
+    }));
     greenlet::spawn(|| ()).join().expect("a stack");
     limit_address_space(200 << 20);
     let spawned = |attempt: &mut dyn FnMut() -> greenlet::JoinHandle<()>| {
@@ -373,9 +378,57 @@ fn nothing_that_is_spawned_takes_the_last_memory() {
         .collect();
     let told = words(&mut || pending.push(Greenlet::new(|()| ())));
     assert!(told.starts_with("cannot build this greenlet: "), "{told}");
+    assert!(!ELSEWHERE.load(Relaxed), "who has called is named");
     pending.iter().for_each(|greenlet| greenlet.switch(()));
     drop(pending);
     greenlet::spawn(|| ()).join().expect("all memory is back");
+}
+
+/// Large closures are no blocks of a known size, and leave as much.
+#[test]
+fn large_closures_leave_what_others_were_promised() {
+    const NAME: &str = "large_closures_leave_what_others_were_promised";
+    if greenlet::BACKEND == "baton" || !in_a_child(NAME) {
+        return;
+    }
+    // A debug build moves them more than once.
+    let thread = std::thread::Builder::new().stack_size(16 << 20);
+    let ended = thread.spawn(|| {
+        greenlet::spawn(|| ()).join().expect("a stack");
+        let small: Vec<_> = (0..140_000).map(|_| greenlet::spawn(|| ())).collect();
+        let bytes = [1_u8; 600_000];
+        let large = || greenlet::thread::Builder::new().spawn(move || bytes.len());
+        limit_address_space(80 << 20);
+        let large: Vec<_> = std::iter::repeat_with(large)
+            .map_while(Result::ok)
+            .collect();
+        // The allocator has some memory of its own for a thread.
+        assert!(!large.is_empty() && large.len() < 200, "{}", large.len());
+        assert!(small[0].kill() && large.iter().all(|handle| handle.kill()));
+        for handle in small.into_iter().skip(1) {
+            handle.join().expect("a stack");
+        }
+    });
+    ended.expect("a thread").join().expect("no panic");
+}
+
+/// Control blocks that are there are enough for those who need some.
+#[test]
+fn what_is_there_already_is_not_asked_for_again() {
+    const NAME: &str = "what_is_there_already_is_not_asked_for_again";
+    if greenlet::BACKEND == "baton" || !in_a_child(NAME) {
+        return;
+    }
+    let many = || (0..300_000).map(|_| greenlet::spawn(|| ()));
+    let ended: Vec<_> = many().collect();
+    assert!(ended.iter().all(|handle| handle.kill()));
+    greenlet::yield_now();
+    drop(ended);
+    let ready: Vec<_> = many().collect();
+    limit_address_space(48 << 20);
+    for handle in ready {
+        handle.join().expect("one stack for all");
+    }
 }
 
 /// A closure that never runs is dropped, and what it drops may end others: each is told what is its own.

@@ -12,10 +12,11 @@ impl<T: Copy + PartialEq> Fifo<T> {
         Fifo { ring: Ring::new() }
     }
 
-    /// Makes sure that there is room for another value; false if there is no memory for that.
+    /// Makes sure that there is room for another value; false if there is no memory for that which leaves so many bytes for
+    /// something besides.
     #[inline]
-    pub(crate) fn provide(&self) -> bool {
-        self.ring.provide()
+    pub(crate) fn provide(&self, besides: usize) -> bool {
+        self.ring.provide(besides)
     }
 
     /// Puts a value at the end.

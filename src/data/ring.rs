@@ -13,6 +13,8 @@ use std::collections::TryReserveError;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{Ordering, compiler_fence};
 
+use crate::sys::memory::{self, HUGE};
+
 /// How many values the first ring has room for.
 const FIRST: usize = 4;
 
@@ -105,17 +107,27 @@ impl<T> Ring<T> {
         first.wrapping_add(number & mask).cast()
     }
 
-    /// Makes sure that there is room for another value; false if there is no memory for that.
+    /// Makes sure that there is room for another value; false if there is no memory for that which leaves so many bytes for
+    /// something besides.
     #[inline]
-    pub(crate) fn provide(&self) -> bool {
-        self.len() < self.room() || self.grow().is_ok()
+    pub(crate) fn provide(&self, besides: usize) -> bool {
+        self.len() < self.room() || self.grow_and_leave(besides)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_and_leave(&self, besides: usize) -> bool {
+        let size = 2 * self.room() * size_of::<T>();
+        let is_left = size < HUGE || memory::check(size + besides).is_ok();
+        is_left && self.grow().is_ok()
     }
 
     #[cold]
     #[inline(never)]
     fn grow_at_last(&self) {
         if self.grow().is_err() {
-            handle_alloc_error(Layout::new::<T>());
+            let layout = Layout::array::<T>(2 * self.room());
+            handle_alloc_error(layout.expect("it was asked for"));
         }
     }
 

@@ -26,7 +26,7 @@ const LARGE: usize = HUGE / 2;
 
 /// Blocks of `SIZE` bytes.
 pub(crate) struct Slab<const SIZE: usize> {
-    free: Cell<Option<NonNull<Free>>>,
+    first: Cell<Option<NonNull<Free>>>,
     chunks: RefCell<Vec<(NonNull<u8>, Layout)>>,
     made: Cell<usize>,
     taken: Cell<usize>,
@@ -40,7 +40,7 @@ impl<const SIZE: usize> Slab<SIZE> {
     pub(crate) const fn new() -> Self {
         const { assert!(SIZE.is_multiple_of(align(SIZE)) && SIZE > 0) };
         Slab {
-            free: Cell::new(None),
+            first: Cell::new(None),
             chunks: RefCell::new(Vec::new()),
             made: Cell::new(0),
             taken: Cell::new(0),
@@ -50,7 +50,7 @@ impl<const SIZE: usize> Slab<SIZE> {
     /// A block of uninitialised memory; None if there is none that leaves so many bytes for something besides.
     #[inline]
     pub(crate) fn take(&self, besides: usize) -> Option<NonNull<u8>> {
-        match self.free.get() {
+        match self.first.get() {
             Some(_) => {}
             None => self.grow(Some(besides))?,
         }
@@ -60,7 +60,7 @@ impl<const SIZE: usize> Slab<SIZE> {
     /// Has so many blocks ready; false if there is no memory for them.
     #[inline]
     pub(crate) fn provide(&self, count: usize) -> bool {
-        while self.made.get() - self.taken.get() < count {
+        while self.free() < count {
             if self.grow(Some(0)).is_none() {
                 return false;
             }
@@ -71,13 +71,13 @@ impl<const SIZE: usize> Slab<SIZE> {
     /// A block that should have been [provided](Self::provide): made of the last memory, if need be.
     #[inline]
     pub(crate) fn take_provided(&self) -> NonNull<u8> {
-        let block = match self.free.get() {
+        let block = match self.first.get() {
             Some(block) => block,
             None => self.grow_at_last(),
         };
         // SAFETY: a block on the free list holds a link, written by `put` or `grow`.
         let next = unsafe { block.as_ref() }.next;
-        self.free.set(next);
+        self.first.set(next);
         // Among many it is mostly cold, and it says which one is after it: fetched now, it is there when it is taken.
         if let Some(next) = next {
             Context::fetch(next.as_ptr().cast_const().cast());
@@ -96,11 +96,17 @@ impl<const SIZE: usize> Slab<SIZE> {
         // SAFETY: the block is ours, aligned and large enough, and unused (caller's promise).
         unsafe {
             block.write(Free {
-                next: self.free.get(),
+                next: self.first.get(),
             })
         };
-        self.free.set(Some(block));
+        self.first.set(Some(block));
         self.taken.set(self.taken.get() - 1);
+    }
+
+    /// How many blocks are there to be taken.
+    #[inline]
+    pub(crate) fn free(&self) -> usize {
+        self.made.get() - self.taken.get()
     }
 
     /// How many blocks are out.
@@ -122,8 +128,10 @@ impl<const SIZE: usize> Slab<SIZE> {
     #[cold]
     fn grow_at_last(&self) -> NonNull<Free> {
         self.grow(None);
-        let chunk = Self::chunk(self.chunks.borrow().len());
-        self.free.get().unwrap_or_else(|| handle_alloc_error(chunk))
+        let chunk = || Self::chunk(self.chunks.borrow().len());
+        self.first
+            .get()
+            .unwrap_or_else(|| handle_alloc_error(chunk()))
     }
 
     /// Makes another chunk. If it is a large one, so many bytes are left besides.
@@ -145,7 +153,7 @@ impl<const SIZE: usize> Slab<SIZE> {
         for index in (0..blocks).rev() {
             // SAFETY: the block lies within the chunk, aligned, and nobody refers to it.
             let block = unsafe { start.add(index * SIZE) }.cast::<Free>();
-            let next = self.free.replace(Some(block));
+            let next = self.first.replace(Some(block));
             // SAFETY: as above.
             unsafe { block.write(Free { next }) };
         }

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 use super::Hub;
 use super::seed::{Planted, Seed, Turn};
-use crate::switch::body::Enter;
+use crate::switch::body::{self, Enter};
 use crate::switch::control::{Control, ControlRef, Payload, Phase, Wait};
 use crate::switch::error::{Refusal, RefusalKind};
 use crate::switch::{exit, transfer};
@@ -29,6 +29,16 @@ pub(crate) trait Job {
     /// Runs it, after something was raised, if that is given. It must not unwind. Returns what is to be done after
     /// the locals of the greenlet have been dropped.
     fn run(self, raised: Option<Payload>) -> impl FnOnce();
+}
+
+impl<J: Job> Job for Box<J> {
+    fn grown(&self, control: &Control) {
+        (**self).grown(control);
+    }
+
+    fn run(self, raised: Option<Payload>) -> impl FnOnce() {
+        (*self).run(raised)
+    }
 }
 
 impl Hub {
@@ -49,8 +59,17 @@ impl Hub {
             !self.is_closed(),
             "no greenlet can be spawned any more: this thread is ending"
         );
-        // SAFETY: caller's promise.
-        let (seed, id) = unsafe { self.plant(pages, site, job)? };
+        let thread = self.thread();
+        // SAFETY: caller's promise; a box fits.
+        let (seed, id) = unsafe {
+            match const { body::fits::<Planted<J>>() } {
+                true => self.plant(pages, site, job)?,
+                false => {
+                    let job = thread.bodies.boxed(job, thread.promised())?;
+                    self.plant(pages, site, job)?
+                }
+            }
+        };
         match name {
             None => self.sow(seed),
             Some(name) => self.grow_at_once(seed, name),

@@ -113,7 +113,7 @@ impl Hub {
     /// its number. None if there is no memory for that.
     ///
     /// # Safety
-    /// What `job` borrows lives until it has run or been dropped.
+    /// It fits, planted, into a block. What `job` borrows lives until it has run or been dropped.
     #[inline]
     pub(super) unsafe fn plant<J: Job>(
         &self,
@@ -121,11 +121,13 @@ impl Hub {
         site: &'static Location<'static>,
         job: J,
     ) -> Option<(NonNull<Seed>, u64)> {
+        debug_assert!(const { body::fits::<Planted<J>>() });
         let thread = self.thread();
-        if !self.ready.provide() {
+        let besides = thread.promised();
+        if !self.ready.provide(besides) {
             return None;
         }
-        let place = thread.bodies.room::<Planted<J>>(thread.promised())?;
+        let place = thread.bodies.room::<Planted<J>>(besides)?;
         let id = thread.next_id();
         let kind = const {
             &Kind {

@@ -101,8 +101,8 @@ pub(crate) fn spawn_for<R: 'static>(
 pub(crate) fn no_memory(hub: &Hub, site: &Location<'_>) -> ! {
     let alive = hub.thread().alive();
     panic!(
-        "no memory for another greenlet, {alive} are alive (spawned at {site}): let some of them end first, or use \
-         `thread::Builder::spawn`, which returns an error"
+        "no memory for another greenlet, {alive} are alive (spawned at {site}): wait until some of them have ended, or \
+         use `thread::Builder::spawn`, which returns an error"
     )
 }
 
@@ -374,8 +374,9 @@ impl Builder {
     /// As [`spawn`].
     ///
     /// # Errors
-    /// `InvalidInput` if the stack size is out of range; `OutOfMemory` if there is no memory for the closure and the handle:
-    /// both leave some of it to others, so that everything else can go on. The stack itself is taken when the greenlet begins;
+    /// `InvalidInput` if the stack size is out of range; `OutOfMemory` if there is no memory for the closure and the handle.
+    /// Some of it is left, so that those who were spawned in this thread can begin and end, and everything else can go on
+    /// that does not need much. The stack itself is taken when the greenlet begins;
     /// if there is none by then, [`join`](JoinHandle::join) says so.
     ///
     /// # Panics

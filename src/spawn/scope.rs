@@ -119,9 +119,10 @@ impl<'scope> Scope<'scope, '_> {
         &'scope self,
         f: impl FnOnce() -> R + 'scope,
     ) -> ScopedJoinHandle<'scope, R> {
-        Builder::new()
-            .spawn_scoped(self, f)
-            .unwrap_or_else(|_| spawn::no_memory(Hub::here(), Location::caller()))
+        match Builder::new().spawn_scoped(self, f) {
+            Ok(handle) => handle,
+            Err(_) => spawn::no_memory(Hub::here(), Location::caller()),
+        }
     }
 }
 

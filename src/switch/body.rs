@@ -1,12 +1,12 @@
 //! Closures at rest: a body waits in a pooled block until its greenlet first runs. What floors above
 //! have [room](Blocks::room) for lies in the same blocks.
 //!
-//! A closure of up to 128 bytes (88 if the hub runs it) costs no allocation; a larger one waits in a box of its own. Most
-//! are small, and a million may wait, so there are blocks of several sizes. The block goes back to the pool at the start, so
-//! that a suspended greenlet holds none.
+//! A closure of up to 128 bytes (88 if the hub runs it) costs no allocation; a larger one is boxed, and the box is what
+//! waits. Most are small, and a million may wait, so there are blocks of several sizes. The block goes back to the pool at
+//! the start, so that a suspended greenlet holds none.
 
 use std::cell::Cell;
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::ptr::NonNull;
 
 use super::thread::Thread;
@@ -19,8 +19,8 @@ const SMALL: usize = 64;
 const MEDIUM: usize = 96;
 const LARGE: usize = 128;
 
-/// One box of so many looks whether there is memory for more.
-const BOXES: usize = 64;
+/// Boxes of so many bytes together look whether there is memory for more.
+const UNSEEN: usize = 1 << 20;
 
 /// Where the bodies of a thread wait, and other small things of its greenlets lie.
 pub(crate) struct Blocks {
@@ -29,6 +29,8 @@ pub(crate) struct Blocks {
     large: Slab<LARGE>,
     /// Boxes that stand for a block.
     boxes: Cell<usize>,
+    /// How many bytes of boxes were made since it was last seen that there is memory.
+    unseen: Cell<usize>,
 }
 
 impl Blocks {
@@ -38,6 +40,7 @@ impl Blocks {
             medium: Slab::new(),
             large: Slab::new(),
             boxes: Cell::new(0),
+            unseen: Cell::new(0),
         }
     }
 
@@ -50,21 +53,27 @@ impl Blocks {
     /// leaves so many bytes for something besides.
     #[inline]
     pub(crate) fn room<V>(&self, besides: usize) -> Option<NonNull<V>> {
-        match const { fits::<V>() } {
-            true => Some(self.block::<V>(besides)?.cast()),
-            false => self.large_room(besides),
+        if const { fits::<V>() } {
+            return Some(self.block::<V>(besides)?.cast());
         }
+        let room = self.large_room::<V>(besides)?;
+        self.boxes.set(self.boxes.get() + 1);
+        Some(NonNull::from(Box::leak(room)).cast())
+    }
+
+    /// A box for a value that is too large, on the same terms.
+    pub(crate) fn boxed<V>(&self, value: V, besides: usize) -> Option<Box<V>> {
+        Some(Box::write(self.large_room(besides)?, value))
     }
 
     #[cold]
-    fn large_room<V>(&self, besides: usize) -> Option<NonNull<V>> {
-        let boxes = self.boxes.get();
-        if boxes % BOXES == BOXES - 1 {
-            memory::check(besides).ok()?;
+    fn large_room<V>(&self, besides: usize) -> Option<Box<MaybeUninit<V>>> {
+        let unseen = self.unseen.get().saturating_add(size_of::<V>());
+        if unseen >= UNSEEN {
+            memory::check(besides.saturating_add(size_of::<V>())).ok()?;
         }
-        let room = memory::room::<V>()?;
-        self.boxes.set(boxes + 1);
-        Some(NonNull::from(Box::leak(room)).cast())
+        self.unseen.set(unseen % UNSEEN);
+        memory::room()
     }
 
     /// Takes it out again.
@@ -72,20 +81,16 @@ impl Blocks {
     /// # Safety
     /// It lies in [room](Self::room) from here, and is not used again.
     #[inline]
-    pub(crate) unsafe fn release<V>(&self, place: NonNull<V>) -> V {
-        // SAFETY: caller's promise; `room` went the same way. The room is free before the value is used, whatever that does.
+    pub(crate) unsafe fn release<V>(&self, value: NonNull<V>) -> V {
+        // SAFETY: caller's promise; `room` went the same way.
         unsafe {
-            if const { !fits::<V>() } {
-                self.boxes.set(self.boxes.get() - 1);
-                return *Box::from_raw(place.as_ptr());
+            match const { fits::<V>() } {
+                true => self.take_out(value.cast()),
+                false => {
+                    self.boxes.set(self.boxes.get() - 1);
+                    *Box::from_raw(value.as_ptr())
+                }
             }
-            let value = place.read();
-            match const { size::<V>() } {
-                SMALL => self.small.put(place.cast()),
-                MEDIUM => self.medium.put(place.cast()),
-                _ => self.large.put(place.cast()),
-            }
-            value
         }
     }
 
@@ -96,6 +101,30 @@ impl Blocks {
             SMALL => self.small.take(besides),
             MEDIUM => self.medium.take(besides),
             _ => self.large.take(besides),
+        }
+    }
+
+    #[inline]
+    fn put_in<V>(&self, value: V, besides: usize) -> Option<NonNull<u8>> {
+        let block = self.block::<V>(besides)?;
+        // SAFETY: the block is fresh, large enough and aligned (`fits`, or a box).
+        unsafe { block.cast::<V>().write(value) };
+        Some(block)
+    }
+
+    /// # Safety
+    /// The block is one of these and holds a `V`, which is not used again.
+    #[inline]
+    unsafe fn take_out<V>(&self, block: NonNull<u8>) -> V {
+        // SAFETY: caller's promise. The block is free before the value is used, whatever that does.
+        unsafe {
+            let value = block.cast::<V>().read();
+            match const { size::<V>() } {
+                SMALL => self.small.put(block),
+                MEDIUM => self.medium.put(block),
+                _ => self.large.put(block),
+            }
+            value
         }
     }
 }
@@ -115,18 +144,26 @@ pub(crate) struct Kind {
 impl Body {
     /// Puts a closure into a block of this thread; None if there is no memory for it. `entry` is what
     /// [`take`](Self::take)s it out again.
-    #[inline]
     pub(crate) fn new<F: 'static, E: Enter<F>>(thread: &Thread, closure: F) -> Option<Body> {
-        let block = thread.bodies.room::<F>(thread.promised())?;
-        // SAFETY: there is room for it.
-        unsafe { block.write(closure) };
+        let (blocks, besides) = (&thread.bodies, thread.promised());
+        if const { fits::<F>() } {
+            return Some(Body {
+                block: blocks.put_in(closure, besides)?,
+                kind: Body::kind::<F, E>(),
+            });
+        }
         Some(Body {
-            block: block.cast(),
-            kind: Body::kind::<F, E>(),
+            block: blocks.put_in(blocks.boxed(closure, besides)?, besides)?,
+            kind: const {
+                &Kind {
+                    entry: E::enter,
+                    drop: drop_stored::<Box<F>>,
+                }
+            },
         })
     }
 
-    /// What is to be known of a closure.
+    /// What is to be known of a closure that fits into a block.
     pub(crate) const fn kind<F, E: Enter<F>>() -> &'static Kind {
         const {
             &Kind {
@@ -139,7 +176,7 @@ impl Body {
     /// The closure that was put in a block ([room](Blocks::room)) before it had a greenlet.
     ///
     /// # Safety
-    /// It is what `kind` says, and the body of nobody else.
+    /// It is what `kind` says, fits, and is the body of nobody else.
     pub(crate) unsafe fn of_block(block: NonNull<u8>, kind: &'static Kind) -> Body {
         Body { block, kind }
     }
@@ -157,8 +194,14 @@ impl Body {
     pub(crate) unsafe fn take<F>(self, thread: &Thread) -> F {
         let block = self.block;
         mem::forget(self);
-        // SAFETY: it is in a block of this thread (caller's promise), and this is the one time that it is read.
-        unsafe { thread.bodies.release(block.cast()) }
+        // SAFETY: `new` stored an `F`, or a box of one, in a block of this thread (caller's promise), and
+        // this is the one time that it is read.
+        unsafe {
+            match const { fits::<F>() } {
+                true => thread.bodies.take_out::<F>(block),
+                false => *thread.bodies.take_out::<Box<F>>(block),
+            }
+        }
     }
 
     /// Drops a closure that will never run. This is user code: it may panic, and it may switch.
@@ -184,7 +227,7 @@ pub(crate) trait Enter<F> {
 }
 
 /// Whether it lies in a block, and not in a box.
-const fn fits<F>() -> bool {
+pub(crate) const fn fits<F>() -> bool {
     fits_into::<F>(LARGE)
 }
 
@@ -207,5 +250,5 @@ const fn size<F>() -> usize {
 /// The block holds a `V` that nobody uses again, and belongs to this thread.
 unsafe fn drop_stored<V>(block: NonNull<u8>, thread: &Thread) {
     // SAFETY: caller's promise.
-    drop(unsafe { thread.bodies.release(block.cast::<V>()) });
+    drop(unsafe { thread.bodies.take_out::<V>(block) });
 }

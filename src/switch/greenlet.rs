@@ -73,27 +73,30 @@ impl<T: 'static> Greenlet<T> {
     #[inline]
     pub fn new(run: impl FnOnce(T) -> T + 'static) -> Greenlet<T> {
         let thread = Thread::here();
-        Greenlet::pending(thread, None, None, thread.default_pages())
-            .and_then(|greenlet| greenlet.with_body(thread, run))
-            .unwrap_or_else(|error| impossible(&error))
+        let pending = Greenlet::pending(thread, None, None, thread.default_pages());
+        made(pending.and_then(|greenlet| greenlet.with_body(thread, run)))
     }
 
     /// A pending greenlet whose body comes later, by [`define`](Self::define): for greenlets that refer to
     /// each other.
     ///
     /// # Panics
-    /// If the thread-locals of this thread have been destroyed.
+    /// If there is no memory for it, or the thread-locals of this thread have been destroyed.
     #[track_caller]
     pub fn declare() -> Greenlet<T> {
         let thread = Thread::here();
-        Greenlet::pending(thread, None, None, thread.default_pages())
-            .unwrap_or_else(|error| impossible(&error))
+        made(Greenlet::pending(
+            thread,
+            None,
+            None,
+            thread.default_pages(),
+        ))
     }
 
     /// Gives a [declared](Self::declare) greenlet its body.
     ///
     /// # Panics
-    /// If it has a body, has started, or is dead.
+    /// If it has a body, has started, or is dead, or there is no memory for the body.
     ///
     /// # Examples
     /// ```
@@ -127,9 +130,7 @@ impl<T: 'static> Greenlet<T> {
                 std::any::type_name::<T>()
             );
         }
-        if let Err(error) = self.clone().with_body(Thread::here(), run) {
-            impossible(&error)
-        }
+        made(self.clone().with_body(Thread::here(), run));
     }
 
     /// A builder: name, stack size, parent.
@@ -298,9 +299,8 @@ impl<T: 'static> Greenlet<T> {
     pub(crate) fn below_main(run: impl FnOnce(T) -> T + 'static) -> Greenlet<T> {
         let thread = Thread::here();
         let main = Some(NonNull::from(&thread.main));
-        Greenlet::pending(thread, None, main, thread.default_pages())
-            .and_then(|greenlet| greenlet.with_body(thread, run))
-            .unwrap_or_else(|error| impossible(&error))
+        let pending = Greenlet::pending(thread, None, main, thread.default_pages());
+        made(pending.and_then(|greenlet| greenlet.with_body(thread, run)))
     }
 
     /// A new handle to a greenlet that somebody keeps.
@@ -352,11 +352,14 @@ impl<T: 'static> Greenlet<T> {
     }
 }
 
-/// A greenlet cannot be made, where an error cannot be returned.
-#[cold]
+/// The greenlet, where an error cannot be returned.
 #[track_caller]
-fn impossible(error: &io::Error) -> ! {
-    panic!("cannot build this greenlet: {error}")
+#[inline]
+fn made<T>(outcome: io::Result<Greenlet<T>>) -> Greenlet<T> {
+    match outcome {
+        Ok(greenlet) => greenlet,
+        Err(error) => panic!("cannot build this greenlet: {error}"),
+    }
 }
 
 /// A switch failed where an error cannot be returned.
@@ -582,8 +585,7 @@ impl<T: 'static> Builder<T> {
     /// destroyed.
     #[track_caller]
     pub fn build(self, run: impl FnOnce(T) -> T + 'static) -> Greenlet<T> {
-        self.try_build(run)
-            .unwrap_or_else(|error| impossible(&error))
+        made(self.try_build(run))
     }
 
     /// As [`build`](Self::build), with a stack size that is out of range, and that there is no memory, as an error.

@@ -360,10 +360,11 @@ impl Thread {
         self.seeds.get()
     }
 
-    /// How much memory is to be left for those who have no control block yet.
+    /// How much memory is to be left for those who have no control block yet, and for whom none is free.
     #[inline]
     pub(crate) fn promised(&self) -> usize {
-        self.seeds.get() * CONTROL_SIZE
+        let lacking = self.seeds.get().saturating_sub(self.controls.free());
+        lacking * CONTROL_SIZE
     }
 
     /// Has the control blocks ready of all who have none, and one more; false if there is no memory for them.

@@ -105,7 +105,8 @@ pub(crate) fn finish_connecting(socket: &impl AsFd) -> io::Result<()> {
     match socket.take_error()? {
         Some(reason) => Err(reason),
         None if error.kind() == io::ErrorKind::NotConnected => Err(would_block()),
-        None => Err(error),
+        // It was there, and has been shut down meanwhile.
+        None => Ok(()),
     }
 }
 
