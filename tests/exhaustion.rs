@@ -436,6 +436,48 @@ fn what_is_there_already_is_not_asked_for_again() {
     }
 }
 
+/// All but a control block may be there from before.
+#[test]
+fn what_is_there_already_is_not_all_that_is_needed() {
+    const NAME: &str = "what_is_there_already_is_not_all_that_is_needed";
+    if greenlet::BACKEND == "baton" || !in_a_child(NAME) {
+        return;
+    }
+    let spawn = || greenlet::thread::Builder::new().spawn(|| ());
+    let many = || std::iter::repeat_with(spawn).take(300_000);
+    let ended: Vec<_> = many().map(|handle| handle.expect("memory")).collect();
+    for handle in ended {
+        handle.join().expect("one stack for all");
+    }
+    let mut handles = Vec::with_capacity(300_000);
+    limit_address_space(60 << 20);
+    handles.extend(many().map_while(Result::ok));
+    let spawned = handles.len();
+    assert!(spawned > 10_000 && spawned < 300_000, "{spawned}");
+    assert!(handles[0].kill());
+    for handle in handles.drain(1..) {
+        handle.join().expect("one stack for all");
+    }
+}
+
+/// Nobody has had a stack before.
+#[test]
+fn those_who_do_not_wait_run_one_after_the_other() {
+    const NAME: &str = "those_who_do_not_wait_run_one_after_the_other";
+    if greenlet::BACKEND == "baton" || !in_a_child(NAME) {
+        return;
+    }
+    let bytes = [1_u8; 3000];
+    let spawn = || greenlet::thread::Builder::new().spawn(move || bytes.len());
+    let mut handles = Vec::with_capacity(100_000);
+    limit_address_space(70 << 20);
+    handles.extend(std::iter::repeat_with(spawn).map_while(Result::ok));
+    assert!(handles.len() > 1000, "{}", handles.len());
+    for handle in handles {
+        assert_eq!(handle.join().expect("a stack"), 3000);
+    }
+}
+
 /// A closure that never runs is dropped, and what it drops may end others: each is told what is its own.
 #[test]
 fn the_words_for_one_that_cannot_begin_are_for_that_one() {

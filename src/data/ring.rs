@@ -107,11 +107,11 @@ impl<T> Ring<T> {
         first.wrapping_add(number & mask).cast()
     }
 
-    /// Makes sure that there is room for another value; false if there is no memory for that which leaves so many bytes for
-    /// something besides.
+    /// Makes sure that there is room for another value, and for one more of somebody who cannot be refused; false if there is
+    /// no memory for that which leaves so many bytes for something besides.
     #[inline]
     pub(crate) fn provide(&self, besides: usize) -> bool {
-        self.len() < self.room() || self.grow_and_leave(besides)
+        self.len() + 1 < self.room() || self.grow_and_leave(besides)
     }
 
     #[cold]

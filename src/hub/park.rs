@@ -550,6 +550,7 @@ impl Hub {
 
     fn look(&self, now: Moment) {
         self.pace.looked_in_between(now);
+        self.thread().look_again_for_memory();
         self.come_in();
         self.ring_alarms(now);
         self.io.poll(self, Some(Duration::ZERO));
@@ -563,6 +564,7 @@ impl Hub {
     #[inline(never)]
     fn rest(&self, since: &mut Option<Moment>) {
         self.raise_late();
+        self.thread().look_again_for_memory();
         self.come_in();
         let begin = Moment::now();
         self.ring_alarms(begin);

@@ -124,7 +124,7 @@ impl Hub {
         debug_assert!(const { body::fits::<Planted<J>>() });
         let thread = self.thread();
         let besides = thread.promised();
-        if !self.ready.provide(besides) {
+        if !thread.can_promise() || !self.ready.provide(besides) {
             return None;
         }
         let place = thread.bodies.room::<Planted<J>>(besides)?;

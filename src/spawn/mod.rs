@@ -375,8 +375,8 @@ impl Builder {
     ///
     /// # Errors
     /// `InvalidInput` if the stack size is out of range; `OutOfMemory` if there is no memory for the closure and the handle.
-    /// Some of it is left, so that those who were spawned in this thread can begin and end, and everything else can go on
-    /// that does not need much. The stack itself is taken when the greenlet begins;
+    /// Some of it is left, so that those who were spawned in this thread can be ended, or run one after the other, and everything
+    /// else can go on that does not need much. The stack itself is taken when the greenlet begins;
     /// if there is none by then, [`join`](JoinHandle::join) says so.
     ///
     /// # Panics

@@ -19,6 +19,7 @@ use super::{exit, transfer};
 use crate::data::slab::Slab;
 use crate::sys::context::Context;
 use crate::sys::local;
+use crate::sys::memory;
 use crate::sys::overflow::{self, Message, SignalStack};
 use crate::sys::stack::{Pages, StackStats, Stacks};
 
@@ -29,6 +30,8 @@ const ID_RUN: u64 = 1024;
 const LAST_ROUNDS: usize = 3;
 /// From so many greenlets on, a switch is bound by cache misses and worth looking ahead for.
 const CROWD: usize = 64;
+/// It is looked for memory for so many control blocks at a time.
+const SEEN: usize = 4096;
 
 /// Everything of one OS thread.
 pub(crate) struct Thread {
@@ -51,6 +54,8 @@ pub(crate) struct Thread {
     alive: Cell<usize>,
     /// How many the floor above has promised to make.
     seeds: Cell<usize>,
+    /// For so many of them, besides those that are free, it was seen that there is memory for a control block.
+    seen: Cell<usize>,
     newest: Cell<Option<ControlRef>>,
     controls: Slab<CONTROL_SIZE>,
     pub(crate) bodies: Blocks,
@@ -170,6 +175,7 @@ impl Thread {
             main,
             alive: Cell::new(0),
             seeds: Cell::new(0),
+            seen: Cell::new(SEEN),
             newest: Cell::new(None),
             controls: Slab::new(),
             bodies: Blocks::new(),
@@ -371,6 +377,28 @@ impl Thread {
     #[inline]
     pub(crate) fn provide_controls(&self) -> bool {
         self.controls.provide(self.seeds.get() + 1)
+    }
+
+    /// Whether there is memory for the control block of one more who has none yet.
+    #[inline]
+    pub(crate) fn can_promise(&self) -> bool {
+        self.seeds.get() < self.controls.free() + self.seen.get() || self.see_more()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn see_more(&self) -> bool {
+        let is_there = memory::check(self.promised() + SEEN * CONTROL_SIZE).is_ok();
+        if is_there {
+            self.seen.set(self.seeds.get() + SEEN);
+        }
+        is_there
+    }
+
+    /// What was seen a while ago may be somebody else's by now.
+    #[inline]
+    pub(crate) fn look_again_for_memory(&self) {
+        self.seen.set(self.seen.get().min(self.seeds.get() + SEEN));
     }
 
     /// The floor above promises to make one.

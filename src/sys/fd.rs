@@ -106,7 +106,8 @@ pub(crate) fn finish_connecting(socket: &impl AsFd) -> io::Result<()> {
         Some(reason) => Err(reason),
         None if error.kind() == io::ErrorKind::NotConnected => Err(would_block()),
         // It was there, and has been shut down meanwhile.
-        None => Ok(()),
+        None if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        None => Err(error),
     }
 }
 

@@ -134,7 +134,7 @@ impl Stacks {
         };
         let stack = match kind.pooled.pop() {
             Some(stack) => stack,
-            None => kind.fresh(besides)?,
+            None => kind.fresh((self.in_use.get() > 1).then_some(besides))?,
         };
         if kind.pooled.len() >= AHEAD && kind.pooled.len().is_multiple_of(AHEAD) {
             kind.fetch_next();
@@ -287,7 +287,7 @@ impl Kind {
 
     /// The next slot that was never used, with its guard.
     #[cold]
-    fn fresh(&mut self, besides: usize) -> io::Result<Stack> {
+    fn fresh(&mut self, besides: Option<usize>) -> io::Result<Stack> {
         if self
             .chunks
             .last()
@@ -316,7 +316,7 @@ impl Kind {
     }
 
     /// Reserves a chunk twice as large as the last one, or as large as the system allows and others leave.
-    fn grow(&mut self, besides: usize) -> io::Result<()> {
+    fn grow(&mut self, besides: Option<usize>) -> io::Result<()> {
         let cap = (LARGEST_CHUNK_BYTES / self.slot_size).clamp(1, LARGEST_CHUNK);
         let mut slots = self
             .chunks
@@ -380,13 +380,17 @@ struct Chunk {
 }
 
 impl Chunk {
-    /// A chunk that leaves the headroom, and so many bytes besides.
-    fn reserve(slots: usize, slot_size: usize, besides: usize) -> io::Result<Chunk> {
+    /// A chunk that leaves the headroom, and so many bytes besides. Without that two may have one each, the next one and the
+    /// one that ends, whose stack comes back after that: so those who do not wait can run one after the other.
+    fn reserve(slots: usize, slot_size: usize, besides: Option<usize>) -> io::Result<Chunk> {
         let length = slots * slot_size;
         let start = memory::map(length)?;
         keep_pages_small(start.as_ptr().cast(), length);
         let chunk = Chunk { start, slots };
-        memory::check(besides).inspect_err(|_| {
+        if besides.is_none() && slots == 1 {
+            return Ok(chunk);
+        }
+        memory::check(besides.unwrap_or(0)).inspect_err(|_| {
             // SAFETY: nobody has a stack of it.
             unsafe { chunk.release(slot_size) };
         })?;
