@@ -114,10 +114,14 @@ impl<T> Ring<T> {
         self.len() + 1 < self.room() || self.grow_and_leave(besides)
     }
 
+    fn room_when_grown(&self) -> usize {
+        (2 * self.room()).max(FIRST)
+    }
+
     #[cold]
     #[inline(never)]
     fn grow_and_leave(&self, besides: usize) -> bool {
-        let size = 2 * self.room() * size_of::<T>();
+        let size = self.room_when_grown() * size_of::<T>();
         let is_left = size < HUGE || memory::check(size + besides).is_ok();
         is_left && self.grow().is_ok()
     }
@@ -126,7 +130,7 @@ impl<T> Ring<T> {
     #[inline(never)]
     fn grow_at_last(&self) {
         if self.grow().is_err() {
-            let layout = Layout::array::<T>(2 * self.room());
+            let layout = Layout::array::<T>(self.room_when_grown());
             handle_alloc_error(layout.expect("it was asked for"));
         }
     }
@@ -134,7 +138,7 @@ impl<T> Ring<T> {
     #[cold]
     #[inline(never)]
     fn grow(&self) -> Result<(), TryReserveError> {
-        let (head, room) = (self.head.get(), (2 * self.room()).max(FIRST));
+        let (head, room) = (self.head.get(), self.room_when_grown());
         let mut slots = Vec::new();
         slots.try_reserve_exact(room)?;
         slots.resize_with(room, MaybeUninit::uninit);
