@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::Hub;
 use super::door::Door;
+use super::outsider;
 use super::remote::{Alarm, Remote};
 use super::roll;
 use crate::data::register::{Key, Register};
@@ -54,7 +55,11 @@ impl Knocker {
                 }
                 true
             }
-            _ => self.knock(),
+            Some(_) => self.knock(),
+            None => {
+                outsider::note_call();
+                self.knock()
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::hub::Hub;
+use crate::hub::{Hub, outsider};
 use crate::switch::exit;
 use crate::sys::lock::lock;
 
@@ -68,9 +68,13 @@ pub(crate) fn try_offload<R: Send + 'static>(
 pub(crate) fn on_own_thread<R: Send + 'static>(
     f: impl FnOnce() -> R + Send + 'static,
 ) -> io::Result<R> {
-    let start = |work| {
+    let start = |work: Work| {
         let builder = thread::Builder::new().name("greenlet-waiter".into());
-        builder.spawn(work).map(drop)
+        let wait = move || {
+            outsider::stay_inside();
+            work();
+        };
+        builder.spawn(wait).map(drop)
     };
     run_by(start, f)
 }

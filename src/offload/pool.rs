@@ -15,6 +15,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::hub::outsider;
 use crate::switch::thread::report;
 use crate::sys::fork::{self, Own};
 use crate::sys::lock::lock;
@@ -111,6 +112,7 @@ impl Pool {
 
     /// What a worker does.
     fn serve(&self) {
+        outsider::stay_inside();
         let forks = fork::count();
         let mut state = self.lock();
         loop {
