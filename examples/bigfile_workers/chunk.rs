@@ -1,7 +1,7 @@
 //! Chunks: parts of a log, to be searched by whoever is free.
 
 use redis::streams::{StreamAutoClaimOptions, StreamAutoClaimReply};
-use redis::streams::{StreamId, StreamReadOptions, StreamReadReply};
+use redis::streams::{StreamId, StreamInfoGroupsReply, StreamReadOptions, StreamReadReply};
 use redis::{Commands, RedisResult};
 
 use crate::engine::{Engine, GROUP};
@@ -39,12 +39,13 @@ pub(crate) enum Next {
 }
 
 impl Engine {
+    /// Hands out a chunk; returns its id.
     pub(crate) fn add(
         &mut self,
         file: &str,
         user: &str,
         (begin, end): (u64, u64),
-    ) -> Result<(), String> {
+    ) -> Result<String, String> {
         let (begin, end) = (begin.to_string(), end.to_string());
         let fields = [
             ("file", file),
@@ -54,6 +55,13 @@ impl Engine {
         ];
         let added = self.redis.xadd(&self.chunks, "*", &fields);
         self.told(added)
+    }
+
+    /// Whether some chunk is not done with, of those up to the `last` one.
+    pub(crate) fn has_work(&mut self, last: &str) -> Result<bool, String> {
+        let groups: RedisResult<StreamInfoGroupsReply> = self.redis.xinfo_groups(&self.chunks);
+        let mut groups = self.told(groups)?.groups.into_iter();
+        Ok(!groups.any(|group| group.pending == 0 && group.last_delivered_id == last))
     }
 
     /// A chunk that another worker has had for `idle` ms, or the next one, if one comes within a while.

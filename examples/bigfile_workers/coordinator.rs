@@ -1,5 +1,6 @@
 //! Who cuts a log into chunks, and collects what the workers find.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
@@ -60,21 +61,25 @@ fn hand_out(
     size: u64,
 ) -> Result<(Found, usize), Box<dyn Error>> {
     let path = file.to_str().ok_or("a path that is no text")?;
-    let begins = (0..size).step_by(search.chunk as usize);
-    let count = begins.clone().count();
-    for from in begins {
-        engine.add(path, &search.user, (from, (from + search.chunk).min(size)))?;
+    let (mut chunks, mut last) = (HashSet::new(), String::new());
+    for from in (0..size).step_by(search.chunk as usize) {
+        let part = (from, (from + search.chunk).min(size));
+        last = engine.add(path, &search.user, part)?;
+        chunks.insert(last.clone());
     }
+    let count = chunks.len();
     let mut workers = Workers::start(search)?;
     let bar = ProgressBar::new(count as u64);
     loop {
-        let (done, found) = engine.found()?;
+        // Asked before the results: those of a chunk are there before it is done with.
+        let goes_on = engine.renew()? && engine.has_work(&last)?;
+        let (done, found) = engine.found(&chunks)?;
         bar.set_position(done as u64);
         if done == count {
             bar.finish_and_clear();
             return Ok((found, count));
         }
-        if !engine.renew()? {
+        if !goes_on {
             return Err(format!("Redis has lost the search {:?}", search.name).into());
         }
         if workers.all_are_gone() {

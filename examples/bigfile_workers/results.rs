@@ -1,5 +1,7 @@
 //! What was found in a chunk, as a line of text, and in all of them.
 
+use std::collections::{HashMap, HashSet};
+
 use redis::{Commands, RedisResult};
 
 use crate::engine::Engine;
@@ -9,14 +11,15 @@ use crate::talk_parts::weblog::Found;
 pub(crate) type Outcome = Result<Found, String>;
 
 impl Engine {
-    /// What has been found so far, and in how many chunks.
-    pub(crate) fn found(&mut self) -> Result<(usize, Found), String> {
-        let results: RedisResult<Vec<String>> = self.redis.hvals(&self.results);
+    /// What has been found so far in these chunks, and in how many of them. There may be results of others: a worker
+    /// that was slow may have been of an earlier search of this name.
+    pub(crate) fn found(&mut self, chunks: &HashSet<String>) -> Result<(usize, Found), String> {
+        let results: RedisResult<HashMap<String, String>> = self.redis.hgetall(&self.results);
         let results = self.told(results)?;
-        let all = results.iter().try_fold(Found::default(), |all, result| {
-            read(result).map(|found| all + found)
-        });
-        Ok((results.len(), all?))
+        let mut ours = results.iter().filter(|(id, _)| chunks.contains(*id));
+        ours.try_fold((0, Found::default()), |(count, all), (_, result)| {
+            read(result).map(|found| (count + 1, all + found))
+        })
     }
 }
 

@@ -57,13 +57,13 @@ pub(crate) fn work(arguments: &Work) -> Result<(), Box<dyn Error>> {
 }
 
 fn search(chunk: &Chunk) -> io::Result<Found> {
-    let file = File::open(&chunk.file)?;
-    part(
-        &file,
-        chunk.part,
-        chunk.user.as_bytes(),
-        &ProgressBar::hidden(),
-    )
+    let (file, user) = (File::open(&chunk.file)?, chunk.user.as_bytes());
+    let found = part(&file, chunk.part, user, &ProgressBar::hidden())?;
+    if file.metadata()?.len() < chunk.part.1 {
+        let what = "it is shorter than when the search began";
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+    }
+    Ok(found)
 }
 
 fn host() -> String {

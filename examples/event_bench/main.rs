@@ -6,7 +6,7 @@
 //! read has a limit, which is set and taken back for every event.
 //!
 //! Run: `cargo run --release --example event_bench`; beside libev and libevent:
-//! `cargo run --release --manifest-path benches/peers/Cargo.toml -- events`
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml -- events --ours target/release/examples/event_bench`
 //!
 //! Expected output, with a number for each `<n>`:
 //! ```text

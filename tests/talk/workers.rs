@@ -149,3 +149,61 @@ fn workers_of_a_search_may_be_killed_and_lose_nothing() {
     assert!(bad("bigfile_workers", &search("none", "2", &url), b"").contains("refused"));
     assert!(bad("bigfile_workers", &["search", "no-such.log"], b"").contains("no-such.log"));
 }
+
+/// What would make the answer wrong: results of an earlier search of the same name, a log that gets shorter, results
+/// that Redis has lost.
+#[test]
+fn a_search_counts_what_is_its_own_and_misses_nothing() {
+    let Some(redis) = Redis::start() else {
+        return eprintln!("not run: there is no redis-server");
+    };
+    let folder = Folder::new("own");
+    let log = folder.path("big.log");
+    good("bigfile_generate", &["--size", "1MiB", &log]);
+    let plain = &results("bigfile_brute", &[&log])[0];
+    let wanted = format!("{} records of jim", plain["records"]);
+    let of = |name| {
+        let more = ["--redis", redis.1.as_str(), "--chunk", "100000"];
+        let search = ["search", log.as_str(), "--name", name, "--workers"];
+        [&search[..], &["0"], &more].concat()
+    };
+    let work = |name, more: &[&str]| {
+        let worker = workers(&[&["work", name, "--redis", &redis.1], more].concat());
+        worker.wait_with_output().expect("it ends")
+    };
+
+    redis.ask("HSET again:results 1-1 \"1000 1000 1000 1000\"");
+    let coordinator = workers(&of("again"));
+    work("again", &[]);
+    let found = coordinator.wait_with_output().expect("it ends");
+    let told = text(&found.stdout);
+    assert!(found.status.success() && told.contains(&wanted), "{told}");
+
+    let failure = |coordinator: std::process::Child| {
+        let failed = coordinator.wait_with_output().expect("it ends");
+        assert_eq!(failed.status.code(), Some(1), "{}", text(&failed.stdout));
+        text(&failed.stderr).to_owned()
+    };
+    let coordinator = workers(&of("loses"));
+    let results_go = || {
+        while !redis.ask("DEL loses:results").contains(":1") {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(results_go);
+        work("loses", &["--linger", "50"]);
+    });
+    assert!(failure(coordinator).contains("Redis has lost the search"));
+
+    let coordinator = workers(&of("shorter"));
+    while !redis.ask("EXISTS shorter:chunks").contains(":1") {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let file = std::fs::File::options().write(true).open(&log);
+    file.and_then(|file| file.set_len(500_000))
+        .expect("it can be shortened");
+    work("shorter", &[]);
+    let told = failure(coordinator);
+    assert!(told.contains("it is shorter than when"), "{told}");
+}

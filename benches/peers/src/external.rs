@@ -17,7 +17,7 @@ use crate::rounds::Contender;
 /// A child program that is ready to run.
 pub struct Child {
     pub program: PathBuf,
-    first: Vec<PathBuf>,
+    pub first: Vec<PathBuf>,
     version: String,
 }
 

@@ -54,7 +54,7 @@ impl Candidate {
             Ok(child) => Candidate {
                 name,
                 how: child.how(how),
-                program: Ok(Program::outside(&child.program)),
+                program: Ok(Program::outside(&child.program, &child.first)),
             },
             Err(reason) => Candidate {
                 name,

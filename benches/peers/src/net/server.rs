@@ -5,6 +5,7 @@
 //! accepts connections, and serves until it is killed.
 
 use std::env;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -19,7 +20,7 @@ use crate::{clock, cores};
 /// A program that can be started as a server, again and again.
 pub struct Program {
     path: PathBuf,
-    arguments: Vec<String>,
+    arguments: Vec<OsString>,
 }
 
 impl Program {
@@ -27,14 +28,17 @@ impl Program {
     pub fn inside(question: &str, name: &str) -> Result<Program> {
         Ok(Program {
             path: env::current_exe()?,
-            arguments: ["serve", question, name].map(String::from).to_vec(),
+            arguments: ["serve", question, name].map(OsString::from).to_vec(),
         })
     }
 
-    pub fn outside(path: &Path) -> Program {
+    /// Another program, whose command line starts with the paths in `first`.
+    pub fn outside(path: &Path, first: &[PathBuf]) -> Program {
+        let first = first.iter().map(OsString::from);
+        let listen = ["--listen", "127.0.0.1:0"].map(OsString::from);
         Program {
             path: path.to_owned(),
-            arguments: ["--listen", "127.0.0.1:0"].map(String::from).to_vec(),
+            arguments: first.chain(listen).collect(),
         }
     }
 
