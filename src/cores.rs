@@ -9,9 +9,9 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use crate::hub::outsider::stand_aside;
 use crate::offload::on_own_thread;
 use crate::switch::exit;
+use crate::sys::tasks::stand_aside;
 
 /// Runs `f(0)`, `f(1)`, … on `cores` threads, each with a hub of its own, and returns what they return, in
 /// that order. Zero stands for as many as the system says it has.

@@ -33,13 +33,12 @@ use std::time::Duration;
 
 use crate::hub::dump::{Seen, who_runs};
 use crate::hub::lateness;
-use crate::hub::outsider;
 use crate::hub::park::Pulse;
 use crate::hub::roll::{self, Face};
 use crate::switch::thread::{report, say};
 use crate::sys::clock::Moment;
 use crate::sys::lock::lock;
-use crate::sys::tasks::SystemCall;
+use crate::sys::tasks::{self, SystemCall};
 
 /// So often is looked within the limit.
 const GLANCES: u32 = 4;
@@ -289,7 +288,7 @@ impl<F: Fn(&Hog)> Watcher<F> {
         let interval = (self.limit / GLANCES).clamp(INTERVALS[0], INTERVALS[1]);
         while !shared.stop.load(Ordering::Acquire) {
             self.glance();
-            let _aside = outsider::stand_aside();
+            let _aside = tasks::stand_aside();
             thread::park_timeout(interval);
         }
     }

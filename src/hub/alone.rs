@@ -9,8 +9,7 @@
 //! ```
 //!
 //! It takes a moment to find out, so that is asked only when nothing has happened for [`SUSPICIOUS`], and again after
-//! twice that time, and so on: threads that do something else now may end. It is not asked while one lives that has
-//! called before and is no hub ([`outsider`](super::outsider)): the answer is known. Any thread that is no hub, or one whose
+//! twice that time, and so on: threads that do something else now may end. Any thread that is no hub, or one whose
 //! hub has a timer or a descriptor to wait for, is taken for one that may come; but not those of this crate that stand
 //! aside: workers that have nothing to do, the one that watches, those that answer who looks.
 //!

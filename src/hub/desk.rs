@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use super::Hub;
 use super::door::Door;
-use super::outsider;
 use super::remote::{Alarm, Remote};
 use super::roll;
 use crate::data::register::{Key, Register};
@@ -55,11 +54,7 @@ impl Knocker {
                 }
                 true
             }
-            Some(_) => self.knock(),
-            None => {
-                outsider::note_call();
-                self.knock()
-            }
+            _ => self.knock(),
         }
     }
 }

@@ -72,20 +72,10 @@ impl<Q: Queue, B: Ring> Door<Q, B> {
         if self.closed.load(Ordering::Relaxed) {
             return false;
         }
-        self.ring();
-        true
-    }
-
-    /// Wakes the hub if it sleeps, to look again at what the caller has written before. From any thread.
-    pub(crate) fn rouse(&self) {
-        fence(Ordering::SeqCst); // with that of `fall_asleep`, as in `knock`
-        self.ring();
-    }
-
-    fn ring(&self) {
         if self.takes_the_ringing() {
             self.bell.ring();
         }
+        true
     }
 
     /// Whether the hub sleeps and nobody else is about to ring. The load comes first: the exchange takes the

@@ -27,7 +27,6 @@
 //! | [`dump`], [`calls`] | the same, for people and programs |
 //! | [`seen`] | what can be seen of greenlets without running them |
 //! | [`roll`] | all hubs of the process, and how they are asked |
-//! | [`outsider`] | other threads that call them |
 //!
 //! No borrow is held across a switch, a callback or a destructor (law 6). Nothing here is `Send` but what
 //! comes in through the door (law 7).
@@ -55,7 +54,6 @@ pub(crate) mod interrupt;
 pub(crate) mod io;
 pub(crate) mod lateness;
 pub(crate) mod launch;
-pub(crate) mod outsider;
 pub(crate) mod park;
 mod remote;
 mod report;
@@ -147,7 +145,6 @@ impl Hub {
         }));
         let hub = Hub::here();
         roll::enter(hub);
-        outsider::stay_inside();
         hub
     }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use super::deadline::Alarm;
 use super::seed::Turn;
-use super::{Hub, alone, lateness, outsider};
+use super::{Hub, alone, lateness};
 use crate::data::timers::Timers;
 use crate::switch::control::{Control, ControlRef, Family, Payload, Phase, Wait, alert};
 use crate::switch::subject::Awaits;
@@ -580,7 +580,7 @@ impl Hub {
             self.everybody_waits(None);
         } else {
             self.pace.waits_for_others.store(for_others, Relaxed);
-            self.sleep_until(begin, next.into_iter().chain(look).min(), ask);
+            self.sleep_until(begin, [next, look, ask].into_iter().flatten().min());
         }
         let now = Moment::now();
         self.pace.rested(now);
@@ -596,18 +596,16 @@ impl Hub {
         }
     }
 
-    /// Sleeps until something happens, or `next`, or it has to `ask` for others.
-    fn sleep_until(&self, now: Moment, next: Option<Moment>, ask: Option<Moment>) {
+    /// Sleeps until something happens, or `next`.
+    fn sleep_until(&self, now: Moment, next: Option<Moment>) {
         let settles = self.thread().stacks.settle(now);
+        let next = next.map(|next| now.until(next));
+        let timeout = next.into_iter().chain(settles).min();
         self.pace.rests.store(true, Relaxed);
         // Without descriptors the poller has nothing to say. With any it has, also of those for which nobody waits now.
         // Where greenlets are threads, whoever calls could not know which of them sleeps for all.
         let parks = self.io.registered() == 0 && (SHARES_THREAD || !self.desk.has_door());
         if self.desk.fall_asleep(parks) {
-            let ask = ask.filter(|_| !outsider::is_there());
-            let until = |at: Moment| now.until(at);
-            let limits = [next.map(until), ask.map(until), settles];
-            let timeout = limits.into_iter().flatten().min();
             match timeout {
                 _ if !parks => self.io.poll(self, timeout),
                 Some(timeout) => thread::park_timeout(timeout),

@@ -170,15 +170,6 @@ pub(super) fn asleep() -> Vec<Sleeper> {
     lock(entries()).iter().filter_map(sleeper).collect()
 }
 
-/// Wakes every hub that sleeps.
-pub(super) fn rouse_all() {
-    for entry in lock(entries()).iter() {
-        if let Some(way) = &entry.way_in {
-            way.rouse();
-        }
-    }
-}
-
 /// The hubs there are.
 pub(crate) fn faces() -> Vec<Face> {
     let face = |entry: &Entry| Face {

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Dump, Options, dump_all_with};
-use crate::hub::outsider;
+use crate::sys::tasks;
 
 /// A client that is slower than that is left alone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -68,7 +68,7 @@ pub fn serve(path: impl AsRef<Path>) -> io::Result<Served> {
 }
 
 fn accept(listener: &UnixListener, ends: &AtomicBool) {
-    let _aside = outsider::stand_aside();
+    let _aside = tasks::stand_aside();
     loop {
         let client = listener.accept();
         if ends.load(Ordering::Acquire) {

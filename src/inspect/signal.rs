@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 
 use super::{Dump, dump_all};
-use crate::hub::outsider;
+use crate::sys::tasks;
 
 /// Prints what the greenlets of all threads are doing on standard error, whenever this signal comes.
 ///
@@ -33,7 +33,7 @@ pub fn on_signal(signal: c_int) -> io::Result<()> {
     let (mut asked, bell) = UnixStream::pair()?;
     let registered = signal_hook::low_level::pipe::register(signal, bell)?;
     let listen = move || {
-        let _aside = outsider::stand_aside();
+        let _aside = tasks::stand_aside();
         let mut bytes = [0; 64];
         while asked.read(&mut bytes).is_ok_and(|count| count > 0) {
             print(&dump_all());

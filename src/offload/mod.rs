@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::hub::{Hub, outsider};
+use crate::hub::Hub;
 use crate::switch::exit;
 use crate::sys::lock::lock;
 
@@ -68,13 +68,9 @@ pub(crate) fn try_offload<R: Send + 'static>(
 pub(crate) fn on_own_thread<R: Send + 'static>(
     f: impl FnOnce() -> R + Send + 'static,
 ) -> io::Result<R> {
-    let start = |work: Work| {
+    let start = |work| {
         let builder = thread::Builder::new().name("greenlet-waiter".into());
-        let wait = move || {
-            outsider::stay_inside();
-            work();
-        };
-        builder.spawn(wait).map(drop)
+        builder.spawn(work).map(drop)
     };
     run_by(start, f)
 }

@@ -15,7 +15,6 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::hub::outsider;
 use crate::switch::thread::report;
 use crate::sys::fork::{self, Own};
 use crate::sys::lock::lock;
@@ -112,7 +111,6 @@ impl Pool {
 
     /// What a worker does.
     fn serve(&self) {
-        outsider::stay_inside();
         let forks = fork::count();
         let mut state = self.lock();
         loop {

@@ -40,9 +40,6 @@ pub(crate) fn run(scenario: &str) -> bool {
         "not_alone_beside_a_timer" => beside_a_timer(),
         "not_alone_beside_a_plain_thread" => beside_a_plain_thread(),
         "alone_when_the_last_thread_has_gone" => when_the_last_thread_has_gone(),
-        "alone_when_the_last_caller_has_gone" => when_the_last_caller_has_gone(),
-        "alone_when_callers_wait_themselves" => when_callers_wait_themselves(),
-        "alone_when_a_worker_has_called" => when_a_worker_has_called(),
         "alone_beside_threads_of_the_crate" => beside_threads_of_the_crate(),
         "alone_with_a_waker_that_is_dropped" => with_a_waker_that_is_dropped(),
         "not_alone_in_a_crowd" => in_a_crowd(),
@@ -257,48 +254,6 @@ fn when_the_last_thread_has_gone() {
     let (_sender, receiver) = remote::channel::bounded::<()>(1);
     thread::spawn(|| thread::sleep(REST));
     let _ = receiver.recv();
-}
-
-/// It waits to be called, for ever, but has been called before by what `begin` begins, which gets a handle.
-fn called_before(begin: impl FnOnce(greenlet::thread::Thread)) {
-    let here = greenlet::thread::current();
-    begin(here.clone());
-    greenlet::thread::park();
-    say("was called");
-    loop {
-        greenlet::thread::park();
-    }
-}
-
-/// Two call and go, one after the other, while the hub sleeps.
-fn when_the_last_caller_has_gone() {
-    called_before(|here| {
-        for rest in [REST, 2 * REST] {
-            let here = here.clone();
-            thread::spawn(move || {
-                thread::sleep(20 * MS);
-                here.unpark();
-                thread::sleep(rest);
-            });
-        }
-    });
-}
-
-/// One calls, and waits for other threads itself then.
-fn when_callers_wait_themselves() {
-    called_before(|here| {
-        thread::spawn(move || {
-            thread::sleep(20 * MS);
-            here.unpark();
-            thread::sleep(20 * MS);
-            let (_sender, receiver) = remote::channel::bounded::<()>(1);
-            let _ = receiver.recv();
-        });
-    });
-}
-
-fn when_a_worker_has_called() {
-    called_before(|here| offload(move || here.unpark()));
 }
 
 /// One that watches, one that answers who looks, one that waits for work: none of them wakes anybody.

@@ -179,21 +179,6 @@ fn it_is_asked_again_who_is_left() {
     }
 }
 
-/// While there is somebody who has called before, a hub sleeps without a limit.
-#[test]
-fn the_last_caller_does_not_go_unseen() {
-    if counts_threads() {
-        for scenario in [
-            "alone_when_the_last_caller_has_gone",
-            "alone_when_callers_wait_themselves",
-            "alone_when_a_worker_has_called",
-        ] {
-            let outcome = run(scenario).says(DEADLOCK);
-            outcome.prints(&["was called"]);
-        }
-    }
-}
-
 #[test]
 fn threads_of_the_crate_hide_nothing() {
     if counts_threads() {

@@ -318,36 +318,6 @@ fn a_hub_that_closes_after_its_sleep_finds_what_was_let_in() {
     });
 }
 
-/// A hub sleeps without a limit if somebody is there who can be relied upon, and that one goes: it is roused, if it
-/// sleeps. Blocks nobody.
-fn who_relies_on_somebody_is_roused(relies: fn(&Real, &AtomicUsize) -> bool) {
-    loom::model(move || {
-        let (door, bell) = door();
-        let there = Arc::new(AtomicUsize::new(1));
-        let goes = {
-            let (door, there) = (door.clone(), there.clone());
-            thread::spawn(move || {
-                there.store(0, Relaxed);
-                door.rouse();
-            })
-        };
-        let relies = relies(&door, &there);
-        goes.join().unwrap();
-        assert!(!relies || bell.rings.load(Relaxed) == 1, "left alone");
-    });
-}
-
-#[test]
-fn a_hub_that_relies_on_somebody_is_roused_when_he_goes() {
-    who_relies_on_somebody_is_roused(|door, there| door.fall_asleep() && there.load(Relaxed) > 0);
-}
-
-#[test]
-#[should_panic(expected = "left alone")]
-fn canary_who_counts_before_it_sleeps_may_be_left_alone() {
-    who_relies_on_somebody_is_roused(|door, there| there.load(Relaxed) > 0 && door.fall_asleep());
-}
-
 /// A queue that never says that a key waits: the door without its second look (b).
 struct Blind(Tickets);
 
