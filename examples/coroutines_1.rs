@@ -3,7 +3,7 @@
 //! A generator is asked for values; a coroutine is sent them. There is nothing to prime: the first line sent
 //! is an argument of the body.
 //!
-//! Run: `cargo run --release --example coroutines_1`
+//! Run: `cargo run --release --example coroutines_1`. How long it took goes to standard error.
 //!
 //! Expected output:
 //! ```text
@@ -13,6 +13,8 @@
 //! Going away. Goodbye
 //! average: 10, 15, 20
 //! ```
+
+use std::time::Instant;
 
 use greenlet::Coroutine;
 
@@ -41,6 +43,7 @@ fn grep(pattern: &'static str) -> Coroutine<&'static str, bool> {
 }
 
 fn main() {
+    let begin = Instant::now();
     let mut grep = grep("python");
     let lines = [
         "Yeah, but no, but yeah, but no",
@@ -65,4 +68,5 @@ fn main() {
         average.send(20),
         average.send(30)
     );
+    eprintln!("{:.2?}", begin.elapsed());
 }

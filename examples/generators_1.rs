@@ -2,7 +2,7 @@
 //!
 //! `yield_` may be called at any depth, in a plain function that takes the `Yielder` like any other argument.
 //!
-//! Run: `cargo run --release --example generators_1`
+//! Run: `cargo run --release --example generators_1`. How long it took goes to standard error.
 //!
 //! Expected output:
 //! ```text
@@ -12,6 +12,8 @@
 //! the first two: 10 9
 //! cleaned up
 //! ```
+
+use std::time::Instant;
 
 use greenlet::{Generator, Yielder};
 
@@ -56,6 +58,7 @@ impl Drop for Cleanup {
 }
 
 fn main() {
+    let begin = Instant::now();
     println!("Counting down from 5");
     for n in countdown(5) {
         print!("{n} ");
@@ -79,4 +82,5 @@ fn main() {
         endless.next().unwrap()
     );
     drop(endless);
+    eprintln!("{:.2?}", begin.elapsed());
 }

@@ -3,7 +3,7 @@
 //! Each stage is a generator over the one before it. Nothing is collected in between: a line runs through
 //! the whole pipe before the next one is read.
 //!
-//! Run: `cargo run --release --example pipeline`
+//! Run: `cargo run --release --example pipeline`. How long it took goes to standard error.
 //!
 //! Expected output:
 //! ```text
@@ -17,6 +17,8 @@
 //! bytes  41
 //! total  121
 //! ```
+
+use std::time::Instant;
 
 use greenlet::Generator;
 
@@ -47,6 +49,7 @@ fn cut(field: usize, lines: Lines) -> Lines {
 }
 
 fn main() {
+    let begin = Instant::now();
     let log = "GET /index 120\nPOST /form 80\nGET /logo 900\nPOST /form 41";
     let bytes = cut(2, grep("POST", cat(log)));
     let total: u32 = bytes
@@ -56,4 +59,5 @@ fn main() {
         })
         .sum();
     println!("total  {total}");
+    eprintln!("{:.2?}", begin.elapsed());
 }

@@ -4,10 +4,9 @@
 //! connection, seven have been woken for nothing. `EPOLLEXCLUSIVE` wakes one (or a few). With `SO_REUSEPORT` each has
 //! a listener of its own. Greenlets of one hub: the event wakes the hub's thread once, and the hub calls the acceptor
 //! who waits longest; `per_core` gives each core such a hub, with `SO_REUSEPORT`.
-//!
 //! A wake-up is a sleep in the kernel that ended, also of a thread that goes back to sleep without having returned.
 //!
-//! Run: `cargo run --release --example thundering_herd`
+//! Run: `cargo run --release --example thundering_herd`. How long it took goes to standard error.
 //!
 //! Expected output, with a number for each `<n>`:
 //! ```text
@@ -26,7 +25,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use greenlet::spawn;
 use socket2::{Domain, Socket, Type};
@@ -38,6 +37,7 @@ const CONNECTIONS: u32 = 200;
 const PAUSE: Duration = Duration::from_micros(500);
 
 fn main() -> io::Result<()> {
+    let begin = Instant::now();
     println!("wake-ups for each of {CONNECTIONS} connections, {ACCEPTORS} acceptors");
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let one = listener(any)?;
@@ -45,14 +45,14 @@ fn main() -> io::Result<()> {
     show("shared, level-triggered", by_threads(&shared, 0)?);
     let exclusive = by_threads(&shared, libc::EPOLLEXCLUSIVE)?;
     show("shared, EPOLLEXCLUSIVE ", exclusive);
-    let first = listener(any)?;
-    let address = first.local_addr()?;
-    let others: Vec<TcpListener> = (1..ACCEPTORS)
-        .map(|_| listener(address))
-        .collect::<Result<_, _>>()?;
-    let each: Vec<&TcpListener> = std::iter::once(&first).chain(&others).collect();
+    let mut each = vec![listener(any)?];
+    for _ in 1..ACCEPTORS {
+        each.push(listener(each[0].local_addr()?)?);
+    }
+    let each: Vec<&TcpListener> = each.iter().collect();
     show("SO_REUSEPORT           ", by_threads(&each, 0)?);
     show("greenlets of one hub   ", by_greenlets(listener(any)?)?);
+    eprintln!("{:.2?}", begin.elapsed());
     Ok(())
 }
 

@@ -519,12 +519,15 @@ fn programs_of_scheduling_and_channels_print_what_their_headers_say() {
         "queues_as_channels",
         "starvation",
         "event_bench",
-        "thundering_herd",
         "urlclient",
         "futures_urlclient",
     ] {
         as_the_header_says(name, &good(name, &[]));
     }
+    // It says on standard error how long it took.
+    let herd = run("thundering_herd", &[], b"");
+    assert!(herd.status.success() && !herd.stderr.is_empty());
+    as_the_header_says("thundering_herd", text(&herd.stdout));
 }
 
 /// A server that is not there, one that never answers, one that answers nonsense.
