@@ -524,9 +524,11 @@ fn programs_of_scheduling_and_channels_print_what_their_headers_say() {
     ] {
         as_the_header_says(name, &good(name, &[]));
     }
-    // It says on standard error how long it took.
+    // It says on standard error how long it took, and nothing else.
     let herd = run("thundering_herd", &[], b"");
-    assert!(herd.status.success() && !herd.stderr.is_empty());
+    let told = text(&herd.stderr);
+    let is_a_time = told.lines().count() == 1 && told.ends_with("s\n");
+    assert!(herd.status.success() && is_a_time, "{told}");
     as_the_header_says("thundering_herd", text(&herd.stdout));
 }
 
