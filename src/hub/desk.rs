@@ -16,7 +16,7 @@ use crate::data::register::{Key, Register};
 use crate::switch::control::ControlRef;
 
 /// Where other threads call the greenlets of one hub.
-pub(super) type Way = Arc<Remote<Key>>;
+pub(super) type Way = Arc<Remote>;
 
 /// Who may be woken from outside.
 #[derive(Default)]

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   knocker                                  hub
-//!   push the key             (1)             asleep = true            (a)
+//!   leave the key            (1)             asleep = true            (a)
 //!   fence                                    fence
 //!   closed? then say so      (2)             a key waits? stay awake  (b)
 //!   asleep? then ring        (2)             block in the poller; asleep = false; answer all keys
 //! ```
 //!
-//! While the hub is awake a knock is a push and two loads, without a system call; the hub answers between
+//! While the hub is awake a knock leaves its key and looks twice, without a system call; the hub answers between
 //! two greenlets. Only who finds it asleep rings, and of several who do only the one that takes `asleep`
 //! away: one wake, one `write`.
 //!
@@ -24,16 +24,23 @@
 //! ringing to it: it comes. A ring that comes late, into the next sleep, is one in vain. `asleep` is taken
 //! with acquire, and set with release, so that no earlier wait can have heard the ring of a later sleep.
 //!
+//! One key has a place beside the flags; those that come while it lies there, or before the queue is empty again, go to
+//! the queue. So where calls come one at a time, a knock and its answer share one line of the caches and touch no queue.
+//! The keys of one thread are answered in the order of its knocks: while its last one is in the queue, the next one
+//! goes there as well, so its key beside the queue is older than those in it.
+//!
 //! A key may be stale when it is answered; it carries a generation, and the hub ignores the dead (law 8).
 
-use crate::sys::sync::{AtomicBool, Ordering, fence};
+use crate::sys::sync::{AtomicBool, AtomicU64, Ordering, fence};
+use std::num::NonZero;
+
+/// What a knocker leaves.
+type Key = NonZero<u64>;
 
 /// Keys on their way to the hub: many push, the hub pops.
 pub(crate) trait Queue {
-    type Key;
-
-    fn push(&self, key: Self::Key);
-    fn pop(&self) -> Option<Self::Key>;
+    fn push(&self, key: Key);
+    fn pop(&self) -> Option<Key>;
     fn is_empty(&self) -> bool;
 }
 
@@ -42,20 +49,25 @@ pub(crate) trait Ring {
     fn ring(&self);
 }
 
+/// What both sides touch at each knock lies together.
+#[repr(C)]
 pub(crate) struct Door<Q, B> {
-    queue: Q,
     asleep: AtomicBool,
     closed: AtomicBool,
+    /// The key that is answered next; 0 is none.
+    at_hand: AtomicU64,
     bell: B,
+    queue: Q,
 }
 
 impl<Q: Queue, B: Ring> Door<Q, B> {
     pub(crate) fn new(queue: Q, bell: B) -> Self {
         Door {
-            queue,
             asleep: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            at_hand: AtomicU64::new(0),
             bell,
+            queue,
         }
     }
 
@@ -63,11 +75,11 @@ impl<Q: Queue, B: Ring> Door<Q, B> {
     ///
     /// True is a promise: the hub answers the key, if need be when it drains a closed door. False if the door
     /// is closed: nobody may answer any more. A key that came while it closed may be answered all the same.
-    pub(crate) fn knock(&self, key: Q::Key) -> bool {
+    pub(crate) fn knock(&self, key: Key) -> bool {
         if self.closed.load(Ordering::Relaxed) {
             return false;
         }
-        self.queue.push(key);
+        self.leave(key);
         fence(Ordering::SeqCst); // with those of `fall_asleep` and `close`: see the module
         if self.closed.load(Ordering::Relaxed) {
             return false;
@@ -76,6 +88,16 @@ impl<Q: Queue, B: Ring> Door<Q, B> {
             self.bell.ring();
         }
         true
+    }
+
+    fn leave(&self, key: Key) {
+        let lay = || {
+            self.at_hand
+                .compare_exchange(0, key.get(), Ordering::Release, Ordering::Relaxed)
+        };
+        if !self.queue.is_empty() || lay().is_err() {
+            self.queue.push(key);
+        }
     }
 
     /// Whether the hub sleeps and nobody else is about to ring. The load comes first: the exchange takes the
@@ -96,14 +118,29 @@ impl<Q: Queue, B: Ring> Door<Q, B> {
 
     /// The next key. Hub only.
     #[inline]
-    pub(crate) fn answer(&self) -> Option<Q::Key> {
-        self.queue.pop()
+    pub(crate) fn answer(&self) -> Option<Key> {
+        if let Some(key) = self.take_at_hand() {
+            return Some(key);
+        }
+        if self.queue.is_empty() {
+            return None;
+        }
+        // Between the two looks a thread may have left one key here and then one there.
+        self.take_at_hand().or_else(|| self.queue.pop())
+    }
+
+    #[inline]
+    fn take_at_hand(&self) -> Option<Key> {
+        let key = Key::new(self.at_hand.load(Ordering::Acquire))?;
+        // Nobody else writes here while there is one.
+        self.at_hand.store(0, Ordering::Relaxed);
+        Some(key)
     }
 
     /// Whether no key waits. Cheap, and possibly late: for a hub that is awake.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
-        self.queue.is_empty()
+        self.at_hand.load(Ordering::Relaxed) == 0 && self.queue.is_empty()
     }
 
     /// Before the hub blocks: from now on knocks ring. False if a key waits already, and then the hub must
@@ -112,7 +149,7 @@ impl<Q: Queue, B: Ring> Door<Q, B> {
     pub(crate) fn fall_asleep(&self) -> bool {
         self.asleep.store(true, Ordering::Release);
         fence(Ordering::SeqCst); // with that of `knock`
-        let quiet = self.queue.is_empty();
+        let quiet = self.is_quiet();
         if !quiet {
             self.wake_up();
         }
@@ -121,7 +158,7 @@ impl<Q: Queue, B: Ring> Door<Q, B> {
 
     /// Whether the hub sleeps, and nobody has called it. From any thread.
     pub(crate) fn sleeps(&self) -> bool {
-        self.asleep.load(Ordering::Acquire) && self.queue.is_empty()
+        self.asleep.load(Ordering::Acquire) && self.is_quiet()
     }
 
     /// After the hub has blocked, whatever woke it. Hub only.

@@ -623,9 +623,17 @@ impl Hub {
         }
     }
 
-    /// Lets every alarm go off whose time has come, some at a time: what the next ones will touch has mostly
-    /// gone cold, and is fetched meanwhile.
+    /// Lets every alarm go off whose time has come.
+    #[inline]
     fn ring_alarms(&self, now: Moment) {
+        if !self.timers.borrow().is_empty() {
+            self.ring_those_due(now);
+        }
+    }
+
+    /// Some at a time: what the next ones will touch has mostly gone cold, and is fetched meanwhile.
+    #[inline(never)]
+    fn ring_those_due(&self, now: Moment) {
         let mut due = [const { None }; AT_A_TIME];
         loop {
             let count = self.with_timers(|timers| take_due(timers, now, &mut due));

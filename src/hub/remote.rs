@@ -6,14 +6,15 @@
 //! the other kind: that ring is one in vain, or is kept for later, and the later sleep has ringers of its own.
 
 use super::door::{Door, Queue, Ring};
+use crate::data::register::Key;
 use crate::sys::poller::Bell;
 use crossbeam_queue::SegQueue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, Thread};
 
-/// Where other threads knock with keys `K`.
-pub(crate) type Remote<K> = Door<SegQueue<K>, Alarm>;
+/// Where other threads knock.
+pub(crate) type Remote = Door<SegQueue<Key>, Alarm>;
 
 /// What ends a sleep of a hub.
 pub(crate) struct Alarm {
@@ -38,16 +39,14 @@ impl Alarm {
     }
 }
 
-impl<K> Queue for SegQueue<K> {
-    type Key = K;
-
+impl Queue for SegQueue<Key> {
     #[inline]
-    fn push(&self, key: K) {
+    fn push(&self, key: Key) {
         SegQueue::push(self, key);
     }
 
     #[inline]
-    fn pop(&self) -> Option<K> {
+    fn pop(&self) -> Option<Key> {
         SegQueue::pop(self)
     }
 
@@ -74,6 +73,15 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    /// The key of a knock, and its inverse.
+    fn key(knocker: u64, number: u64) -> Key {
+        Key::new((knocker + 1) << 32 | number).unwrap()
+    }
+
+    fn knock(key: Key) -> (u64, u64) {
+        ((key.get() >> 32) - 1, u64::from(key.get() as u32))
+    }
+
     /// Real threads, a real queue and a real poller: every key comes once, and the hub misses no ring.
     #[test]
     fn a_hub_that_sleeps_whenever_it_can_answers_every_knock() {
@@ -82,12 +90,12 @@ mod tests {
         const LONG: Duration = Duration::from_secs(30);
         let poller = Poller::new().unwrap();
         let alarm = Alarm::new(poller.bell());
-        let door: Arc<Remote<(u64, u64)>> = Arc::new(Door::new(SegQueue::new(), alarm));
+        let door: Arc<Remote> = Arc::new(Door::new(SegQueue::new(), alarm));
         let knockers = [0, 1, 2].map(|knocker| {
             let door = door.clone();
             thread::spawn(move || {
                 for number in 0..KNOCKS {
-                    assert!(door.knock((knocker, number)));
+                    assert!(door.knock(key(knocker, number)));
                     if number % 8 == 0 {
                         thread::yield_now();
                     }
@@ -98,7 +106,7 @@ mod tests {
         let mut next = [0; KNOCKERS as usize];
         let mut sleeps = 0;
         while next.iter().sum::<u64>() < KNOCKERS * KNOCKS {
-            while let Some((knocker, number)) = door.answer() {
+            while let Some((knocker, number)) = door.answer().map(knock) {
                 assert_eq!(number, next[knocker as usize], "in the order of knocking");
                 next[knocker as usize] += 1;
             }
@@ -122,7 +130,7 @@ mod tests {
         }
         assert!(door.is_quiet());
         door.close();
-        assert!(!door.knock((0, 0)));
+        assert!(!door.knock(key(0, 0)));
         assert_eq!(door.answer(), None);
     }
 }

@@ -6,9 +6,20 @@
 //! since after a deadlock `loom` cannot unwind.
 
 use crate::protocol::{Door, Queue, Ring};
-use crate::sys::sync::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering::*};
+use crate::sys::sync::{Arc, AtomicBool, AtomicUsize, Condvar, Mutex, Ordering::*, fence};
 use loom::model::Builder;
 use loom::thread;
+use std::num::NonZero;
+
+type Key = NonZero<u64>;
+
+fn key(number: usize) -> Key {
+    Key::new(number as u64).unwrap()
+}
+
+fn number(key: Key) -> usize {
+    key.get() as usize
+}
 
 /// As many keys as a model pushes.
 const PLACES: usize = 3;
@@ -32,14 +43,12 @@ impl Tickets {
 }
 
 impl Queue for Tickets {
-    type Key = usize;
-
-    fn push(&self, key: usize) {
+    fn push(&self, key: Key) {
         let ticket = self.tail.fetch_add(1, AcqRel);
-        self.places[ticket].store(key, Release);
+        self.places[ticket].store(number(key), Release);
     }
 
-    fn pop(&self) -> Option<usize> {
+    fn pop(&self) -> Option<Key> {
         if self.is_empty() {
             return None;
         }
@@ -48,7 +57,7 @@ impl Queue for Tickets {
         loop {
             match self.places[head].load(Acquire) {
                 0 => thread::yield_now(),
-                key => return Some(key),
+                there => return Some(key(there)),
             }
         }
     }
@@ -91,34 +100,35 @@ impl Ring for Arc<Bell> {
     }
 }
 
-/// The protocol, or one with a part left out.
+/// The protocol, or one with a part left out. Here a key is its number.
 trait Protocol: Send + Sync + 'static {
-    fn knock(&self, key: usize) -> bool;
+    fn knock(&self, number: usize) -> bool;
     fn answer(&self) -> Option<usize>;
     fn fall_asleep(&self) -> bool;
     fn wake_up(&self);
 }
 
-impl<Q: Queue<Key = usize> + Send + Sync + 'static> Protocol for Door<Q, Arc<Bell>> {
-    fn knock(&self, key: usize) -> bool {
-        Door::knock(self, key)
+struct Real(Door<Tickets, Arc<Bell>>);
+
+impl Protocol for Real {
+    fn knock(&self, number: usize) -> bool {
+        self.0.knock(key(number))
     }
     fn answer(&self) -> Option<usize> {
-        Door::answer(self)
+        self.0.answer().map(number)
     }
     fn fall_asleep(&self) -> bool {
-        Door::fall_asleep(self)
+        self.0.fall_asleep()
     }
     fn wake_up(&self) {
-        Door::wake_up(self);
+        self.0.wake_up();
     }
 }
 
-type Real = Door<Tickets, Arc<Bell>>;
-
 fn door() -> (Arc<Real>, Arc<Bell>) {
     let bell = Bell::new();
-    (Arc::new(Door::new(Tickets::new(), bell.clone())), bell)
+    let door = Door::new(Tickets::new(), bell.clone());
+    (Arc::new(Real(door)), bell)
 }
 
 fn knocker<P: Protocol>(door: &Arc<P>, key: usize) -> thread::JoinHandle<()> {
@@ -226,7 +236,7 @@ fn one_sleep_is_ended_by_one_ring() {
         door.wake_up();
         let keys = [door.answer(), door.answer()];
         assert!(keys == [Some(1), Some(2)] || keys == [Some(2), Some(1)]);
-        assert!(door.is_quiet());
+        assert!(door.0.is_quiet());
     });
 }
 
@@ -284,7 +294,7 @@ fn what_was_let_in_is_found_by_the_hub_that_closes() {
             let door = door.clone();
             thread::spawn(move || door.knock(key).then_some(key))
         });
-        door.close();
+        door.0.close();
         let drained: Vec<_> = std::iter::from_fn(|| door.answer()).collect();
         for knocker in knockers {
             if let Some(key) = knocker.join().unwrap() {
@@ -309,7 +319,7 @@ fn a_hub_that_closes_after_its_sleep_finds_what_was_let_in() {
             answered.push(key);
             key == 1
         });
-        door.close();
+        door.0.close();
         answered.extend(std::iter::from_fn(|| door.answer()));
         // Answered in any case, but it may have learned only that the door is closed now.
         first.join().unwrap();
@@ -318,72 +328,151 @@ fn a_hub_that_closes_after_its_sleep_finds_what_was_let_in() {
     });
 }
 
-/// A queue that never says that a key waits: the door without its second look (b).
-struct Blind(Tickets);
+/// The keys of one thread are answered in the order of its knocks; `door` has one knocker.
+fn in_order<P: Protocol>(door: &Arc<P>) {
+    let knocker = {
+        let door = door.clone();
+        thread::spawn(move || (1..=PLACES).for_each(|number| assert!(door.knock(number))))
+    };
+    let early: Vec<_> = (0..PLACES).filter_map(|_| door.answer()).collect();
+    knocker.join().unwrap();
+    let late = std::iter::from_fn(|| door.answer());
+    let answered: Vec<_> = early.into_iter().chain(late).collect();
+    assert_eq!(answered, [1, 2, 3], "out of order");
+}
 
-impl Queue for Blind {
-    type Key = usize;
+#[test]
+fn keys_of_one_thread_are_answered_in_the_order_of_its_knocks() {
+    loom::model(|| in_order(&door().0));
+}
 
-    fn push(&self, key: usize) {
-        self.0.push(key);
-    }
-    fn pop(&self) -> Option<usize> {
-        self.0.pop()
-    }
-    fn is_empty(&self) -> bool {
+/// One has the place beside the queue, and the others come while it is taken away.
+#[test]
+fn keys_of_two_threads_come_once_each() {
+    bounded(3, || {
+        let (door, _bell) = door();
+        assert!(door.knock(3));
+        let knockers = [1, 2].map(|key| knocker(&door, key));
+        let early: Vec<_> = (0..2).filter_map(|_| door.answer()).collect();
+        knockers
+            .into_iter()
+            .for_each(|knocker| knocker.join().unwrap());
+        let late = std::iter::from_fn(|| door.answer());
+        let mut answered: Vec<_> = early.into_iter().chain(late).collect();
+        assert_eq!(answered[0], 3);
+        answered.sort_unstable();
+        assert_eq!(answered, [1, 2, 3]);
+    });
+}
+
+/// The door that looks at the place beside the flags once for each answer.
+struct Hasty {
+    at_hand: AtomicUsize,
+    queue: Tickets,
+}
+
+impl Protocol for Hasty {
+    fn knock(&self, number: usize) -> bool {
+        let lay = || self.at_hand.compare_exchange(0, number, Release, Relaxed);
+        if !self.queue.is_empty() || lay().is_err() {
+            self.queue.push(key(number));
+        }
         true
+    }
+    fn answer(&self) -> Option<usize> {
+        match self.at_hand.load(Acquire) {
+            0 => self.queue.pop().map(number),
+            number => {
+                self.at_hand.store(0, Relaxed);
+                Some(number)
+            }
+        }
+    }
+    fn fall_asleep(&self) -> bool {
+        unreachable!()
+    }
+    fn wake_up(&self) {
+        unreachable!()
     }
 }
 
 #[test]
-#[should_panic(expected = "a wake was lost")]
-fn canary_without_the_second_look_a_wake_is_lost() {
+#[should_panic(expected = "out of order")]
+fn canary_with_one_look_beside_the_queue_keys_are_out_of_order() {
     loom::model(|| {
-        let bell = Bell::new();
-        let door = Arc::new(Door::new(Blind(Tickets::new()), bell.clone()));
-        who_sleeps_is_rung(&door, &bell);
+        let (at_hand, queue) = (AtomicUsize::new(0), Tickets::new());
+        in_order(&Arc::new(Hasty { at_hand, queue }));
     });
 }
 
-/// The door without its fences.
-struct Unfenced {
+/// The door without its fences, or without its second look (b).
+struct Partial {
     queue: Tickets,
     asleep: AtomicBool,
     bell: Arc<Bell>,
+    fenced: bool,
+    looks_again: bool,
 }
 
-impl Protocol for Unfenced {
-    fn knock(&self, key: usize) -> bool {
-        self.queue.push(key);
+impl Partial {
+    fn fence(&self) {
+        if self.fenced {
+            fence(SeqCst);
+        }
+    }
+}
+
+impl Protocol for Partial {
+    fn knock(&self, number: usize) -> bool {
+        self.queue.push(key(number));
+        self.fence();
         if self.asleep.load(Acquire) && self.asleep.swap(false, AcqRel) {
             self.bell.ring();
         }
         true
     }
     fn answer(&self) -> Option<usize> {
-        self.queue.pop()
+        self.queue.pop().map(number)
     }
     fn fall_asleep(&self) -> bool {
         self.asleep.store(true, Release);
-        self.queue.is_empty()
+        self.fence();
+        !self.looks_again || self.queue.is_empty()
     }
     fn wake_up(&self) {
         self.asleep.store(false, Release);
     }
 }
 
-#[test]
-#[should_panic(expected = "a wake was lost")]
-fn canary_without_fences_a_wake_is_lost() {
-    loom::model(|| {
+fn with_a_part_left_out(fenced: bool, looks_again: bool) {
+    loom::model(move || {
         let bell = Bell::new();
-        let door = Arc::new(Unfenced {
+        let door = Arc::new(Partial {
             queue: Tickets::new(),
             asleep: AtomicBool::new(false),
             bell: bell.clone(),
+            fenced,
+            looks_again,
         });
         who_sleeps_is_rung(&door, &bell);
     });
+}
+
+#[test]
+fn with_fences_and_a_second_look_no_wake_is_lost() {
+    with_a_part_left_out(true, true);
+}
+
+#[test]
+#[should_panic(expected = "a wake was lost")]
+fn canary_without_the_second_look_a_wake_is_lost() {
+    with_a_part_left_out(true, false);
+}
+
+#[test]
+#[should_panic(expected = "a wake was lost")]
+fn canary_without_fences_a_wake_is_lost() {
+    with_a_part_left_out(false, true);
 }
 
 /// The door that looks at `closed` only before it lets a key in.
@@ -398,7 +487,7 @@ fn canary_without_the_second_look_at_closed_a_key_is_lost() {
             thread::spawn(move || {
                 let open = !closed.load(SeqCst);
                 if open {
-                    queue.push(1);
+                    queue.push(key(1));
                 }
                 open
             })

@@ -193,6 +193,11 @@ impl<P: Copy> Timers<P> {
         self.table.len()
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn entries(&self) -> impl Iterator<Item = &Entry> {
         let near = self.near.iter().chain(self.run.iter());
         near.chain(self.far.iter())

@@ -14,10 +14,6 @@ impl<P: Copy> Timers<P> {
         assert_eq!(self.entries().count(), self.len());
     }
 
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Fills the heap with what never expires: everything else has to go to the wheel.
     fn with_a_full_heap(payload: P) -> Self {
         let mut timers = Timers::new();

@@ -48,42 +48,20 @@ impl Table {
         self.in_a_row.set(0);
     }
 
-    /// Tells sources what has happened to them, some at a time: in a crowd, what is touched for each of them has mostly
-    /// gone cold, and is fetched for several together.
-    fn tell(&self, hub: &Hub, mut events: impl Iterator<Item = (u64, Readiness)>) {
-        let crowded = hub.thread().is_crowded();
-        let mut those = self.some(&mut events, crowded);
-        while those.iter().any(Option::is_some) {
-            // Of the next ones the first thing is fetched while these are told.
-            let next = self.some(&mut events, crowded);
-            let all = || those.iter().flatten();
-            if crowded {
-                all().for_each(|(state, _)| state.fetch_line());
-                all().for_each(|(state, _)| state.fetch_waiter());
-            }
-            all().for_each(|(state, what)| state.happened(hub, *what));
-            those = next;
-        }
-    }
-
-    /// Some sources, and what has happened to them; none if there are no more.
+    /// Tells sources what has happened to them.
     #[inline]
-    fn some(
-        &self,
-        events: &mut impl Iterator<Item = (u64, Readiness)>,
-        crowded: bool,
-    ) -> [Option<(&State, Readiness)>; TOLD_TOGETHER] {
+    fn tell(&self, hub: &Hub, events: impl Iterator<Item = (u64, Readiness)>) {
         let sources = self.sources.look();
-        let mut found = events.filter_map(|(key, what)| {
+        let found = events.filter_map(|(key, what)| {
             // SAFETY: a state in the table lives: its source takes it out before it goes (`deregister`). Waking calls no
             // code of the user.
             let state = unsafe { &*sources.find(key)?.as_ptr() };
-            if crowded {
-                state.fetch();
-            }
             Some((state, what))
         });
-        std::array::from_fn(|_| found.next())
+        match hub.thread().is_crowded() {
+            true => tell_a_crowd(hub, found),
+            false => found.for_each(|(state, what)| state.happened(hub, what)),
+        }
     }
 
     /// One call more that may not need to wait. After many in a row others go first.
@@ -164,7 +142,7 @@ impl Table {
         let is_it = |other: &State| {
             !ptr::eq(other, this) && other.readers.holder().descriptor() == Some(number)
         };
-        // SAFETY: as in `some`.
+        // SAFETY: as in `tell`.
         self.sources.any(|state| is_it(unsafe { state.as_ref() }))
     }
 
@@ -197,9 +175,26 @@ impl Table {
         }
         self.awaited.set(0);
         self.begun.set(self.begun.get() + 1);
-        // SAFETY: as in `some`.
+        // SAFETY: as in `tell`.
         self.sources
             .clear(|state| unsafe { state.as_ref() }.key.set(None));
+    }
+}
+
+/// Some at a time: what is touched for each of them has mostly gone cold, and is fetched for several together.
+#[inline(never)]
+fn tell_a_crowd<'a>(hub: &Hub, found: impl Iterator<Item = (&'a State, Readiness)>) {
+    let mut found = found.inspect(|(state, _)| state.fetch());
+    let mut some = || -> [Option<_>; TOLD_TOGETHER] { std::array::from_fn(|_| found.next()) };
+    let mut those = some();
+    while those.iter().any(Option::is_some) {
+        // Of the next ones the first thing is fetched while these are told.
+        let next = some();
+        let all = || those.iter().flatten();
+        all().for_each(|(state, _)| state.fetch_line());
+        all().for_each(|(state, _)| state.fetch_waiter());
+        all().for_each(|(state, what)| state.happened(hub, *what));
+        those = next;
     }
 }
 
