@@ -51,8 +51,19 @@ fn contenders(options: &Options) -> Vec<Contender> {
         ),
         inside(
             "tokio",
-            "`Notify::notified` and `notify_one`, current_thread runtime",
+            "`Notify::notified` and `notify_one`, current_thread runtime without drivers",
             tokio::remote,
+        ),
+        #[cfg(feature = "ours")]
+        inside(
+            "greenlet (ours), server",
+            "the same while another greenlet waits in `accept`",
+            crate::peers::ours::remote_of_a_server,
+        ),
+        inside(
+            "tokio, server",
+            "the same, all drivers, while another task waits in `accept`",
+            tokio::remote_of_a_server,
         ),
     ]
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use greenlet::Greenlet;
+use greenlet::net::TcpListener;
 use greenlet::sync::channel;
 
 use super::STACK;
@@ -111,6 +112,15 @@ pub fn remote(core: usize, count: u64) -> Result<Cost> {
     };
     let cost = greenlet::spawn(trips).join();
     cost.map_err(|_| anyhow::anyhow!("a greenlet has panicked"))
+}
+
+/// The same in a hub that also looks after a socket.
+pub fn remote_of_a_server(core: usize, count: u64) -> Result<Cost> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let server = greenlet::spawn(move || listener.accept().map(drop));
+    let cost = remote(core, count);
+    server.kill();
+    cost
 }
 
 /// Greenlets that sleep, each on a stack of its own with a guard.

@@ -53,12 +53,27 @@ pub fn spawn(at_once: usize, count: u64) -> Result<f64> {
 }
 
 pub fn remote(core: usize, count: u64) -> Result<Cost> {
+    bare()?.block_on(trips(core, count))
+}
+
+/// The same in a runtime that also looks after a socket.
+pub fn remote_of_a_server(core: usize, count: u64) -> Result<Cost> {
+    runtime()?.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let server = tokio::spawn(async move { listener.accept().await.map(drop) });
+        let cost = trips(core, count).await;
+        server.abort();
+        cost
+    })
+}
+
+fn trips(core: usize, count: u64) -> impl Future<Output = Result<Cost>> {
     let home = Arc::new(Notify::new());
     let partner = Partner::new(core, {
         let home = home.clone();
         move || home.notify_one()
     });
-    bare()?.block_on(async {
+    async move {
         let trips = async |count| {
             for _ in 0..count {
                 partner.ask();
@@ -69,7 +84,7 @@ pub fn remote(core: usize, count: u64) -> Result<Cost> {
         let meter = Meter::start();
         trips(count).await;
         Ok(meter.cost_of_each(count))
-    })
+    }
 }
 
 pub fn timers(count: u64) -> Result<f64> {
