@@ -36,8 +36,8 @@ struct Arguments {
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 5000, 9000], value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pairs: Vec<u64>,
     /// How many bytes are on their way.
-    #[arg(long, default_value_t = 100)]
-    active: usize,
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    active: u64,
     /// A time limit for each read.
     #[arg(long)]
     timeouts: bool,
@@ -70,7 +70,7 @@ fn measure(pairs: usize, arguments: &Arguments) -> Result<Line, Box<dyn Error>> 
     let limit = arguments.timeouts.then_some(Duration::from_secs(60));
     let ring = ring::pairs(pairs, limit)
         .map_err(|error| format!("{pairs} socket pairs: {error}; see `ulimit -n`"))?;
-    let rounds = (0..arguments.rounds).map(|_| ring::iteration(&ring, arguments.active));
+    let rounds = (0..arguments.rounds).map(|_| ring::iteration(&ring, arguments.active as usize));
     let (total, event): (Vec<f64>, Vec<f64>) = rounds.unzip();
     let line = Line::new(
         "event_bench",

@@ -524,6 +524,9 @@ fn programs_of_scheduling_and_channels_print_what_their_headers_say() {
     ] {
         as_the_header_says(name, &good(name, &[]));
     }
+    let limited = good("event_bench", &["--rounds", "2", "--timeouts"]);
+    as_the_header_says("event_bench", &limited);
+    assert!(bad("event_bench", &["--active", "0"], b"").contains("--active"));
     // It says on standard error how long it took, and nothing else.
     let herd = run("thundering_herd", &[], b"");
     let told = text(&herd.stderr);
