@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use super::turn::{Taken, Turn};
-use crate::hub::io::{Direction, is_ready_now, wait_for_foreign};
+use crate::hub::io::{Direction, count_call, is_ready_now, wait_for_foreign};
 use crate::offload;
 use crate::sys::fd;
 
@@ -121,6 +121,7 @@ impl Stderr {
 
 /// One write, as much of it as can be had. What is closed swallows everything, as with std.
 fn write(to: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
+    count_call();
     loop {
         match attempt(to, buf) {
             Err(error) if error.raw_os_error() == Some(libc::EBADF) => return Ok(buf.len()),

@@ -1,5 +1,39 @@
 //! Reading and writing, which all connections have in common.
 
+use std::io::{self, IoSliceMut, Read};
+use std::os::fd::AsFd;
+use std::{net, os::unix};
+
+use crate::sys::fd::{self, Received};
+
+/// One read from a socket of std's.
+pub(crate) trait Receive {
+    fn receive(&self, buf: &mut [u8]) -> io::Result<Received>;
+    fn receive_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<Received>;
+}
+
+impl Receive for net::TcpStream {
+    #[inline]
+    fn receive(&self, buf: &mut [u8]) -> io::Result<Received> {
+        (&mut &*self).read(buf).map(fd::whole)
+    }
+
+    fn receive_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<Received> {
+        (&mut &*self).read_vectored(bufs).map(fd::whole)
+    }
+}
+
+impl Receive for unix::net::UnixStream {
+    #[inline]
+    fn receive(&self, buf: &mut [u8]) -> io::Result<Received> {
+        fd::receive(self.as_fd(), &mut [IoSliceMut::new(buf)])
+    }
+
+    fn receive_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<Received> {
+        fd::receive(self.as_fd(), bufs)
+    }
+}
+
 /// `Read` and `Write` for a connection and for a reference to one: it has a `source`, and `timeouts`. Trait impls
 /// only.
 macro_rules! stream {
@@ -7,18 +41,20 @@ macro_rules! stream {
         impl std::io::Read for &$stream {
             fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
                 let limit = Some(&self.timeouts.read);
-                self.source
-                    .retry_stream_read(limit, buf.len(), |mut stream| stream.read(buf))
+                self.source.retry_stream_read(limit, buf.len(), |stream| {
+                    $crate::net::stream::Receive::receive(stream, buf)
+                })
             }
 
             fn read_vectored(
                 &mut self,
                 bufs: &mut [std::io::IoSliceMut<'_>],
             ) -> std::io::Result<usize> {
-                let room = bufs.iter().map(|buf| buf.len()).sum();
+                let room = $crate::sys::fd::room(bufs);
                 let limit = Some(&self.timeouts.read);
-                self.source
-                    .retry_stream_read(limit, room, |mut stream| stream.read_vectored(bufs))
+                self.source.retry_stream_read(limit, room, |stream| {
+                    $crate::net::stream::Receive::receive_vectored(stream, bufs)
+                })
             }
         }
 

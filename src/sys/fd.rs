@@ -4,7 +4,7 @@
 //! descriptors that do not block, so that errors and corner cases are std's own. The last ones are for
 //! descriptors that must stay as they are, since other processes have them too.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 #[cfg(target_os = "android")]
 use std::os::android::net::SocketAddrExt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -219,6 +219,47 @@ pub(crate) fn is_ready(fd: BorrowedFd<'_>, write: bool) -> io::Result<bool> {
 pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
     // SAFETY: the call writes at most the length of the buffer.
     counted(unsafe { libc::read(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) })
+}
+
+/// So many buffers std hands to one call.
+const BUFFERS: usize = 1024;
+
+/// How many bytes one call reads into these buffers at most.
+pub(crate) fn room(bufs: &[IoSliceMut<'_>]) -> usize {
+    bufs.iter().take(BUFFERS).map(|buf| buf.len()).sum()
+}
+
+/// What a read has brought.
+pub(crate) struct Received {
+    pub(crate) count: usize,
+    /// It has ended before all that there is, though there was room.
+    pub(crate) cut: bool,
+}
+
+/// A read from something in which nothing but the end of what there is ends a read.
+pub(crate) fn whole(count: usize) -> Received {
+    Received { count, cut: false }
+}
+
+/// One read from a Unix socket. It ends behind a message with descriptors, and before one of another sender where senders
+/// are told; the system says so where nobody takes what is sent along, and closes those descriptors.
+pub(crate) fn receive(socket: BorrowedFd<'_>, bufs: &mut [IoSliceMut<'_>]) -> io::Result<Received> {
+    // SAFETY: all zeroes are a message header: no address, no buffers, no room for what is sent along.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = bufs.as_mut_ptr().cast();
+    message.msg_iovlen = bufs.len().min(BUFFERS) as _;
+    // SAFETY: the header outlives the call, which writes to it, and to as many of the buffers as it says: an
+    // `IoSliceMut` has the layout of an `iovec`.
+    let count = counted(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, 0) })?;
+    let cut = message.msg_flags & libc::MSG_CTRUNC != 0;
+    Ok(Received { count, cut })
+}
+
+/// Whether a socket is a stream of bytes; also if the system does not say.
+pub(crate) fn is_stream(socket: &impl AsFd) -> bool {
+    SockRef::from(socket)
+        .r#type()
+        .map_or(true, |kind| kind == Type::STREAM)
 }
 
 /// One write, which waits if there is no room and the descriptor is one that blocks.

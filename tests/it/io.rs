@@ -692,3 +692,23 @@ fn a_file_that_needs_no_waiting_is_readable_and_cannot_be_waited_for() {
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
     });
 }
+
+/// A call that never has to wait gives way after some in a row.
+#[test]
+fn outputs_and_what_is_always_ready_give_way() {
+    run(|| {
+        let (reader, mut writer) = pipe().unwrap();
+        writer.write_all(b"x").unwrap();
+        let calls: [&dyn Fn() -> std::io::Result<()>; 4] = [
+            &|| stdout().write(b"").map(drop),
+            &|| stderr().write(b"").map(drop),
+            &|| io::readable(&reader),
+            &|| io::writable(&writer),
+        ];
+        for call in calls {
+            let other = spawn(|| ());
+            (0..200).for_each(|_| call().unwrap());
+            assert!(other.is_finished());
+        }
+    });
+}

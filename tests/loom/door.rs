@@ -328,6 +328,27 @@ fn a_hub_that_closes_after_its_sleep_finds_what_was_let_in() {
     });
 }
 
+#[test]
+fn what_was_written_before_a_knock_is_seen_after_its_answer() {
+    bounded(3, || {
+        let (door, _bell) = door();
+        let written = [1, 2].map(|number| {
+            let (door, written) = (door.clone(), Arc::new(AtomicUsize::new(0)));
+            let there = written.clone();
+            thread::spawn(move || {
+                there.store(number, Relaxed);
+                assert!(door.knock(number));
+            });
+            written
+        });
+        for _ in 0..2 {
+            if let Some(number) = door.answer() {
+                assert_eq!(written[number - 1].load(Relaxed), number, "an old value");
+            }
+        }
+    });
+}
+
 /// The keys of one thread are answered in the order of its knocks; `door` has one knocker.
 fn in_order<P: Protocol>(door: &Arc<P>) {
     let knocker = {

@@ -19,6 +19,7 @@ pub(crate) fn wait_for_foreign(
     direction: Direction,
     need: impl Fn() -> bool,
 ) -> io::Result<()> {
+    count_call();
     while need() && !is_ready_now(fd, direction)? {
         let source = Source::new(fd.try_clone_to_owned()?);
         source.exposed();
@@ -30,6 +31,13 @@ pub(crate) fn wait_for_foreign(
         }
     }
     Ok(())
+}
+
+/// Before a call that may not need to wait: after many of those in a row others go first.
+pub(crate) fn count_call() {
+    if let Some(hub) = Hub::here_to_the_end() {
+        hub.io.spend(hub);
+    }
 }
 
 /// Whether a call on the descriptor would not wait, at this moment.

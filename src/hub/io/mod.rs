@@ -15,7 +15,9 @@
 //!
 //! A short read of a stream says that it is drained, which saves the call that would say so. It says nothing
 //! once the other side has closed, or an error or urgent data is there: data and the end may come with one
-//! event, so that event is remembered (`CLOSED`), and from then on only the call itself counts.
+//! event, so that event is remembered (`CLOSED`), and from then on only the call itself counts. Nor does a short read
+//! of a Unix socket that a message with descriptors has ended, which the call says, or of what may keep messages or
+//! lines apart: pipes, terminals, other kinds of sockets.
 //!
 //! Events carry a key with a generation (law 8): one for a source that has gone, whose number and place may
 //! belong to another one by now, is ignored.
@@ -39,7 +41,7 @@ mod table;
 mod watched;
 
 pub(crate) use descriptor::descriptor;
-pub(crate) use foreign::{is_ready_now, wait_for_foreign};
+pub(crate) use foreign::{count_call, is_ready_now, wait_for_foreign};
 pub(crate) use limit::Limit;
 pub(crate) use source::Source;
 pub(super) use table::Table;

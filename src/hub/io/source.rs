@@ -9,7 +9,7 @@ use super::state::State;
 use super::{Direction, Limit, Watched};
 use crate::hub::Hub;
 use crate::sys::clock::Moment;
-use crate::sys::fd::{self, would_block};
+use crate::sys::fd::{self, Received, would_block};
 use crate::sys::poller::{CLOSING_REMOVES, Readiness, SHORT_READ_DRAINS, Trigger};
 
 /// A thing with a descriptor that does not block, and those who wait for it.
@@ -103,6 +103,9 @@ impl<T: AsFd> Source<T> {
         let twin = Source::new(try_clone(self.exposed())?);
         twin.exposed();
         twin.set_nonblocking(self.is_nonblocking());
+        if self.state.get().is_some_and(|state| state.is_closed()) {
+            twin.keeps_messages();
+        }
         Ok(twin)
     }
 
@@ -165,25 +168,42 @@ impl<T: AsFd> Source<T> {
         }
     }
 
-    /// As [`retry`](Self::retry) for a read of up to `room` bytes from a stream, where coming back short
-    /// means that there is no more.
+    /// As [`retry`](Self::retry) for a read of up to `room` bytes.
     #[inline]
-    pub(crate) fn retry_stream_read(
+    pub(crate) fn retry_read<R>(
         &self,
         limit: Option<&Limit>,
         room: usize,
-        mut call: impl FnMut(&T) -> io::Result<usize>,
-    ) -> io::Result<usize> {
+        mut call: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
         if room == 0
             && let Some(outcome) = self.at_once(&mut call)
         {
             return outcome;
         }
-        let count = self.retry(Direction::Read, limit, call)?;
-        if count < room {
+        self.retry(Direction::Read, limit, call)
+    }
+
+    /// The same from a stream, where coming back short means that there is no more, unless the call says that something
+    /// else has ended it.
+    #[inline]
+    pub(crate) fn retry_stream_read(
+        &self,
+        limit: Option<&Limit>,
+        room: usize,
+        call: impl FnMut(&T) -> io::Result<Received>,
+    ) -> io::Result<usize> {
+        let received = self.retry_read(limit, room, call)?;
+        if received.count < room && !received.cut {
             self.drained();
         }
-        Ok(count)
+        Ok(received.count)
+    }
+
+    /// What comes is not a stream: a short read means nothing, whatever this is read as.
+    pub(crate) fn keeps_messages(&self) {
+        let state = self.state();
+        state.ready.set(state.ready.get().union(Readiness::CLOSED));
     }
 
     /// The last read has taken all there was. After a close only the call itself counts.
@@ -193,14 +213,14 @@ impl<T: AsFd> Source<T> {
             return;
         }
         let state = self.state();
-        if !state.ready.get().contains(Readiness::CLOSED) {
+        if !state.is_closed() {
             state.clear(Direction::Read);
         }
     }
 
-    /// Reads from something that is a stream of bytes.
+    /// Reads from what may be a pipe of packets, or a terminal, by lines: where a read ends says nothing.
     pub(crate) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.retry_stream_read(None, buf.len(), |thing| fd::read(thing.as_fd(), buf))
+        self.retry_read(None, buf.len(), |thing| fd::read(thing.as_fd(), buf))
     }
 
     /// Writes to something that is a stream of bytes.

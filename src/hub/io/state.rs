@@ -58,6 +58,12 @@ impl State {
         }
     }
 
+    /// Whether a short read means nothing any more.
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        self.ready.get().contains(Readiness::CLOSED)
+    }
+
     #[inline]
     pub(super) fn is_ready(&self, direction: Direction) -> bool {
         self.ready.get().contains(direction.bit())

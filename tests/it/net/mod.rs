@@ -5,6 +5,7 @@ mod descriptors;
 mod faults;
 mod lookup;
 mod ours;
+mod short_reads;
 mod stds;
 mod storms;
 mod waiting;

@@ -91,10 +91,14 @@ impl UnixStream {
     }
 
     fn adopt(stream: net::UnixStream) -> UnixStream {
-        UnixStream {
+        let adopted = UnixStream {
             timeouts: Timeouts::of(stream.read_timeout(), stream.write_timeout()),
             source: Source::new(stream),
+        };
+        if !fd::is_stream(adopted.source.thing()) {
+            adopted.source.keeps_messages();
         }
+        adopted
     }
 
     /// Waits until it is decided.
