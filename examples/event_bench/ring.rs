@@ -5,14 +5,21 @@ use std::io::{self, Read, Write};
 use std::rc::Rc;
 use std::time::Duration;
 
+use greenlet::io::Descriptor;
 use greenlet::os::unix::net::UnixStream;
 use greenlet::sync::Event;
+use greenlet::time::timeout;
 use greenlet::{JoinHandle, spawn, yield_now};
 
 use crate::talk_parts::search::cpu;
 
-/// A byte that is written to the second of a pair is read from the first.
-pub(crate) type Pair = (UnixStream, UnixStream);
+/// A byte that is written to `far` is read from `near`. Nobody sends descriptors along, which would end a read early: so a
+/// read takes all there is, as in libev's program, and the next one need not ask. A `UnixStream` finds out each time.
+pub(crate) struct Pair {
+    near: Descriptor<std::os::unix::net::UnixStream>,
+    far: UnixStream,
+    limit: Option<Duration>,
+}
 
 /// What a byte says to who reads it: send one on, or end.
 const PASS_ON: u8 = b'e';
@@ -25,12 +32,22 @@ struct Ring {
     done: Event,
 }
 
+impl Pair {
+    fn read(&self, room: &mut [u8]) -> io::Result<usize> {
+        let mut read = || self.near.drain_with(|mut near| near.read(room));
+        match self.limit {
+            None => read(),
+            Some(limit) => timeout(limit, read)?,
+        }
+    }
+}
+
 /// So many pairs, of which each read has this limit.
 pub(crate) fn pairs(count: usize, limit: Option<Duration>) -> io::Result<Rc<[Pair]>> {
     let pair = |_| {
         let (near, far) = UnixStream::pair()?;
-        near.set_read_timeout(limit)?;
-        Ok((near, far))
+        let near = Descriptor::new(near.into())?;
+        Ok(Pair { near, far, limit })
     };
     (0..count).map(pair).collect()
 }
@@ -65,15 +82,13 @@ pub(crate) fn iteration(pairs: &Rc<[Pair]>, active: usize) -> (f64, f64) {
 
 impl Ring {
     fn send(&self, number: usize, byte: u8) {
-        let sent = (&self.pairs[number].1).write_all(&[byte]);
+        let sent = (&self.pairs[number].far).write_all(&[byte]);
         sent.expect("the other end is open");
     }
 
-    /// There is room for more than comes, since a read that comes back short says that there is no more: the next one
-    /// waits for an event, and does not ask first.
     fn relay(&self, number: usize) {
         let mut room = [0; 16];
-        while let Ok(count @ 1..) = (&self.pairs[number].0).read(&mut room) {
+        while let Ok(count @ 1..) = self.pairs[number].read(&mut room) {
             for byte in &room[..count] {
                 match *byte {
                     PASS_ON => self.hand_on(number),
