@@ -6,7 +6,7 @@ use std::net;
 use std::os::fd::AsRawFd;
 use std::os::unix::net as unix;
 
-use greenlet::io::{Descriptor, PipeReader, PipeWriter, readable};
+use greenlet::io::{Descriptor, PipeReader, PipeWriter, readable, writable};
 use greenlet::net::{TcpListener, TcpStream, UdpSocket};
 use greenlet::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use greenlet::sync::select;
@@ -425,15 +425,17 @@ fn full_pipe() -> Ends<PipeWriter, (std::io::PipeReader, Cell<usize>)> {
     Ends::of(writer, (reader, Cell::new(held)))
 }
 
+fn empty((reader, held): &mut (std::io::PipeReader, Cell<usize>)) {
+    let mut all = vec![0; held.take()];
+    reader.read_exact(&mut all).expect("it was written");
+}
+
 contract!(
     pipe_write,
     Call::new(
         full_pipe,
         |ends| write_and_count(&ends.ours),
-        |ends| ends.with(|(reader, held)| {
-            let mut all = vec![0; held.take()];
-            reader.read_exact(&mut all).expect("it was written");
-        }),
+        |ends| ends.with(empty),
     )
     .stays()
     .leaves(Ends::leave)
@@ -469,6 +471,20 @@ contract!(
             Ok(1)
         },
         |ends| ends.with(write_one),
+    )
+    .stays()
+    .at_once()
+);
+
+contract!(
+    writable_pipe,
+    Call::new(
+        full_pipe,
+        |ends| {
+            writable(&ends.ours)?;
+            Ok(1)
+        },
+        |ends| ends.with(empty),
     )
     .stays()
     .at_once()

@@ -104,6 +104,30 @@ fn a_connection_that_is_refused_is_an_error_and_others_run_meanwhile() {
     });
 }
 
+/// Where no way leads: at once what std says. Some machines have a way, at whose end somebody or nobody answers.
+#[test]
+fn an_address_that_cannot_be_reached_is_the_error_that_std_has() {
+    run(|| {
+        let limit = Duration::from_millis(100);
+        let mut unreached = 0;
+        for address in ["255.255.255.255:80", "240.0.0.1:80", "[ff02::1]:80"] {
+            let address: SocketAddr = address.parse().unwrap();
+            let Err(std) = std::net::TcpStream::connect_timeout(&address, limit) else {
+                continue;
+            };
+            let ours = TcpStream::connect_timeout(&address, limit).unwrap_err();
+            assert_eq!(ours.kind(), std.kind(), "{address}");
+            assert_eq!(ours.raw_os_error(), std.raw_os_error(), "{address}");
+            if std.kind() != ErrorKind::TimedOut {
+                let ours = TcpStream::connect(address).unwrap_err();
+                assert_eq!(ours.raw_os_error(), std.raw_os_error(), "{address}");
+                unreached += 1;
+            }
+        }
+        assert!(unreached > 0, "all of them are somewhere");
+    });
+}
+
 /// An address that answers nothing is simulated by a listener whose queue is full.
 #[cfg(target_os = "linux")]
 #[test]
