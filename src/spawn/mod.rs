@@ -187,6 +187,13 @@ pub struct JoinHandle<R> {
     thread: OnceCell<Thread>,
 }
 
+/// What a join says of a greenlet that has not run to its end here.
+fn left_nothing(handle: &impl fmt::Debug) -> String {
+    format!(
+        "{handle:?} left nothing: a fork has left it to the parent process, or it was leaked at the end of its thread"
+    )
+}
+
 impl<R> JoinHandle<R> {
     /// Waits until the greenlet has ended, and returns what it left.
     ///
@@ -200,10 +207,9 @@ impl<R> JoinHandle<R> {
         // Whoever joins does not unpark.
         self.thread.take();
         self.slot.wait();
-        self.slot.take().unwrap_or_else(|| {
-            // It was left behind by a fork, or leaked at the end of its thread.
-            Err(Box::new(format!("{self:?} left nothing")))
-        })
+        self.slot
+            .take()
+            .unwrap_or_else(|| Err(Box::new(left_nothing(&self))))
     }
 
     /// Ends the greenlet, and waits until it has ended; true if it has.

@@ -345,7 +345,7 @@ impl<R> ScopedJoinHandle<'_, R> {
                 .slot
                 .take()
                 .and_then(Result::err)
-                .unwrap_or_else(|| Box::new(format!("{self:?} left nothing")))),
+                .unwrap_or_else(|| Box::new(super::left_nothing(&self)))),
         }
     }
 

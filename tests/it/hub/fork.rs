@@ -56,7 +56,9 @@ fn the_child_has_a_fresh_hub_and_the_parent_is_undisturbed() {
         sleep(Duration::from_millis(1));
         let pid = fork(std::panic::AssertUnwindSafe(move || {
             // What waited in the parent's hub is not here.
-            assert!(server.is_finished() || server.join().is_err());
+            let left = server.join().unwrap_err();
+            let told = left.downcast_ref::<String>().expect("words");
+            assert!(told.contains("a fork has left it to the parent"), "{told}");
             assert_eq!(greenlet::hub_stats().timers, 0);
             let own = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = own.local_addr().unwrap();
