@@ -71,7 +71,9 @@ impl Read for &PipeReader {
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let room = bufs.iter().map(|buf| buf.len()).sum();
         self.source
-            .retry_read(None, room, |mut end| end.read_vectored(bufs))
+            .retry_moving(Direction::Read, None, room, |mut end| {
+                end.read_vectored(bufs)
+            })
     }
 }
 

@@ -61,15 +61,23 @@ macro_rules! stream {
         impl std::io::Write for &$stream {
             fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
                 let limit = Some(&self.timeouts.write);
-                self.source
-                    .retry_stream_write(limit, buf.len(), |mut stream| stream.write(buf))
+                self.source.retry_moving(
+                    $crate::hub::io::Direction::Write,
+                    limit,
+                    buf.len(),
+                    |mut stream| stream.write(buf),
+                )
             }
 
             fn write_vectored(&mut self, bufs: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
                 let load = bufs.iter().map(|buf| buf.len()).sum();
                 let limit = Some(&self.timeouts.write);
-                self.source
-                    .retry_stream_write(limit, load, |mut stream| stream.write_vectored(bufs))
+                self.source.retry_moving(
+                    $crate::hub::io::Direction::Write,
+                    limit,
+                    load,
+                    |mut stream| stream.write_vectored(bufs),
+                )
             }
 
             fn flush(&mut self) -> std::io::Result<()> {

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::state::State;
-use super::{Direction, Limit, Watched};
+use super::{Direction, Limit, Watched, count_call};
 use crate::hub::Hub;
 use crate::sys::clock::Moment;
 use crate::sys::fd::{self, Received, would_block};
@@ -168,24 +168,25 @@ impl<T: AsFd> Source<T> {
         }
     }
 
-    /// As [`retry`](Self::retry) for a read of up to `room` bytes.
+    /// As [`retry`](Self::retry) for a call that moves up to so many `bytes`: none are moved without waiting.
     #[inline]
-    pub(crate) fn retry_read<R>(
+    pub(crate) fn retry_moving<R>(
         &self,
+        direction: Direction,
         limit: Option<&Limit>,
-        room: usize,
+        bytes: usize,
         mut call: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        if room == 0
+        if bytes == 0
             && let Some(outcome) = self.at_once(&mut call)
         {
             return outcome;
         }
-        self.retry(Direction::Read, limit, call)
+        self.retry(direction, limit, call)
     }
 
-    /// The same from a stream, where coming back short means that there is no more, unless the call says that something
-    /// else has ended it.
+    /// The same for a read of up to `room` bytes from a stream, where coming back short means that there is no more,
+    /// unless the call says that something else has ended it.
     #[inline]
     pub(crate) fn retry_stream_read(
         &self,
@@ -193,7 +194,7 @@ impl<T: AsFd> Source<T> {
         room: usize,
         call: impl FnMut(&T) -> io::Result<Received>,
     ) -> io::Result<usize> {
-        let received = self.retry_read(limit, room, call)?;
+        let received = self.retry_moving(Direction::Read, limit, room, call)?;
         if received.count < room && !received.cut {
             self.drained();
         }
@@ -220,7 +221,9 @@ impl<T: AsFd> Source<T> {
 
     /// Reads from what may be a pipe of packets, or a terminal, by lines: where a read ends says nothing.
     pub(crate) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.retry_read(None, buf.len(), |thing| fd::read(thing.as_fd(), buf))
+        self.retry_moving(Direction::Read, None, buf.len(), |thing| {
+            fd::read(thing.as_fd(), buf)
+        })
     }
 
     /// Writes to something that is a stream of bytes.
@@ -228,22 +231,6 @@ impl<T: AsFd> Source<T> {
         self.retry(Direction::Write, None, |thing| {
             fd::write(thing.as_fd(), buf)
         })
-    }
-
-    /// As [`retry`](Self::retry) for a write of `load` bytes to a stream.
-    #[inline]
-    pub(crate) fn retry_stream_write(
-        &self,
-        limit: Option<&Limit>,
-        load: usize,
-        mut call: impl FnMut(&T) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        if load == 0
-            && let Some(outcome) = self.at_once(&mut call)
-        {
-            return outcome;
-        }
-        self.retry(Direction::Write, limit, call)
     }
 
     #[cold]
@@ -257,9 +244,7 @@ impl<T: AsFd> Source<T> {
     /// # Errors
     /// As [`retry`](Self::retry); `WouldBlock` if it would have to wait.
     pub(crate) fn attempt<R>(&self, mut call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        if let Some(hub) = Hub::here_to_the_end() {
-            hub.io.spend(hub);
-        }
+        count_call();
         loop {
             if self.closed.get() {
                 return Err(closed());
