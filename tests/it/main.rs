@@ -1,6 +1,8 @@
 //! The integration tests: modules mirror `src`, and every test that greenlet (Python's) has and that can be
 //! had in Rust has its counterpart here. `src/manual/rules.md` says which is which.
 
+#[path = "../counting/mod.rs"]
+mod counting;
 #[path = "../runner/mod.rs"]
 mod runner;
 mod support;

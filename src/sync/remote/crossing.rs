@@ -10,14 +10,14 @@
 //!
 //! Looking and standing in line are one step under the lock, and so are changing and calling; so one of the two
 //! finds what the other has left, and no wake is lost. The bell is rung outside the lock. Who stands in line can
-//! be called once. One that is called and raised in before it looks has lost its call: under the lock
-//! it goes to the next.
+//! be called once: its place is gone then, and that is how it knows. One that is called and raised in before it looks
+//! has lost its call: under the lock it goes to the next.
 //!
 //! Nothing in here knows a hub, so the model checker runs it: `tests/loom`.
 
 use std::collections::VecDeque;
 
-use crate::sys::lock::{Arc, AtomicBool, Mutex, Ordering, lock};
+use crate::sys::lock::{Mutex, lock};
 
 /// What ends a sleep, from any thread.
 pub(crate) trait Bell {
@@ -45,28 +45,37 @@ pub(crate) struct Shared<S, B, const LINES: usize> {
     lines: Lines<B, LINES>,
 }
 
-/// A place in a line.
+/// A place in a line. Who stood there and finds it gone has been called.
 struct Place<B> {
     /// They are numbered in the order in which they were first taken.
     number: u64,
-    whose: Arc<Standing<B>>,
-}
-
-/// One who stands in line.
-struct Standing<B> {
-    bell: B,
     who: u64,
-    /// Changed under the lock only.
-    called: AtomicBool,
+    bell: B,
 }
 
-impl<B> Standing<B> {
-    fn of(sleeper: &impl Sleeper<Bell = B>) -> Arc<Standing<B>> {
-        Arc::new(Standing {
-            bell: sleeper.bell(),
-            who: sleeper.who(),
-            called: AtomicBool::new(false),
-        })
+/// Bells to ring. Most changes concern one who waits, or nobody.
+struct Bells<B> {
+    first: Option<B>,
+    more: Vec<B>,
+}
+
+impl<B: Bell> Bells<B> {
+    fn ring(self) {
+        self.first.iter().chain(&self.more).for_each(B::ring);
+    }
+}
+
+impl<B> Bells<B> {
+    const NONE: Self = Bells {
+        first: None,
+        more: Vec::new(),
+    };
+
+    fn push(&mut self, bell: B) {
+        match self.first {
+            None => self.first = Some(bell),
+            Some(_) => self.more.push(bell),
+        }
     }
 }
 
@@ -74,7 +83,7 @@ impl<B> Standing<B> {
 pub(crate) struct Lines<B, const LINES: usize> {
     lines: [VecDeque<Place<B>>; LINES],
     next: u64,
-    called: Vec<Arc<Standing<B>>>,
+    called: Bells<B>,
     /// One who comes, and may stand in other lines already: it does not deal with itself.
     comes: Option<u64>,
 }
@@ -85,7 +94,7 @@ impl<B, const LINES: usize> Lines<B, LINES> {
         let first = self.lines[line].iter().position(|it| self.is_other(it));
         let first = first.and_then(|place| self.lines[line].remove(place));
         let found = first.is_some();
-        first.into_iter().for_each(|first| self.call(first.whose));
+        first.into_iter().for_each(|it| self.called.push(it.bell));
         found
     }
 
@@ -99,12 +108,30 @@ impl<B, const LINES: usize> Lines<B, LINES> {
     }
 
     fn is_other(&self, it: &Place<B>) -> bool {
-        Some(it.whose.who) != self.comes
+        Some(it.who) != self.comes
     }
 
-    fn call(&mut self, who: Arc<Standing<B>>) {
-        who.called.store(true, Ordering::Relaxed);
-        self.called.push(who);
+    /// Takes the last place, or the one of before, that has this number, if it is gone.
+    fn stand(&mut self, line: usize, sleeper: &impl Sleeper<Bell = B>, before: Option<u64>) -> u64 {
+        let number = before.unwrap_or(self.next);
+        self.next = self.next.max(number + 1);
+        if let Err(place) = self.find(line, number) {
+            let (who, bell) = (sleeper.who(), sleeper.bell());
+            self.lines[line].insert(place, Place { number, who, bell });
+        }
+        number
+    }
+
+    /// Gives a place back; true if it is gone: its holder has been called.
+    fn leave(&mut self, line: usize, number: u64) -> bool {
+        match self.find(line, number) {
+            Ok(place) => self.lines[line].remove(place).is_none(),
+            Err(_) => true,
+        }
+    }
+
+    fn find(&self, line: usize, number: u64) -> Result<usize, usize> {
+        self.lines[line].binary_search_by_key(&number, |it| it.number)
     }
 }
 
@@ -115,7 +142,7 @@ impl<S, B, const LINES: usize> Shared<S, B, LINES> {
             lines: Lines {
                 lines: [const { VecDeque::new() }; LINES],
                 next: 0,
-                called: Vec::new(),
+                called: Bells::NONE,
                 comes: None,
             },
         }
@@ -139,9 +166,9 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
         let mut shared = lock(&self.shared);
         let Shared { state, lines } = &mut *shared;
         let outcome = f(state, lines);
-        let called = std::mem::take(&mut lines.called);
+        let called = std::mem::replace(&mut lines.called, Bells::NONE);
         drop(shared);
-        called.iter().for_each(|who| who.bell.ring());
+        called.ring();
         outcome
     }
 
@@ -172,30 +199,27 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
         lost: impl Fn(&mut S, &mut Lines<B, LINES>, bool),
     ) -> Option<R> {
         let sleeper = sleeper();
-        let me = Standing::of(&sleeper);
-        let (mut stands, mut late, mut number) = (false, false, None);
+        let (mut late, mut place) = (false, None);
         loop {
-            let outcome = self.change(|state, lines| {
-                let called = stands && me.called.load(Ordering::Relaxed);
+            let step = self.change(|state, lines| {
+                let called = place.is_some_and(|number| lines.find(line, number).is_err());
                 let outcome = attempt(state, lines, called);
-                match outcome {
-                    None if !late && stands && !called => {}
-                    None if !late => number = Some(Self::stand(lines, line, &me, number)),
-                    None => {
-                        Self::leave(lines, line, &me);
-                        lost(state, lines, called);
-                    }
-                    Some(_) => {
-                        Self::leave(lines, line, &me);
-                    }
+                if outcome.is_none() && !late {
+                    return Err(lines.stand(line, &sleeper, place));
                 }
-                outcome
+                place.map(|number| lines.leave(line, number));
+                if outcome.is_none() {
+                    lost(state, lines, called);
+                }
+                Ok(outcome)
             });
-            if outcome.is_some() || late {
-                return outcome;
+            match step {
+                Ok(outcome) => return outcome,
+                Err(number) => {
+                    place = Some(number);
+                    late = self.in_line(line, number, || sleeper.sleep(), &lost);
+                }
             }
-            stands = true;
-            late = self.in_line(line, &me, || sleeper.sleep(), &lost);
         }
     }
 
@@ -212,19 +236,15 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
         rest: impl FnOnce(),
         lost: impl Fn(&mut S, &mut Lines<B, LINES>, bool),
     ) -> bool {
-        let me = Standing::of(&sleeper);
-        let outcome = self.change(|state, lines| {
-            lines.comes = Some(me.who);
+        let place = self.change(|state, lines| {
+            lines.comes = Some(sleeper.who());
             let outcome = look(state, lines);
             lines.comes = None;
-            if outcome.is_none() {
-                Self::stand(lines, line, &me, None);
-            }
-            outcome
+            outcome.map_or_else(|| Err(lines.stand(line, &sleeper, None)), Ok)
         });
-        outcome.unwrap_or_else(|| {
-            self.in_line(line, &me, rest, &lost);
-            self.change(|_, lines| Self::leave(lines, line, &me))
+        place.unwrap_or_else(|number| {
+            self.in_line(line, number, rest, &lost);
+            self.change(|_, lines| lines.leave(line, number))
         })
     }
 
@@ -232,45 +252,19 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
     fn in_line<R>(
         &self,
         line: usize,
-        me: &Arc<Standing<B>>,
+        number: u64,
         sleep: impl FnOnce() -> R,
         lost: &impl Fn(&mut S, &mut Lines<B, LINES>, bool),
     ) -> R {
         let leave = Leave(|| {
             self.change(|state, lines| {
-                let called = Self::leave(lines, line, me);
+                let called = lines.leave(line, number);
                 lost(state, lines, called);
             });
         });
         let slept = sleep();
         std::mem::forget(leave);
         slept
-    }
-
-    /// Stands in line; one that was called and found nothing where it stood before, by its number.
-    fn stand(
-        lines: &mut Lines<B, LINES>,
-        line: usize,
-        me: &Arc<Standing<B>>,
-        before: Option<u64>,
-    ) -> u64 {
-        me.called.store(false, Ordering::Relaxed);
-        let number = before.unwrap_or(lines.next);
-        lines.next = lines.next.max(number + 1);
-        let line = &mut lines.lines[line];
-        let place = line.partition_point(|it| it.number < number);
-        let whose = Arc::clone(me);
-        line.insert(place, Place { number, whose });
-        number
-    }
-
-    /// True if it had been called.
-    fn leave(lines: &mut Lines<B, LINES>, line: usize, me: &Arc<Standing<B>>) -> bool {
-        let called = me.called.load(Ordering::Relaxed);
-        if !called {
-            lines.lines[line].retain(|it| !Arc::ptr_eq(&it.whose, me));
-        }
-        called
     }
 }
 

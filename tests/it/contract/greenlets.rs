@@ -92,6 +92,7 @@ contract!(
     )
     .stays()
     .at_once()
+    .allocates()
 );
 
 /// What `park` is for: a condition, and those who wait for it.
@@ -112,7 +113,10 @@ impl Condition {
 
     fn put(&self) {
         self.items.set(self.items.get() + 1);
-        self.parked.borrow().iter().for_each(Thread::unpark);
+        self.parked
+            .borrow_mut()
+            .drain(..)
+            .for_each(|it| it.unpark());
     }
 }
 
@@ -166,6 +170,7 @@ contract!(
         |work| work.0.open(),
     )
     .stays()
+    .allocates()
 );
 
 /// A generator that has to wait for each item.

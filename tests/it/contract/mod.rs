@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use greenlet::{JoinHandle, sleep, spawn};
 
+use crate::counting::uncounted;
 use crate::support;
 
 const MS: Duration = Duration::from_millis(1);
@@ -45,6 +46,7 @@ struct Call<T> {
     stays: bool,
     lossy: bool,
     alone: bool,
+    allocates: bool,
     process: Option<&'static str>,
 }
 
@@ -60,6 +62,7 @@ impl<T> Call<T> {
             stays: false,
             lossy: false,
             alone: false,
+            allocates: false,
             process: None,
         }
     }
@@ -91,6 +94,13 @@ impl<T> Call<T> {
     /// The type of what is waited for lets one wait at a time.
     fn alone(mut self) -> Call<T> {
         self.alone = true;
+        self
+    }
+
+    /// It takes memory each time: for a greenlet or a list, for what it brings, asks of a worker, registers anew or
+    /// raises in another.
+    fn allocates(mut self) -> Call<T> {
+        self.allocates = true;
         self
     }
 
@@ -134,7 +144,7 @@ impl<T: 'static> Scene<T> {
     }
 
     fn bring(&self) {
-        (self.call.bring)(&self.thing);
+        uncounted(|| (self.call.bring)(&self.thing));
     }
 
     /// One who waits, as soon as it runs.
@@ -199,6 +209,7 @@ macro_rules! contract {
                 killed_before_it_runs_it_has_not_begun
                 the_other_side_leaves
                 it_is_the_same_in_main_and_in_a_generator
+                in_the_long_run_it_allocates_nothing
             }
         }
     };

@@ -83,6 +83,7 @@ contract!(
     .alone()
     .lossy()
     .stays()
+    .allocates()
 );
 
 contract!(

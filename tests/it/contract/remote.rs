@@ -115,33 +115,27 @@ contract!(
 contract!(
     select_there,
     Call::new(
-        receiving,
-        |ends| {
-            let (_never, nothing) = greenlet::sync::channel::bounded::<u8>(0);
-            select().recv(&nothing, item).on(&ends.near, item).wait()
-        },
-        |ends| ends
+        || (receiving(), greenlet::sync::channel::bounded::<u8>(0)),
+        |(ends, (_never, nothing))| { select().recv(nothing, item).on(&ends.near, item).wait() },
+        |(ends, _)| ends
             .there(|sender| sender.send(7))
             .expect("somebody receives"),
     )
-    .leaves(Ends::leave)
+    .leaves(|(ends, _)| ends.leave())
     .at_once()
 );
 
 contract!(
     select_sends_there,
     Call::new(
-        sending,
-        |ends| {
-            let (full, _never) = bounded::<u8>(0);
-            select()
-                .send(&full, &mut Some(1), item)
-                .send(&ends.near, &mut Some(7), item)
-                .wait()
-        },
-        |ends| assert!(ends.there(Receiver::try_recv).is_ok()),
+        || (sending(), bounded::<u8>(0)),
+        |(ends, (full, _never))| select()
+            .send(full, &mut Some(1), item)
+            .send(&ends.near, &mut Some(7), item)
+            .wait(),
+        |(ends, _)| assert!(ends.there(Receiver::try_recv).is_ok()),
     )
-    .leaves(Ends::leave)
+    .leaves(|(ends, _)| ends.leave())
     .at_once()
 );
 
@@ -150,13 +144,10 @@ contract!(
     Call::new(
         || {
             let (sender, receiver) = oneshot::channel();
-            Ends::of(receiver, sender)
+            (Ends::of(receiver, sender), unbounded::<u8>())
         },
-        |ends| {
-            let (_never, nothing) = unbounded::<u8>();
-            select().on(&nothing, item).on(&ends.near, item).wait()
-        },
-        |ends| {
+        |(ends, (_never, nothing))| select().on(nothing, item).on(&ends.near, item).wait(),
+        |(ends, _)| {
             let sender = ends.far.take().expect("once");
             elsewhere(|| sender.send(7)).expect("somebody receives");
         },
@@ -168,18 +159,15 @@ contract!(
 contract!(
     select_semaphore_there,
     Call::new(
-        || Semaphore::new(0),
-        |seats| {
-            let none = Semaphore::new(0);
-            select()
-                .on(&none, |_| Ok(9))
-                .on(seats, |seat| {
-                    seat.forget();
-                    Ok(1)
-                })
-                .wait()
-        },
-        |seats| elsewhere(|| seats.release()),
+        || [Semaphore::new(0), Semaphore::new(0)],
+        |[none, seats]| select()
+            .on(none, |_| Ok(9))
+            .on(seats, |seat| {
+                seat.forget();
+                Ok(1)
+            })
+            .wait(),
+        |[_, seats]| elsewhere(|| seats.release()),
     )
     .at_once()
 );
@@ -187,12 +175,9 @@ contract!(
 contract!(
     select_event_there,
     Call::new(
-        Event::new,
-        |event| {
-            let never = Event::new();
-            select().on(&never, |()| Ok(9)).on(event, |()| Ok(1)).wait()
-        },
-        |event| elsewhere(|| event.set()),
+        || [Event::new(), Event::new()],
+        |[never, event]| select().on(never, |()| Ok(9)).on(event, |()| Ok(1)).wait(),
+        |[_, event]| elsewhere(|| event.set()),
     )
     .stays()
     .at_once()

@@ -9,9 +9,12 @@ use greenlet::time::{Elapsed, timeout};
 use greenlet::{Generator, GreenletExit, JoinHandle, hub_stats, spawn, yield_now};
 
 use super::{Brought, Call, LONG, MS, Scene, settle};
+use crate::counting::counted;
 
 /// A call that is made of steps of its own, in turn, may not need to wait in some of them.
 const TRIES: u32 = 50;
+/// After so many waits all pools are full.
+const WARM: u32 = 10;
 
 pub(super) fn what_is_there_is_had<T: 'static>(call: &Rc<Call<T>>) {
     let scene = Scene::of(call);
@@ -270,4 +273,26 @@ pub(super) fn it_is_the_same_in_main_and_in_a_generator<T: 'static>(call: &Rc<Ca
     assert!(caught.is_err());
     assert_eq!(waiter.join().unwrap().unwrap(), 1);
     later.join().unwrap();
+}
+
+/// What is made for the first wait is not made again.
+pub(super) fn in_the_long_run_it_allocates_nothing<T: 'static>(call: &Rc<Call<T>>) {
+    if call.allocates || greenlet::BACKEND == "baton" {
+        return;
+    }
+    let waited = || {
+        let scene = Scene::of(call);
+        too_late(&scene, MS);
+        scene
+    };
+    let mut scene = waited();
+    for round in 0..2 * WARM {
+        let later = scene.bring_later();
+        let count = counted(|| scene.get());
+        later.join().unwrap();
+        assert!(round < WARM || count == 0, "{count} in round {round}");
+        if call.stays || call.alone {
+            scene = waited();
+        }
+    }
 }

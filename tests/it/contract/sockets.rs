@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net as unix;
 
 use greenlet::io::{Descriptor, PipeReader, PipeWriter, readable, writable};
@@ -52,7 +52,7 @@ fn write_one(to: &mut impl Write) {
 }
 
 /// Fills what does not block, until nothing of it goes on to the other side any more.
-fn fill(mut to: impl Write) {
+pub(super) fn fill(mut to: impl Write) {
     let mut quiet = 0;
     while quiet < 3 {
         quiet += 1;
@@ -66,7 +66,7 @@ fn fill(mut to: impl Write) {
 }
 
 /// Takes what is there, for ever so much room.
-fn drain(from: &mut impl Read) {
+pub(super) fn drain(from: &mut impl Read) {
     let mut room = vec![0; 65536];
     loop {
         match from.read(&mut room) {
@@ -182,7 +182,7 @@ fn full_tcp() -> Ends<TcpStream, net::TcpStream> {
     Ends::of(near.into(), far)
 }
 
-fn write_and_count(mut to: impl Write) -> Brought {
+pub(super) fn write_and_count(mut to: impl Write) -> Brought {
     Ok(to.write(&[7])? as u8)
 }
 
@@ -288,6 +288,48 @@ contract!(
             door.listener.accept().expect("somebody waits");
         },
     )
+    .allocates()
+);
+
+/// A listener whose queue of connections is full: whoever comes is not answered, and knocks again after a second.
+#[cfg(target_os = "linux")]
+fn full_tcp_door() -> Door<net::TcpListener, net::TcpStream> {
+    let listener = net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    SockRef::from(&listener).listen(0).expect("it can");
+    let guest = net::TcpStream::connect(listener.local_addr().expect("an address"));
+    Door {
+        listener,
+        guests: RefCell::new(vec![guest.expect("there is room for one")]),
+        folder: None,
+    }
+}
+
+// A connection that was made for one who is gone is closed with its socket. Those who knock at the same moment may
+// all be let in to one place: each of these waits alone.
+#[cfg(target_os = "linux")]
+contract!(
+    tcp_connect,
+    Call::new(
+        full_tcp_door,
+        |door| {
+            let guest = TcpStream::connect(door.listener.local_addr()?)?;
+            door.guests.borrow_mut().push(guest.into());
+            Ok(1)
+        },
+        |door| {
+            door.listener.accept().expect("somebody waits");
+        },
+    )
+    .leaves(|door| {
+        let both = net::Shutdown::Both;
+        SockRef::from(&door.listener)
+            .shutdown(both)
+            .expect("it can");
+    })
+    .lossy()
+    .alone()
+    .at_once()
+    .allocates()
 );
 
 /// Two sockets that talk to each other and to nobody else.
@@ -396,6 +438,23 @@ contract!(
     .at_once()
 );
 
+// What it sends over the loopback interface is always taken at once; here it is another kind of socket, that is full.
+contract!(
+    udp_send,
+    Call::new(
+        || {
+            let ends = full_datagrams();
+            let far = ends.theirs.take().expect("it is still there");
+            Ends::of(UdpSocket::from(OwnedFd::from(ends.ours)), far)
+        },
+        |ends| ends.ours.send(&[7]).map(|count| count as u8),
+        |ends| ends.with(|far| while far.recv(&mut [0]).is_ok() {}),
+    )
+    .stays()
+    .leaves(|ends| ends.ours.close())
+    .at_once()
+);
+
 fn pipe() -> Ends<PipeReader, std::io::PipeWriter> {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     Ends::of(reader.into(), writer)
@@ -474,6 +533,7 @@ contract!(
     )
     .stays()
     .at_once()
+    .allocates()
 );
 
 contract!(
@@ -488,4 +548,5 @@ contract!(
     )
     .stays()
     .at_once()
+    .allocates()
 );

@@ -94,34 +94,31 @@ contract!(
 contract!(
     select_receives,
     Call::new(
-        receiving,
-        |ends| {
-            let (_never, nothing) = bounded::<u8>(0);
-            select()
-                .recv(&nothing, item)
-                .recv(&ends.near, item)
-                .after(LONG, || Ok(9))
-                .wait()
-        },
-        send,
+        || (receiving(), bounded::<u8>(0)),
+        |(ends, (_never, nothing))| select()
+            .recv(nothing, item)
+            .recv(&ends.near, item)
+            .after(LONG, || Ok(9))
+            .wait(),
+        |(ends, _)| send(ends),
     )
-    .leaves(Ends::leave)
+    .leaves(|(ends, _)| ends.leave())
     .at_once()
 );
 
 contract!(
     select_receives_any,
     Call::new(
-        receiving,
-        |ends| {
-            let (_never, nothing) = bounded::<u8>(0);
-            let all = [&nothing, &ends.near];
+        || (receiving(), bounded::<u8>(0)),
+        |(ends, (_never, nothing))| {
+            let all = [nothing, &ends.near];
             select().recv_any(all, |_, got| item(got)).wait()
         },
-        send,
+        |(ends, _)| send(ends),
     )
-    .leaves(Ends::leave)
+    .leaves(|(ends, _)| ends.leave())
     .at_once()
+    .allocates()
 );
 
 contract!(
@@ -241,17 +238,14 @@ contract!(
 contract!(
     select_sends,
     Call::new(
-        sending,
-        |ends| {
-            let (full, _never) = bounded::<u8>(0);
-            select()
-                .send(&full, &mut Some(1), item)
-                .send(&ends.near, &mut Some(7), item)
-                .wait()
-        },
-        take,
+        || (sending(), bounded::<u8>(0)),
+        |(ends, (full, _never))| select()
+            .send(full, &mut Some(1), item)
+            .send(&ends.near, &mut Some(7), item)
+            .wait(),
+        |(ends, _)| take(ends),
     )
-    .leaves(Ends::leave)
+    .leaves(|(ends, _)| ends.leave())
     .lossy()
     .at_once()
 );
@@ -382,6 +376,7 @@ contract!(
     )
     .stays()
     .at_once()
+    .allocates()
 );
 
 /// A value whose maker is parked until it is told.
@@ -808,7 +803,9 @@ contract!(
 
 contract!(
     pool_apply,
-    Call::new(pool, |it| Ok(it.group.apply(|| 1)), Member::tell).stays()
+    Call::new(pool, |it| Ok(it.group.apply(|| 1)), Member::tell)
+        .stays()
+        .allocates()
 );
 
 contract!(
@@ -829,6 +826,7 @@ contract!(
     Call::new(group, |it| Ok(wait_any(&it.handle) as u8 + 1), Member::tell,)
         .stays()
         .at_once()
+        .allocates()
 );
 
 /// What members of a group make of items that come one by one.
@@ -882,6 +880,7 @@ contract!(
     .leaves(Mapped::leave)
     .alone()
     .at_once()
+    .allocates()
 );
 
 contract!(
@@ -894,6 +893,7 @@ contract!(
     .leaves(Mapped::leave)
     .alone()
     .at_once()
+    .allocates()
 );
 
 contract!(
@@ -906,6 +906,7 @@ contract!(
     .leaves(Mapped::leave)
     .alone()
     .at_once()
+    .allocates()
 );
 
 /// Greenlets that end one by one, or all at once when they are given up.
@@ -979,6 +980,7 @@ contract!(
     .leaves(Ending::give_up)
     .alone()
     .at_once()
+    .allocates()
 );
 
 // Whoever waits for the next item waits for a member.
@@ -1016,6 +1018,7 @@ contract!(
     .leaves(Ending::give_up)
     .alone()
     .at_once()
+    .allocates()
 );
 
 /// A group whose member has been killed, and ends when it is told to: as `dying` among the greenlets.
@@ -1069,6 +1072,7 @@ contract!(
     )
     .stays()
     .at_once()
+    .allocates()
 );
 
 /// A future of items, woken by whoever brings one.
@@ -1099,4 +1103,5 @@ contract!(
         },
     )
     .at_once()
+    .allocates()
 );
