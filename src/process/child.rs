@@ -6,8 +6,8 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{self, ExitStatus, Output, Stdio};
 
-use super::ending;
-use crate::hub::io::{Direction, Source, descriptor};
+use super::{ending, orphan};
+use crate::hub::io::{Direction, Source, count_call, descriptor};
 use crate::spawn::scope;
 
 /// A child process: `std::process::Child`.
@@ -66,6 +66,7 @@ impl Child {
     /// What the system says; also when no descriptor is left to wait on, and then it can be asked again.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
+        orphan::reap();
         if let Some(status) = self.child.try_wait()? {
             return Ok(status);
         }
@@ -88,9 +89,13 @@ impl Child {
 
     /// Its status, if it has ended.
     ///
+    /// # Parks
+    /// No. After many such calls in a row others go first.
+    ///
     /// # Errors
     /// What the system says.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        count_call();
         self.child.try_wait()
     }
 
@@ -104,7 +109,12 @@ impl Child {
     ///
     /// # Errors
     /// What the system says.
-    pub fn wait_with_output(mut self) -> io::Result<Output> {
+    pub fn wait_with_output(self) -> io::Result<Output> {
+        self.to_the_end(Child::rest)
+    }
+
+    /// What it writes from now on, and its status.
+    fn rest(&mut self) -> io::Result<Output> {
         drop(self.stdin.take());
         let (out, err) = (self.stdout.take(), self.stderr.take());
         let (stdout, stderr) = match (out, err) {
@@ -117,6 +127,23 @@ impl Child {
             stdout,
             stderr,
         })
+    }
+
+    /// Does something with a child that nobody will have a handle of afterwards: if its status has not been taken by
+    /// then, it is an orphan.
+    pub(super) fn to_the_end<R>(self, f: impl FnOnce(&mut Child) -> R) -> R {
+        let mut last = Last(Some(self));
+        f(last.0.as_mut().expect("it is there until the end"))
+    }
+}
+
+/// The last handle.
+struct Last(Option<Child>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        let child = self.0.take().map(|child| child.child);
+        child.into_iter().for_each(orphan::leave);
     }
 }
 

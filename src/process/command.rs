@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::process::{self, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
 
-use super::Child;
+use super::{Child, orphan};
 
 /// Builds a process: `std::process::Command`.
 ///
@@ -121,7 +121,7 @@ impl Command {
     /// If the program cannot be run: `NotFound`, `PermissionDenied` and so on.
     pub fn spawn(&mut self) -> io::Result<Child> {
         self.give_back();
-        self.theirs.spawn().map(Child::from)
+        self.begin()
     }
 
     /// Runs it, and waits until it has ended.
@@ -130,12 +130,12 @@ impl Command {
     /// Until then.
     ///
     /// # Cancellation
-    /// It goes on without us.
+    /// It goes on without us. Its status is taken when another child is begun or waited for after its end.
     ///
     /// # Errors
     /// As [`spawn`](Command::spawn) and [`Child::wait`].
     pub fn status(&mut self) -> io::Result<ExitStatus> {
-        self.spawn()?.wait()
+        self.spawn()?.to_the_end(Child::wait)
     }
 
     /// Runs it, and reads what it writes until it has ended. It has nothing to read, unless that was set.
@@ -144,7 +144,7 @@ impl Command {
     /// Until then.
     ///
     /// # Cancellation
-    /// It goes on without us, and finds that nobody reads.
+    /// It goes on without us, and finds that nobody reads. Its status is taken as after [`status`](Command::status).
     ///
     /// # Errors
     /// As [`spawn`](Command::spawn) and [`Child::wait_with_output`].
@@ -159,8 +159,12 @@ impl Command {
             self.theirs.stderr(Stdio::piped());
         }
         self.borrowed = Streams(self.set.0.map(|set| !set));
-        let child = self.theirs.spawn().map(Child::from)?;
-        child.wait_with_output()
+        self.begin()?.wait_with_output()
+    }
+
+    fn begin(&mut self) -> io::Result<Child> {
+        orphan::reap();
+        self.theirs.spawn().map(Child::from)
     }
 
     /// What `output` has set for its own is as it was.

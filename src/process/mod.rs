@@ -5,7 +5,8 @@
 //!   wait_with_output:  one greenlet for each pipe, then wait
 //! ```
 //!
-//! The status is taken by asking, never by waiting, so a wait that is cut short has taken nothing.
+//! The status is taken by asking, never by waiting, so a wait that is cut short has taken nothing. If it was the last
+//! one who could have, the child is an orphan, and is asked after when another one is begun or waited for.
 //!
 //! # Differences from std
 //! - [`Child`] and its pipes belong to their OS thread; convert them (`From`, both ways) to hand them to another.
@@ -15,6 +16,7 @@
 mod child;
 mod command;
 mod ending;
+mod orphan;
 
 pub use child::{Child, ChildStderr, ChildStdin, ChildStdout};
 pub use command::{Command, CommandExt};

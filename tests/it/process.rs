@@ -296,10 +296,49 @@ fn reading_the_output_can_be_cut_short() {
         let id = child.id() as libc::pid_t;
         assert!(timeout(30 * MS, || child.wait_with_output()).is_err());
         // SAFETY: a child of ours that nobody has waited for.
-        unsafe {
-            libc::kill(id, libc::SIGKILL);
-            assert_eq!(libc::waitpid(id, std::ptr::null_mut(), 0), id);
-        }
+        assert_eq!(unsafe { libc::kill(id, libc::SIGKILL) }, 0);
+        gone(id);
+    });
+}
+
+/// The next ones take care of those that nobody waits for any more.
+fn gone(process: libc::pid_t) {
+    // SAFETY: no signal is sent.
+    while unsafe { libc::kill(process, 0) } == 0 {
+        sh("true").status().unwrap();
+    }
+}
+
+#[test]
+fn the_status_can_be_given_up_and_leaves_nobody_behind() {
+    run(|| {
+        let (mut said, says) = io::pipe().unwrap();
+        let (hears, hear) = io::pipe().unwrap();
+        let waits = spawn(move || {
+            let mut command = sh("echo $$; read word");
+            command.stdin(hears).stdout(says).status()
+        });
+        let mut line = [0; 20];
+        let count = said.read(&mut line).unwrap();
+        let process = std::str::from_utf8(&line[..count]).unwrap().trim();
+        let process = process.parse().unwrap();
+        assert!(waits.kill());
+        assert!(waits.join().unwrap_err().is::<GreenletExit>());
+        // SAFETY: no signal is sent.
+        assert_eq!(unsafe { libc::kill(process, 0) }, 0, "it goes on");
+        drop(hear);
+        gone(process);
+    });
+}
+
+#[test]
+fn whoever_asks_again_and_again_lets_others_run() {
+    run(|| {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take();
+        let ends = spawn(move || drop(stdin));
+        while child.try_wait().unwrap().is_none() {}
+        ends.join().unwrap();
     });
 }
 

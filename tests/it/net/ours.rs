@@ -1,6 +1,8 @@
 //! The bodies over greenlets.
 
 pub(super) use greenlet::net::{TcpListener, TcpStream, UdpSocket};
+#[cfg(target_os = "linux")]
+pub(super) use greenlet::os::linux::net::TcpStreamExt;
 pub(super) use greenlet::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 pub(super) use greenlet::thread::{sleep, spawn, yield_now};
 

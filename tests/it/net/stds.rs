@@ -1,6 +1,8 @@
 //! The bodies over std and its threads: what they claim of std is true.
 
 pub(super) use std::net::{TcpListener, TcpStream, UdpSocket};
+#[cfg(target_os = "linux")]
+pub(super) use std::os::linux::net::TcpStreamExt;
 pub(super) use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 pub(super) use std::sync::mpsc::channel;
 pub(super) use std::thread::{sleep, spawn, yield_now};

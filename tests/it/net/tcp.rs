@@ -534,6 +534,19 @@ fn options_are_kept() {
     });
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_comes_is_confirmed_at_once_or_later() {
+    use super::TcpStreamExt;
+    each_family(|_listener, address| {
+        let stream = TcpStream::connect(address).unwrap();
+        for quickack in [false, true, false] {
+            stream.set_quickack(quickack).unwrap();
+            assert_eq!(stream.quickack().unwrap(), quickack);
+        }
+    });
+}
+
 #[test]
 fn without_blocking_there_is_an_error_instead_of_a_wait() {
     each_family(|listener, _| {

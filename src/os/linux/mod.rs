@@ -1,0 +1,3 @@
+//! What Linux has: the names of `std::os::linux`.
+
+pub mod net;
