@@ -241,7 +241,8 @@ impl Group {
         self.len() == 0
     }
 
-    /// Waits until there is no member, also of those that are spawned meanwhile.
+    /// Waits until there is no member, also of those that are spawned meanwhile. In the child of a fork those of the
+    /// parent are not waited for.
     ///
     /// # Parks
     /// Unless there is none.
@@ -253,7 +254,7 @@ impl Group {
     /// The first member that has panicked since this was last asked. What it panicked with is in its
     /// [`JoinHandle`].
     pub fn join_all(&self) -> Result<(), Failure> {
-        while !self.is_empty() {
+        while self.shared.members.remain() {
             self.wait_for_all(None);
         }
         self.shared.failure.take().map_or(Ok(()), Err)
@@ -268,9 +269,9 @@ impl Group {
     /// As [`join_all`](Self::join_all).
     pub fn join_all_timeout(&self, timeout: Duration) -> Result<Option<()>, Failure> {
         let deadline = Moment::now().after(timeout);
-        while !self.is_empty() {
+        while self.shared.members.remain() {
             self.wait_for_all(Some(deadline));
-            if has_passed(Some(deadline)) && !self.is_empty() {
+            if has_passed(Some(deadline)) && self.shared.members.remain() {
                 return Ok(None);
             }
         }

@@ -77,6 +77,11 @@ impl Members {
             .any(|member| is_so(member.greenlet.control()))
     }
 
+    /// Whether one may still run. Those that were given up, or left behind by a fork, never do.
+    pub(crate) fn remain(&self) -> bool {
+        self.any(|member| !member.is_given_up())
+    }
+
     /// Those with this number and later ones.
     pub(crate) fn from(&self, number: u64) -> Vec<Greenlet<()>> {
         let alive = self.alive.borrow();

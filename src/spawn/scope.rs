@@ -230,11 +230,6 @@ impl Children {
         }
     }
 
-    /// Whether one may still run. Those that were given up, or left behind by a fork, never do.
-    fn remain(&self) -> bool {
-        self.members.any(|member| !member.is_given_up())
-    }
-
     fn unshield(&self) {
         if let Some(owner) = self.owner.get() {
             // SAFETY: the owner waits in `wait`, or has not come there.
@@ -248,7 +243,7 @@ impl Children {
         self.owner.set(Some(hub.current()));
         let _shield = Shield::over(hub.thread().current());
         hub.bind();
-        while self.remain() {
+        while self.members.remain() {
             let purpose = &"waits for the greenlets of a scope";
             self.members.joiners().wait(hub, purpose, None);
         }
@@ -274,7 +269,7 @@ impl Drop for Member {
     fn drop(&mut self) {
         let children = &self.children;
         children.members.leave(self.number);
-        if children.remain() {
+        if children.members.remain() {
             return;
         }
         // Where everybody is ended, so is who waits for the last one.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use greenlet::group::Group;
 use greenlet::net::{TcpListener, TcpStream};
 use greenlet::time::{Instant, timeout};
 use greenlet::{scope, sleep, spawn, yield_now};
@@ -52,6 +53,9 @@ fn the_child_has_a_fresh_hub_and_the_parent_is_undisturbed() {
             stream.read_exact(&mut byte).unwrap();
             stream.write_all(&byte).unwrap();
         });
+        let group = Group::new();
+        let member = group.spawn(greenlet::thread::park);
+        let theirs = group.clone();
         yield_now();
         sleep(Duration::from_millis(1));
         let pid = fork(std::panic::AssertUnwindSafe(move || {
@@ -59,6 +63,7 @@ fn the_child_has_a_fresh_hub_and_the_parent_is_undisturbed() {
             let left = server.join().unwrap_err();
             let told = left.downcast_ref::<String>().expect("words");
             assert!(told.contains("a fork has left it to the parent"), "{told}");
+            assert_eq!((theirs.join_all(), theirs.len()), (Ok(()), 1));
             assert_eq!(greenlet::hub_stats().timers, 0);
             let own = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = own.local_addr().unwrap();
@@ -85,6 +90,8 @@ fn the_child_has_a_fresh_hub_and_the_parent_is_undisturbed() {
         stream.write_all(b"x").unwrap();
         stream.read_exact(&mut byte).unwrap();
         assert_eq!(&byte, b"x");
+        member.thread().unpark();
+        assert_eq!(group.join_all(), Ok(()));
     });
 }
 
