@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::panic::RefUnwindSafe;
 use std::process::{self, ExitStatus, Output, Stdio};
 
 use super::{ending, orphan};
@@ -42,6 +43,9 @@ pub struct Child {
     /// Readable when it has ended.
     ending: OnceCell<Source<OwnedFd>>,
 }
+
+/// As std's. What a wait leaves is a descriptor, or none.
+impl RefUnwindSafe for Child {}
 
 impl Child {
     /// Its number.

@@ -1,6 +1,6 @@
 //! The bodies over greenlets.
 
-pub(super) use greenlet::process::{Command, Stdio};
+pub(super) use greenlet::process::{Child, Command, Stdio};
 pub(super) use greenlet::sync::mpsc;
 pub(super) use greenlet::thread;
 

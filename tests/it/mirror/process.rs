@@ -2,10 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::process::Output;
 
-use super::{Command, Stdio};
+use super::{Child, Command, Stdio};
 use crate::support::{emulated, run};
 
 fn sh(script: &str) -> Command {
@@ -262,4 +263,10 @@ fn a_command_is_shown_as_std_shows_it() {
 fn a_command_may_go_anywhere() {
     fn may<T: Send + Sync>(_: T) {}
     may(Command::new(""));
+}
+
+#[test]
+fn a_child_may_cross_a_caught_panic() {
+    fn may<T: UnwindSafe + RefUnwindSafe>() {}
+    may::<Child>();
 }

@@ -1,6 +1,6 @@
 //! The bodies over std: what they claim of it is true.
 
-pub(super) use std::process::{Command, Stdio};
+pub(super) use std::process::{Child, Command, Stdio};
 pub(super) use std::sync::mpsc;
 pub(super) use std::thread;
 
