@@ -114,7 +114,7 @@ impl Child {
     /// # Errors
     /// What the system says.
     pub fn wait_with_output(self) -> io::Result<Output> {
-        self.to_the_end(Child::rest)
+        self.until_let_go(Child::rest)
     }
 
     /// What it writes from now on, and its status.
@@ -135,7 +135,7 @@ impl Child {
 
     /// Does something with a child that nobody will have a handle of afterwards: if its status has not been taken by
     /// then, it is an orphan.
-    pub(super) fn to_the_end<R>(self, f: impl FnOnce(&mut Child) -> R) -> R {
+    pub(super) fn until_let_go<R>(self, f: impl FnOnce(&mut Child) -> R) -> R {
         let mut last = Last(Some(self));
         f(last.0.as_mut().expect("it is there until the end"))
     }

@@ -135,7 +135,7 @@ impl Command {
     /// # Errors
     /// As [`spawn`](Command::spawn) and [`Child::wait`].
     pub fn status(&mut self) -> io::Result<ExitStatus> {
-        self.spawn()?.to_the_end(Child::wait)
+        self.spawn()?.until_let_go(Child::wait)
     }
 
     /// Runs it, and reads what it writes until it has ended. It has nothing to read, unless that was set.
