@@ -1,6 +1,6 @@
 //! Bigfile with greenlets: what waits for the disk is kept apart from what computes.
 //!
-//! The log is mapped, as in `bigfile_limit`: one that others shorten meanwhile ends this program with a `SIGBUS`.
+//! The log is mapped, as in `bigfile_limit`: one that others shorten meanwhile ends this program, which says so.
 //!
 //! Each greenlet takes the next part of the log. If that is not in memory yet, it has it read: many may wait for the
 //! disk at once, which costs next to nothing. Then it passes a gate, which lets through as many as keep all

@@ -2,7 +2,7 @@
 //! vector instructions (`memchr`), in parts that `rayon` hands out.
 //!
 //! Then the same memory is only added up, a word at a time, which is as fast as it can be had at all: how close does
-//! the search come? A log that others shorten meanwhile ends this program with a `SIGBUS`.
+//! the search come? A log that others shorten meanwhile ends this program, which says so.
 //!
 //! Run: `cargo run --release --example bigfile_limit -- big.log`, after
 //! `cargo run --release --example bigfile_generate -- --size 1GiB big.log`

@@ -23,8 +23,8 @@ use std::time::Instant;
 
 use clap::Parser;
 use greenlet::net::TcpStream;
-use greenlet::{ScopedJoinHandle, scope};
-use talk_parts::fetch::{PATIENCE, Task, fetch};
+use greenlet::{ScopedJoinHandle, scope, yield_now};
+use talk_parts::fetch::{PATIENCE, Task, ask, hear};
 use talk_parts::report::ended;
 use talk_parts::search::cpu;
 
@@ -89,11 +89,15 @@ fn one(
 ) -> io::Result<()> {
     let mut stream = match connection.take() {
         Some(stream) => stream,
-        None => TcpStream::connect_timeout(&server, PATIENCE)?,
+        None => {
+            let stream = TcpStream::connect_timeout(&server, PATIENCE)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream
+        }
     };
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    fetch(&mut stream, &format!("/{url}"), !keep)?;
+    ask(&mut stream, &format!("/{url}"), !keep)?;
+    yield_now(); // no answer can be there yet, and others have not asked
+    hear(&mut stream)?;
     *connection = keep.then_some(stream);
     Ok(())
 }

@@ -53,7 +53,14 @@ impl Engine {
     /// Makes the group that all workers are of.
     pub(crate) fn begin(&mut self) -> Result<(), String> {
         let made = self.redis.xgroup_create_mkstream(&self.chunks, GROUP, "0");
-        self.told(made)
+        match made {
+            Err(error) if error.code() == Some("BUSYGROUP") => Err(format!(
+                "Redis at {}: there is a search of this name already, or what is left of one for a while; `--name` \
+                 gives another",
+                self.place
+            )),
+            made => self.told(made),
+        }
     }
 
     /// The search goes on; false if Redis has lost it.

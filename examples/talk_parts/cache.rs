@@ -25,7 +25,10 @@ pub(crate) struct Map(pub(crate) memmap2::Mmap);
 
 impl Map {
     pub(crate) fn new(job: &Job) -> io::Result<Map> {
-        // SAFETY: it is only read; that nobody shortens or changes it meanwhile is up to whoever has the log.
+        let end: extern "C" fn(libc::c_int) = page_is_gone;
+        // SAFETY: the handler does what is allowed in one.
+        unsafe { libc::signal(libc::SIGBUS, end as libc::sighandler_t) };
+        // SAFETY: it is only read; that nobody changes it meanwhile is up to whoever has the log.
         Ok(Map(unsafe { memmap2::Mmap::map(&job.file) }?))
     }
 
@@ -76,6 +79,16 @@ impl Map {
         };
         let end_of_line = memchr::memchr(b'\n', &self.0[before..end as usize - 1])?;
         Some(before + end_of_line + 1)
+    }
+}
+
+/// A page of the log that cannot be had: the program cannot go on, but it can say why.
+extern "C" fn page_is_gone(_: libc::c_int) {
+    const WORDS: &str = "the log has become shorter while it was searched, or cannot be read\n";
+    // SAFETY: both are allowed in a handler.
+    unsafe {
+        libc::write(libc::STDERR_FILENO, WORDS.as_ptr().cast(), WORDS.len());
+        libc::_exit(1);
     }
 }
 

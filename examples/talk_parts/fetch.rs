@@ -17,10 +17,26 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// What the stream says, and `InvalidData` for an answer that is none, or not 200.
 pub(crate) fn fetch(stream: &mut (impl Read + Write), path: &str, last: bool) -> io::Result<usize> {
+    ask(stream, path, last)?;
+    hear(stream)
+}
+
+/// Asks for `path`.
+///
+/// # Errors
+/// What the stream says.
+pub(crate) fn ask(stream: &mut impl Write, path: &str, last: bool) -> io::Result<()> {
     let connection = if last { "close" } else { "keep-alive" };
     let request =
         format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(request.as_bytes())
+}
+
+/// Reads the answer; how long its body is.
+///
+/// # Errors
+/// As [`fetch`].
+pub(crate) fn hear(stream: &mut impl Read) -> io::Result<usize> {
     let begin = Instant::now();
     let mut buffer = [0; 4096];
     let mut filled = 0;

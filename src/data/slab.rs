@@ -1,8 +1,9 @@
 //! Blocks of one size, handed out and taken back: what a greenlet's control block and closure live in.
 //!
-//! Memory comes in chunks that double in size, up to a huge page, and stay until the slab goes. A free block holds the link to
-//! the next free one, so taking and giving back are three instructions each, and the block used last, which
-//! is the warm one, is used next. Blocks are aligned to a cache line, or to half of one if that is what their size is a
+//! Memory comes in chunks that double in size, up to a huge page, and stay until the slab goes. The free blocks are a stack:
+//! the block used last, which is the warm one, is used next. Among many the others are mostly cold, so each says which ones
+//! come after it, and one is fetched some takes before its turn. What lies below a free block does not change as long as it
+//! is free. Blocks are aligned to a cache line, or to half of one if that is what their size is a
 //! multiple of; a size that is not a power of two spreads them over all cache sets.
 //!
 //! Whoever can be refused does not get the last memory that there is: a large chunk leaves some.
@@ -32,13 +33,16 @@ pub(crate) struct Slab<const SIZE: usize> {
     taken: Cell<usize>,
 }
 
-struct Free {
-    next: Option<NonNull<Free>>,
-}
+/// A block that is fetched so many takes before its turn.
+const AHEAD: usize = 4;
+
+/// The free blocks below this one, as far as it tells.
+#[derive(Clone, Copy)]
+struct Free([Option<NonNull<Free>>; AHEAD]);
 
 impl<const SIZE: usize> Slab<SIZE> {
     pub(crate) const fn new() -> Self {
-        const { assert!(SIZE.is_multiple_of(align(SIZE)) && SIZE > 0) };
+        const { assert!(SIZE.is_multiple_of(align(SIZE)) && SIZE >= size_of::<Free>()) };
         Slab {
             first: Cell::new(None),
             chunks: RefCell::new(Vec::new()),
@@ -75,12 +79,11 @@ impl<const SIZE: usize> Slab<SIZE> {
             Some(block) => block,
             None => self.grow_at_last(),
         };
-        // SAFETY: a block on the free list holds a link, written by `put` or `grow`.
-        let next = unsafe { block.as_ref() }.next;
-        self.first.set(next);
-        // Among many it is mostly cold, and it says which one is after it: fetched now, it is there when it is taken.
-        if let Some(next) = next {
-            Context::fetch(next.as_ptr().cast_const().cast());
+        // SAFETY: a block on the stack says what is below it, written by `free_one`.
+        let Free(below) = unsafe { block.as_ref() };
+        self.first.set(below[0]);
+        if let Some(later) = below[AHEAD - 1] {
+            Context::fetch(later.as_ptr().cast_const().cast());
         }
         self.taken.set(self.taken.get() + 1);
         block.cast()
@@ -92,15 +95,27 @@ impl<const SIZE: usize> Slab<SIZE> {
     /// `block` was taken from this slab, and nobody refers into it any more.
     #[inline]
     pub(crate) unsafe fn put(&self, block: NonNull<u8>) {
-        let block = block.cast::<Free>();
         // SAFETY: the block is ours, aligned and large enough, and unused (caller's promise).
-        unsafe {
-            block.write(Free {
-                next: self.first.get(),
-            })
-        };
-        self.first.set(Some(block));
+        unsafe { self.free_one(block) };
         self.taken.set(self.taken.get() - 1);
+    }
+
+    /// Puts a block onto the stack.
+    ///
+    /// # Safety
+    /// It is a block of this slab that nobody refers into.
+    #[inline(always)]
+    unsafe fn free_one(&self, block: NonNull<u8>) {
+        let block = block.cast::<Free>();
+        let first = self.first.replace(Some(block));
+        // SAFETY: as in `take_provided`.
+        let after = first.map_or([None; AHEAD], |first| unsafe { first.as_ref() }.0);
+        let below = std::array::from_fn(|depth| match depth {
+            0 => first,
+            _ => after[depth - 1],
+        });
+        // SAFETY: caller's promise.
+        unsafe { block.write(Free(below)) };
     }
 
     /// How many blocks are there to be taken.
@@ -152,10 +167,7 @@ impl<const SIZE: usize> Slab<SIZE> {
         // From the last to the first, so that blocks are used in the order of their addresses.
         for index in (0..blocks).rev() {
             // SAFETY: the block lies within the chunk, aligned, and nobody refers to it.
-            let block = unsafe { start.add(index * SIZE) }.cast::<Free>();
-            let next = self.first.replace(Some(block));
-            // SAFETY: as above.
-            unsafe { block.write(Free { next }) };
+            unsafe { self.free_one(start.add(index * SIZE)) };
         }
         self.made.set(self.made.get() + blocks);
         Some(())

@@ -39,10 +39,10 @@ const TURNS_IN_A_CROWD: u32 = 1024;
 const FIRST: u32 = 2;
 /// For so many turns at once their frames are fetched, and for as many after them the control blocks that say where
 /// those are.
-const BATCH: u32 = 16;
+const BATCH: u32 = 4;
 /// One that waits for a source counts as so many more: a processor that is asked for more than some twenty lines at once
 /// forgets some, and the calls of the system that the others make drive out those of the last.
-const WEIGHT_OF_A_SOURCE: u32 = 7;
+const WEIGHT_OF_A_SOURCE: u32 = 1;
 /// So many cache lines hold the frame of a yield.
 const LINES_OF_A_YIELD: usize = 2;
 /// So many hold those of a wait, or most of a call of a source.

@@ -78,7 +78,10 @@ impl<T: AsFd> Descriptor<T> {
     /// What the system says of the descriptor.
     pub fn new(thing: T) -> io::Result<Descriptor<T>> {
         fd::set_nonblocking(&thing, true)?;
-        let source = Source::step_by_step(thing);
+        let source = match fd::is_socket(&thing) {
+            true => Source::new(thing),
+            false => Source::step_by_step(thing),
+        };
         source.exposed();
         Ok(Descriptor { source })
     }

@@ -190,6 +190,11 @@ pub(crate) fn set_nonblocking(fd: &impl AsFd, nonblocking: bool) -> io::Result<(
     SockRef::from(fd).set_nonblocking(nonblocking)
 }
 
+/// Whether it is a socket.
+pub(crate) fn is_socket(fd: &impl AsFd) -> bool {
+    SockRef::from(fd).r#type().is_ok()
+}
+
 /// A standard stream, which is never closed by us.
 pub(crate) fn foreign(number: RawFd) -> BorrowedFd<'static> {
     // SAFETY: what comes of a number that somebody has closed is `EBADF`, or a read or write of what has that

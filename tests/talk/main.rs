@@ -371,6 +371,33 @@ fn what_is_no_log_is_told() {
     assert!(bad("bigfile_all", &[&missing], b"").contains("No such file"));
 }
 
+/// It is a mebibyte of nothing for each of a thousand parts, which takes long enough.
+#[test]
+fn a_log_that_is_shortened_while_it_is_mapped_is_told() {
+    let folder = Folder::new("short");
+    let log = folder.file("log", b"");
+    for name in ["bigfile_limit", "bigfile_greenlets"] {
+        let file = fs::File::options().write(true).open(&log);
+        let file = file.expect("it is there");
+        file.set_len(1 << 30).expect("there is room");
+        let child = command(name, &[&log])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let maps = format!("/proc/{}/maps", child.id());
+        while !fs::read_to_string(&maps).is_ok_and(|maps| maps.contains(&log)) {
+            std::thread::yield_now();
+        }
+        file.set_len(0).expect("it can");
+        let output = child.wait_with_output().expect("it ends");
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name}: {told}");
+        assert!(told.contains("has become shorter"), "{name}: {told}");
+    }
+}
+
 #[test]
 fn searches_print_what_their_headers_say() {
     let folder = Folder::new("headers");

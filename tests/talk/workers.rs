@@ -123,6 +123,13 @@ fn workers_of_a_search_may_be_killed_and_lose_nothing() {
     let nobody = ["work", "nobody's", "--redis", &url, "--wait", "0"];
     assert!(bad("bigfile_workers", &nobody, b"").contains("there is no search \"nobody's\""));
 
+    // One whose name is taken.
+    redis.ask("XGROUP CREATE taken:chunks somebody 0 MKSTREAM");
+    redis.ask("XGROUP CREATE taken:chunks searchers 0");
+    let taken = bad("bigfile_workers", &search("taken", "0", &url), b"");
+    assert!(taken.contains("a search of this name already"), "{taken}");
+    redis.ask("DEL taken:chunks");
+
     // A Redis that loses the search, and one that does not answer any more.
     let coordinator = workers(&search("lost", "0", &url));
     std::thread::sleep(std::time::Duration::from_millis(300));

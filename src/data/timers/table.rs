@@ -19,6 +19,9 @@ const _: () = assert!(MOST <= IN_RUN && IN_RUN < FAR);
 /// The generation that no key has: its id is retired.
 const LAST_GENERATION: NonZeroU32 = NonZeroU32::MAX;
 
+/// So many ids are given out before the one whose slot is fetched.
+const AHEAD: usize = 8;
+
 /// Timers by their ids.
 pub(super) struct Table<P> {
     slots: Vec<Slot<P>>,
@@ -64,10 +67,10 @@ impl<P: Copy> Table<P> {
         let slot = &mut self.slots[id as usize];
         slot.payload = payload;
         let generation = slot.generation;
-        // As in a slab.
-        if let Some(&next) = self.free.last() {
+        // Among many it is mostly cold.
+        if let Some(&later) = self.free.iter().nth_back(AHEAD) {
             let slots = self.slots.as_ptr();
-            Context::fetch(slots.wrapping_add(next as usize).cast());
+            Context::fetch(slots.wrapping_add(later as usize).cast());
         }
         TimerKey { id, generation }
     }

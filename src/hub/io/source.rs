@@ -44,7 +44,8 @@ impl<T: AsFd> Source<T> {
     ///
     /// Where somebody waits whenever there is something to read, levels are cheaper than edges: of what was read since the
     /// last look the kernel still has the entry in its list when it is written to again. So it is watched for levels until
-    /// it is told in vain, a call finds nothing, or somebody waits to write, and for edges from then on.
+    /// it is told in vain, a call finds nothing, or somebody waits to write, and for edges from then on. For sockets that
+    /// is no gain: such an entry has to be asked once more, which takes longer than to make it again.
     pub(crate) fn step_by_step(thing: T) -> Source<T> {
         Source::watched_for(Trigger::Level, thing)
     }

@@ -45,7 +45,7 @@ const LARGEST_CHUNK_BYTES: usize = if cfg!(target_pointer_width = "64") {
     64 << 20
 };
 /// The tops of so many pooled stacks are fetched at once.
-const AHEAD: usize = 16;
+const AHEAD: usize = 4;
 /// So many pooled stacks of a size keep all the memory they touched.
 const WARM: usize = 64;
 /// A pooled stack that was not needed for so long, or up to twice that, gives its memory back.
