@@ -572,32 +572,76 @@ fn what_nobody_takes_does_not_keep_the_hub_awake() {
     });
 }
 
+/// Reads four bytes from something, when all of them are there.
+#[cfg(target_os = "linux")]
+fn all_four(from: &OwnedFd) -> std::io::Result<[u8; 4]> {
+    let (mut there, mut four) = (0, [0; 4]);
+    // SAFETY: a number is written, and then there is room for four bytes.
+    unsafe {
+        assert_eq!(
+            libc::ioctl(from.as_raw_fd(), libc::FIONREAD, &raw mut there),
+            0
+        );
+        if there < 4 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        assert_eq!(libc::read(from.as_raw_fd(), four.as_mut_ptr().cast(), 4), 4);
+    }
+    Ok(four)
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_call_that_leaves_what_there_is_does_not_keep_the_hub_awake() {
-    run(|| {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let ours = io::Descriptor::new(ours).unwrap();
-        let reader = spawn(move || {
-            let all_four = |socket: &std::os::unix::net::UnixStream| {
-                let mut four = [0; 4];
-                let (fd, room) = (socket.as_raw_fd(), four.as_mut_ptr().cast());
-                // SAFETY: room for four bytes.
-                match unsafe { libc::recv(fd, room, 4, libc::MSG_PEEK) } {
-                    4 => Ok(four),
-                    0.. => Err(io::ErrorKind::WouldBlock.into()),
-                    _ => Err(io::Error::last_os_error()),
-                }
-            };
-            ours.read_with(all_four).unwrap()
-        });
+    fn leaves(ours: impl Into<OwnedFd>, mut theirs: impl std::io::Write) {
+        let ours = io::Descriptor::new(ours.into()).unwrap();
+        let reader = spawn(move || ours.read_with(all_four).unwrap());
         yield_now();
-        (&theirs).write_all(b"xx").unwrap();
+        theirs.write_all(b"xx").unwrap();
         let before = used();
         sleep(100 * MS);
         assert!(used() - before < 50 * MS, "{:?}", used() - before);
-        (&theirs).write_all(b"yy").unwrap();
+        theirs.write_all(b"yy").unwrap();
         assert_eq!(&reader.join().unwrap(), b"xxyy");
+    }
+    run(|| {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        leaves(ours, theirs);
+        let (ours, theirs) = std::io::pipe().unwrap();
+        leaves(ours, theirs);
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_counter_that_was_waited_for_can_be_waited_for_when_it_is_full() {
+    run(|| {
+        let (counter, add_one) = counter();
+        let reader = spawn({
+            let counter = counter.clone();
+            move || take(&counter)
+        });
+        yield_now();
+        add_one();
+        assert_eq!(reader.join().unwrap(), 1);
+        let add = |fd: &OwnedFd, number: u64| {
+            let number = number.to_ne_bytes();
+            // SAFETY: eight bytes, as an eventfd wants them.
+            match unsafe { libc::write(fd.as_raw_fd(), number.as_ptr().cast(), number.len()) } {
+                8 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        };
+        add(counter.thing(), u64::MAX - 1).unwrap();
+        let writer = spawn({
+            let counter = counter.clone();
+            move || counter.write_with(|fd| add(fd, 1)).unwrap()
+        });
+        sleep(MS);
+        assert!(!writer.is_finished());
+        assert_eq!(take(&counter), u64::MAX - 1);
+        writer.join().unwrap();
+        assert_eq!(take(&counter), 1);
     });
 }
 
