@@ -1,6 +1,5 @@
 //! What stands in the place of `src/sys/lock.rs` here.
 
-pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use loom::sync::{Arc, Mutex};
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> loom::sync::MutexGuard<'_, T> {
