@@ -195,6 +195,18 @@ pub(crate) fn is_socket(fd: &impl AsFd) -> bool {
     SockRef::from(fd).r#type().is_ok()
 }
 
+/// Whether what comes over a stream is confirmed at once.
+#[cfg(target_os = "linux")]
+pub(crate) fn quickack(stream: &impl AsFd) -> io::Result<bool> {
+    SockRef::from(stream).tcp_quickack()
+}
+
+/// Says whether it is.
+#[cfg(target_os = "linux")]
+pub(crate) fn set_quickack(stream: &impl AsFd, quickack: bool) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_quickack(quickack)
+}
+
 /// A standard stream, which is never closed by us.
 pub(crate) fn foreign(number: RawFd) -> BorrowedFd<'static> {
     // SAFETY: what comes of a number that somebody has closed is `EBADF`, or a read or write of what has that

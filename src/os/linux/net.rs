@@ -2,9 +2,8 @@
 
 use std::io;
 
-use socket2::SockRef;
-
 use crate::net::TcpStream;
+use crate::sys::fd;
 
 pub use std::os::linux::net::SocketAddrExt;
 
@@ -25,11 +24,11 @@ pub trait TcpStreamExt: sealed::Sealed {
 
 impl TcpStreamExt for TcpStream {
     fn quickack(&self) -> io::Result<bool> {
-        SockRef::from(self).tcp_quickack()
+        fd::quickack(self)
     }
 
     fn set_quickack(&self, quickack: bool) -> io::Result<()> {
-        SockRef::from(self).set_tcp_quickack(quickack)
+        fd::set_quickack(self, quickack)
     }
 }
 
