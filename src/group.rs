@@ -90,7 +90,7 @@ impl Drop for Seat {
         }
         shared.seats.give();
         // Who is woken for each one that ends would never have waited for long.
-        if shared.members.len() == 0 {
+        if !shared.members.remain() {
             call_all(shared.members.joiners());
         }
         call_all(&shared.killers);
@@ -279,7 +279,7 @@ impl Group {
     }
 
     /// Kills all members, and waits until they have ended, also those that are spawned meanwhile. A member that
-    /// asks for this is left out.
+    /// asks for this is left out. In the child of a fork those of the parent are neither killed nor waited for.
     ///
     /// # Parks
     /// Unless there is none.
@@ -297,7 +297,7 @@ impl Group {
                 hub.kill(member.control());
             });
             // Some may have been let in, and sit down at their next turn.
-            if self.shared.taken() <= myself {
+            if self.shared.taken() <= myself + self.shared.members.left_behind() {
                 return;
             }
             // One that dies may have spawned another.

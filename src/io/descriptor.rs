@@ -100,7 +100,7 @@ impl<T: AsFd> Descriptor<T> {
 
     /// As [`read_with`](Self::read_with) for a call that takes all there is, as a read of an eventfd does: the
     /// next one waits for an event without being tried, which saves a system call. If it leaves something, that
-    /// may wait until more comes.
+    /// may wait until more comes, and a `select` does not see it before.
     ///
     /// # Parks
     /// Until there is something to read.

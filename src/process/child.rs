@@ -70,7 +70,6 @@ impl Child {
     /// What the system says; also when no descriptor is left to wait on, and then it can be asked again.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
-        orphan::reap();
         if let Some(status) = self.child.try_wait()? {
             return Ok(status);
         }
@@ -109,7 +108,7 @@ impl Child {
     /// Until then.
     ///
     /// # Cancellation
-    /// What was read is lost with the child.
+    /// What was read is lost with the child. Its status is taken when another child is begun after its end.
     ///
     /// # Errors
     /// What the system says.

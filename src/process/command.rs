@@ -130,7 +130,7 @@ impl Command {
     /// Until then.
     ///
     /// # Cancellation
-    /// It goes on without us. Its status is taken when another child is begun or waited for after its end.
+    /// It goes on without us. Its status is taken when another child is begun after its end.
     ///
     /// # Errors
     /// As [`spawn`](Command::spawn) and [`Child::wait`].

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The status is taken by asking, never by waiting, so a wait that is cut short has taken nothing. If it was the last
-//! one who could have, the child is an orphan, and is asked after when another one is begun or waited for.
+//! one who could have, the child is an orphan, and is asked after when another one is begun.
 //!
 //! # Differences from std
 //! - [`Child`] and its pipes belong to their OS thread; convert them (`From`, both ways) to hand them to another.

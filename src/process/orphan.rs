@@ -1,8 +1,11 @@
 //! Children whose wait was cut short, and that nobody has a handle of any more.
 //!
 //! Nobody else can take the status of such a child, and until somebody does it stays in the list of processes when
-//! it has ended. So it is left here, and whoever begins or waits for another one asks after those as well: there is
-//! never more than what has ended since then. It costs no thread, and no handler of a signal.
+//! it has ended. So it is left here, and whoever begins another one asks after those as well: there is never more in that
+//! list than what has ended since then. It costs no thread, and no handler of a signal, and a system call for each
+//! that still runs.
+//!
+//! As with all that goes by the number of a process, nobody else may take the status: the number is another one's then.
 //!
 //! The child of a fork has no children yet, and a list of its own.
 

@@ -380,14 +380,15 @@ fn a_log_that_is_shortened_while_it_is_mapped_is_told() {
         let file = fs::File::options().write(true).open(&log);
         let file = file.expect("it is there");
         file.set_len(1 << 30).expect("there is room");
-        let child = command(name, &[&log])
+        let mut child = command(name, &[&log])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("it runs");
         let maps = format!("/proc/{}/maps", child.id());
-        while !fs::read_to_string(&maps).is_ok_and(|maps| maps.contains(&log)) {
+        let is_mapped = || fs::read_to_string(&maps).is_ok_and(|maps| maps.contains(&log));
+        while !is_mapped() && child.try_wait().expect("it can be asked").is_none() {
             std::thread::yield_now();
         }
         file.set_len(0).expect("it can");

@@ -1,3 +1,3 @@
-//! What Linux has: the names of `std::os::linux`.
+//! What Linux has: of the names of `std::os::linux` those of sockets.
 
 pub mod net;

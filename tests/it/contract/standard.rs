@@ -128,9 +128,12 @@ struct Busy {
 }
 
 fn busy() -> Busy {
-    // SAFETY: the first thing that this process does in the one test that it runs; nobody else reads the
-    // environment now.
-    unsafe { std::env::set_var("GREENLET_WORKERS", "1") };
+    static FIRST: std::sync::Once = std::sync::Once::new();
+    FIRST.call_once(|| {
+        // SAFETY: the first thing that this process does in the one test that it runs; nobody else reads the
+        // environment now.
+        unsafe { std::env::set_var("GREENLET_WORKERS", "1") };
+    });
     let (end, ends) = mpsc::channel();
     let work = move || {
         let _ = ends.recv();

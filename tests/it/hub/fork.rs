@@ -64,6 +64,12 @@ fn the_child_has_a_fresh_hub_and_the_parent_is_undisturbed() {
             let told = left.downcast_ref::<String>().expect("words");
             assert!(told.contains("a fork has left it to the parent"), "{told}");
             assert_eq!((theirs.join_all(), theirs.len()), (Ok(()), 1));
+            // Nor are they waited for beside those of the child.
+            theirs.spawn(|| sleep(MS));
+            assert_eq!((theirs.join_all(), theirs.len()), (Ok(()), 1));
+            theirs.spawn(|| sleep(Duration::from_secs(3600)));
+            theirs.kill_all();
+            assert_eq!(theirs.len(), 1);
             assert_eq!(greenlet::hub_stats().timers, 0);
             let own = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = own.local_addr().unwrap();
@@ -186,6 +192,39 @@ fn a_scope_waits_for_the_greenlet_that_forks_and_for_no_other() {
         });
         numbers.fill(2);
         if std::process::id() != parent {
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(0) }
+        }
+        assert_eq!(wait_for(pid), 0, "the child failed");
+    });
+}
+
+/// Main waits for the group in both.
+#[test]
+fn a_group_is_waited_for_until_the_member_that_forks_has_ended_and_no_other() {
+    let name =
+        "hub::fork::a_group_is_waited_for_until_the_member_that_forks_has_ended_and_no_other";
+    if !own_stacks() || survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        let parent = std::process::id();
+        let group = Group::new();
+        let others = group.spawn(|| sleep(2 * MS));
+        let forks = group.spawn(|| {
+            // SAFETY: as above.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                // SAFETY: ends a child that hangs.
+                unsafe { libc::alarm(10) };
+                sleep(5 * MS);
+            }
+            pid
+        });
+        assert_eq!(group.join_all(), Ok(()));
+        let pid = forks.join().unwrap();
+        if std::process::id() != parent {
+            assert!(others.join().is_err());
             // SAFETY: ends the process.
             unsafe { libc::_exit(0) }
         }
