@@ -819,6 +819,7 @@ contract!(
         Member::tell,
     )
     .stays()
+    .allocates()
 );
 
 contract!(
