@@ -16,7 +16,7 @@ use crate::hub::Hub;
 use crate::hub::wait::WaitList;
 use crate::spawn::members::Members;
 use crate::spawn::{JoinHandle, no_memory, spawn, spawn_for};
-use crate::switch::control::Payload;
+use crate::switch::control::{Control, Payload};
 use crate::switch::error::describe;
 use crate::switch::exit::GreenletExit;
 use crate::switch::greenlet::Greenlet;
@@ -288,7 +288,8 @@ impl Group {
     /// Those that were told end all the same.
     pub fn kill_all(&self) {
         let hub = Hub::here();
-        let myself = usize::from(self.has_me());
+        let me = hub.thread().current().id;
+        let is_other = |member: &Control| member.id != me && !member.is_given_up();
         let mut told = 0;
         loop {
             let new = self.others_from(told);
@@ -297,7 +298,8 @@ impl Group {
                 hub.kill(member.control());
             });
             // Some may have been let in, and sit down at their next turn.
-            if self.shared.taken() <= myself + self.shared.members.left_behind() {
+            let are_let_in = self.shared.taken() > self.len();
+            if !are_let_in && !self.shared.members.any(is_other) {
                 return;
             }
             // One that dies may have spawned another.

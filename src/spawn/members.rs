@@ -82,13 +82,6 @@ impl Members {
         self.any(|member| !member.is_given_up())
     }
 
-    /// How many never run again.
-    pub(crate) fn left_behind(&self) -> usize {
-        let alive = self.alive.borrow();
-        let members = alive.values().map(|member| member.greenlet.control());
-        members.filter(|member| member.is_given_up()).count()
-    }
-
     /// Those with this number and later ones.
     pub(crate) fn from(&self, number: u64) -> Vec<Greenlet<()>> {
         let alive = self.alive.borrow();
