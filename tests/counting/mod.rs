@@ -34,10 +34,6 @@ pub(crate) fn counted(body: impl FnOnce()) -> usize {
 }
 
 /// What `body` allocates does not count.
-#[allow(
-    dead_code,
-    reason = "one of the two binaries counts everything but in the canary"
-)]
 pub(crate) fn uncounted<R>(body: impl FnOnce() -> R) -> R {
     let before = ALLOCATIONS.get();
     let result = body();

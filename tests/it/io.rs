@@ -504,13 +504,32 @@ fn counter() -> (Rc<io::Descriptor<OwnedFd>>, impl Fn()) {
     let fd = unsafe { OwnedFd::from_raw_fd(libc::eventfd(0, libc::EFD_CLOEXEC)) };
     let counter = Rc::new(io::Descriptor::new(fd).unwrap());
     let writer = counter.thing().try_clone().unwrap();
-    let add_one = move || {
-        let one = 1_u64.to_ne_bytes();
-        // SAFETY: eight bytes, as an eventfd wants them.
-        let count = unsafe { libc::write(writer.as_raw_fd(), one.as_ptr().cast(), one.len()) };
-        assert_eq!(count, 8);
-    };
+    (counter, move || add(&writer, 1).unwrap())
+}
+
+/// One that somebody has waited for, in vain at first.
+#[cfg(target_os = "linux")]
+fn waited_for() -> (Rc<io::Descriptor<OwnedFd>>, impl Fn()) {
+    let (counter, add_one) = counter();
+    let reader = spawn({
+        let counter = counter.clone();
+        move || take(&counter)
+    });
+    yield_now();
+    add_one();
+    assert_eq!(reader.join().unwrap(), 1);
     (counter, add_one)
+}
+
+/// Adds to an eventfd.
+#[cfg(target_os = "linux")]
+fn add(fd: &OwnedFd, number: u64) -> std::io::Result<()> {
+    let number = number.to_ne_bytes();
+    // SAFETY: eight bytes, as an eventfd wants them.
+    match unsafe { libc::write(fd.as_raw_fd(), number.as_ptr().cast(), number.len()) } {
+        8 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
 }
 
 /// Takes what was added.
@@ -541,14 +560,7 @@ fn used() -> Duration {
 #[cfg(target_os = "linux")]
 fn what_nobody_takes_does_not_keep_the_hub_awake() {
     run(|| {
-        let (counter, add_one) = counter();
-        let reader = spawn({
-            let counter = counter.clone();
-            move || take(&counter)
-        });
-        yield_now();
-        add_one();
-        assert_eq!(reader.join().unwrap(), 1);
+        let (counter, add_one) = waited_for();
         // It is ready from now on, and nobody waits for it.
         add_one();
         let before = used();
@@ -616,22 +628,7 @@ fn a_call_that_leaves_what_there_is_does_not_keep_the_hub_awake() {
 #[cfg(target_os = "linux")]
 fn a_counter_that_was_waited_for_can_be_waited_for_when_it_is_full() {
     run(|| {
-        let (counter, add_one) = counter();
-        let reader = spawn({
-            let counter = counter.clone();
-            move || take(&counter)
-        });
-        yield_now();
-        add_one();
-        assert_eq!(reader.join().unwrap(), 1);
-        let add = |fd: &OwnedFd, number: u64| {
-            let number = number.to_ne_bytes();
-            // SAFETY: eight bytes, as an eventfd wants them.
-            match unsafe { libc::write(fd.as_raw_fd(), number.as_ptr().cast(), number.len()) } {
-                8 => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
-            }
-        };
+        let (counter, _) = waited_for();
         add(counter.thing(), u64::MAX - 1).unwrap();
         let writer = spawn({
             let counter = counter.clone();

@@ -13,7 +13,7 @@ use greenlet::net::ToSocketAddrs;
 use greenlet::{JoinHandle, offload, spawn};
 
 use super::sockets::{drain, fill, write_and_count};
-use super::{Call, contract, settle};
+use super::{Brought, Call, contract, settle};
 use crate::net::Folder;
 
 /// A name that two meet at who keep each other waiting.
@@ -262,23 +262,34 @@ impl Output {
     }
 }
 
-contract!(
-    standard_output,
-    Call::new(|| output(1), |_| write_and_count(stdout()), Output::empty)
+fn writing(
+    make: fn() -> Output,
+    write: fn(&Output) -> Brought,
+    path: &'static str,
+) -> Call<Output> {
+    Call::new(make, write, Output::empty)
         .stays()
         .leaves(Output::leave)
         .at_once()
         .allocates()
-        .in_a_process("contract::standard::standard_output")
+        .in_a_process(path)
+}
+
+contract!(
+    standard_output,
+    writing(
+        || output(1),
+        |_| write_and_count(stdout()),
+        "contract::standard::standard_output",
+    )
 );
 
 // What a test says that fails has no room to be said: it ends by the watchdog.
 contract!(
     standard_error,
-    Call::new(|| output(2), |_| write_and_count(stderr()), Output::empty)
-        .stays()
-        .leaves(Output::leave)
-        .at_once()
-        .allocates()
-        .in_a_process("contract::standard::standard_error")
+    writing(
+        || output(2),
+        |_| write_and_count(stderr()),
+        "contract::standard::standard_error",
+    )
 );
