@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use greenlet::io::{Descriptor, PipeReader, pipe};
@@ -1161,19 +1161,16 @@ fn what_other_threads_bring_is_chosen() {
             seat.forget();
             true
         }));
-        // Nobody keeps that it was set: it is set again, in case nobody waited yet.
-        let (theirs, is_chosen) = (event.clone(), Arc::new(AtomicBool::new(false)));
-        let is_over = is_chosen.clone();
-        let thread = later(Box::new(move || {
-            while !is_over.load(Ordering::Relaxed) {
+        // Nobody keeps that it was set: whoever sets it is begun when the select waits.
+        let theirs = event.clone();
+        let thread = spawn(move || {
+            later(Box::new(move || {
                 theirs.set();
                 theirs.clear();
-                std::thread::sleep(MS);
-            }
-        }));
+            }))
+        });
         assert_eq!(chosen(), "event");
-        is_chosen.store(true, Ordering::Relaxed);
-        thread.join().unwrap();
+        thread.join().unwrap().join().unwrap();
         let thread = later(Box::new(move || sender.send(7).unwrap()));
         assert_eq!(chosen(), "message");
         thread.join().unwrap();
