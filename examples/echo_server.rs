@@ -81,7 +81,8 @@ fn serve(listener: &TcpListener) -> io::Result<()> {
 
 /// Until the other side closes, or an error ends the connection.
 fn echo(mut stream: TcpStream) -> io::Result<()> {
-    let mut buffer = [0; 4096];
+    // With the frames of the calls it fits one page: among thousands of connections that is one miss less for each request.
+    let mut buffer = [0; 1024];
     loop {
         match stream.read(&mut buffer)? {
             0 => return Ok(()),

@@ -40,8 +40,8 @@ pub(crate) fn collect(fan: &Fan, rounds: &mut Rounds) -> io::Result<()> {
             while left.get() > 0 && failed.borrow().is_none() {
                 thread::park();
             }
-            // The hub waits for up to 1024 events at once, and looks again when all of them have had their turn.
-            rounds.calls += fan.active.len().div_ceil(1024) as u64;
+            // The hub waits for up to 128 events at once, and looks again when all of them have had their turn.
+            rounds.calls += fan.active.len().div_ceil(128) as u64;
         }
         for reader in &readers {
             reader.kill();

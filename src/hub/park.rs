@@ -33,7 +33,7 @@ use crate::sys::context::{Context, SHARES_THREAD};
 
 /// The most turns between two looks at the clock, and at I/O and timers unless a look has brought more.
 const TURNS: u32 = 61;
-/// The most in any case, about as many as one look can bring.
+/// The most in any case.
 const TURNS_IN_A_CROWD: u32 = 1024;
 /// After so many turns after a rest the clock is asked: one more than one wait takes.
 const FIRST: u32 = 2;
@@ -45,8 +45,10 @@ const BATCH: u32 = 4;
 const WEIGHT_OF_A_SOURCE: u32 = 1;
 /// So many cache lines hold the frame of a yield.
 const LINES_OF_A_YIELD: usize = 2;
-/// So many hold those of a wait, or most of a call of a source.
+/// So many hold those of a wait.
 const LINES_OF_A_WAIT: usize = 5;
+/// So many hold those of a call of a source, and the begin of a buffer that lies right above them.
+const LINES_OF_A_CALL: usize = 7;
 /// So many bytes from the begin of a source lies what its owner keeps beside it, how long a call may wait; a guess.
 const BESIDE_A_SOURCE: isize = -16;
 /// How many alarms are taken out of the timers before they go off.
@@ -670,28 +672,19 @@ fn note_unwinding(me: &Control) {
 /// Fetches what a greenlet touches when it goes on, whose control block is there. Returns for how many more it counts.
 #[inline(always)]
 fn fetch_where_it_goes_on(control: &Control, has_yielded: bool) -> u32 {
-    // SAFETY: what is in the queue is kept (`admit`).
+    let (context, source) = (&control.context, control.source.get());
+    // SAFETY: what is in the queue is kept (`admit`), and what a context holds can be read.
     unsafe {
-        match has_yielded {
-            true => {
-                Context::look_ahead_to::<LINES_OF_A_YIELD>(&control.context);
-                0
-            }
-            false => {
-                Context::look_ahead_to::<LINES_OF_A_WAIT>(&control.context);
-                fetch_what_it_waits_for(control)
-            }
+        if has_yielded {
+            Context::look_ahead_to::<LINES_OF_A_YIELD>(context);
+            return 0;
         }
-    }
-}
-
-/// Fetches what a greenlet touches first besides its frames. Returns for how many more that counts.
-#[inline(always)]
-fn fetch_what_it_waits_for(control: &Control) -> u32 {
-    let source = control.source.get();
-    if source.is_null() {
-        Context::fetch(control.owes.get());
-        return 0;
+        if source.is_null() {
+            Context::look_ahead_to::<LINES_OF_A_WAIT>(context);
+            Context::fetch(control.owes.get());
+            return 0;
+        }
+        Context::look_ahead_to::<LINES_OF_A_CALL>(context);
     }
     control.awaits.get().fetch();
     Context::fetch(source);

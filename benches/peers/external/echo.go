@@ -33,7 +33,7 @@ func main() {
 
 func echo(connection net.Conn) {
 	defer connection.Close()
-	buffer := make([]byte, 4096)
+	buffer := make([]byte, 1024)
 	for {
 		count, err := connection.Read(buffer)
 		if err != nil {

@@ -12,7 +12,7 @@ from gevent.server import StreamServer
 
 def echo(connection, _address):
     while True:
-        data = connection.recv(4096)
+        data = connection.recv(1024)
         if not data:
             return
         connection.sendall(data)

@@ -45,8 +45,9 @@ pub(crate) const CLOSING_REMOVES: bool = backend::CLOSING_REMOVES;
 
 pub(crate) use backend::{Bell, Events, Poller};
 
-/// How many events one wait can bring. What does not fit comes with the next one.
-const CAPACITY: usize = 1024;
+/// How many events one wait can bring. What does not fit comes with the next one, when these have been seen to: what the
+/// kernel has looked at for more of them would have left the caches again by then.
+const CAPACITY: usize = 128;
 
 /// The key that no descriptor may have: it is the bell's.
 const RESERVED_KEY: u64 = u64::MAX;

@@ -126,7 +126,7 @@ pub fn echo() -> Result<()> {
 
 #[cfg(target_os = "linux")]
 fn echo_back(mut stream: may::net::TcpStream) -> std::io::Result<()> {
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; 1024];
     loop {
         match stream.read(&mut buffer)? {
             0 => return Ok(()),

@@ -58,7 +58,7 @@ fn serve(
     // SAFETY: the listener is open.
     checked(unsafe { libc::listen(listener.as_raw_fd(), i32::MAX) })?;
     println!("listening on {}", listener.local_addr()?);
-    let (mut events, mut output) = (events(), Vec::new());
+    let (mut events, mut input, mut output) = (events(), [0; 4096], Vec::new());
     loop {
         epoll.wait(&mut events, -1)?;
         for event in &events {
@@ -69,7 +69,7 @@ fn serve(
             }
             let hanging_up = event.events as i32 & HANGING_UP != 0;
             let short_is_last = reading == Reading::UntilShort && !hanging_up;
-            if !attend(fd, short_is_last, &mut output, &mut answer) {
+            if !attend(fd, short_is_last, &mut input, &mut output, &mut answer) {
                 // SAFETY: the socket came from `accept`, and nobody uses it any more.
                 unsafe { libc::close(fd) };
             }
@@ -94,23 +94,23 @@ fn accept(epoll: &Epoll, listener: RawFd) -> io::Result<()> {
 fn attend(
     fd: RawFd,
     short_is_last: bool,
+    input: &mut [u8],
     output: &mut Vec<u8>,
     answer: &mut impl FnMut(RawFd, &[u8], &mut Vec<u8>) -> bool,
 ) -> bool {
-    let mut buffer = [0; 4096];
     loop {
-        // SAFETY: the buffer is as long as it says.
-        let count = unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+        // SAFETY: the room is as long as it says.
+        let count = unsafe { libc::recv(fd, input.as_mut_ptr().cast(), input.len(), 0) };
         if count < 0 {
             return io::Error::last_os_error().kind() == ErrorKind::WouldBlock;
         }
         let count = count as usize;
         output.clear();
-        let goes_on = answer(fd, &buffer[..count], output);
+        let goes_on = answer(fd, &input[..count], output);
         if !send(fd, output) || !goes_on || count == 0 {
             return false;
         }
-        if short_is_last && count < buffer.len() {
+        if short_is_last && count < input.len() {
             return true;
         }
     }

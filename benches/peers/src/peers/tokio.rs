@@ -148,7 +148,7 @@ pub fn echo() -> Result<()> {
 }
 
 async fn echo_back(mut stream: TcpStream) -> std::io::Result<()> {
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; 1024];
     loop {
         match stream.read(&mut buffer).await? {
             0 => return Ok(()),
