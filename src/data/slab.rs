@@ -174,18 +174,18 @@ impl<const SIZE: usize> Slab<SIZE> {
     #[cold]
     #[inline(never)]
     fn take_mapped(&self) -> NonNull<u8> {
-        let Some(map) = self.open.get() else {
+        let Some(chunk) = self.open.get() else {
             return self.take_at_last();
         };
         // SAFETY: maps live as long as the slab.
-        let map = unsafe { map.as_ref() };
+        let map = unsafe { chunk.as_ref() };
         let index = map.take();
         self.mapped.set(self.mapped.get() - 1);
         if map.free.get() == 0 {
             self.open.set(map.next.take());
         }
-        // SAFETY: a map knows the blocks of its chunk only, at whose begin it lies.
-        let block = unsafe { NonNull::from(map).cast::<u8>().add(index * SIZE) };
+        // SAFETY: a map knows the blocks of its chunk only, at whose begin it lies; this is the address of the whole chunk.
+        let block = unsafe { chunk.cast::<u8>().add(index * SIZE) };
         let later = block.as_ptr().wrapping_add(AHEAD * SIZE);
         for line in (0..SIZE).step_by(64) {
             Context::fetch(later.wrapping_add(line).cast_const().cast());
