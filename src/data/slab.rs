@@ -368,10 +368,12 @@ mod tests {
     /// Those of large chunks as well.
     #[test]
     fn many_blocks_do_not_overlap_and_come_back() {
-        let many = if cfg!(miri) { 12_000 } else { 50_000 };
-        check::<256>(many);
-        check::<96>(many);
+        check::<256>(MANY);
+        check::<96>(MANY);
     }
+
+    /// More than the small chunks have.
+    const MANY: usize = if cfg!(miri) { 12_000 } else { 50_000 };
 
     fn check<const SIZE: usize>(count: usize) {
         let slab = Slab::<SIZE>::new();
@@ -426,7 +428,7 @@ mod tests {
     #[test]
     fn what_has_gone_cold_is_used_in_the_order_of_addresses() {
         let slab = Slab::<256>::new();
-        let blocks: Vec<_> = (0..50_000).map(|_| slab.take(0).expect("memory")).collect();
+        let blocks: Vec<_> = (0..MANY).map(|_| slab.take(0).expect("memory")).collect();
         for number in 0..blocks.len() {
             // SAFETY: taken above, not used.
             unsafe { slab.put(blocks[number * 7919 % blocks.len()]) };
