@@ -367,13 +367,14 @@ mod tests {
 
     /// Those of large chunks as well.
     #[test]
+    #[cfg_attr(miri, ignore = "Miri cannot map what large chunks are made of")]
     fn many_blocks_do_not_overlap_and_come_back() {
         check::<256>(MANY);
         check::<96>(MANY);
     }
 
     /// More than the small chunks have.
-    const MANY: usize = if cfg!(miri) { 12_000 } else { 50_000 };
+    const MANY: usize = 50_000;
 
     fn check<const SIZE: usize>(count: usize) {
         let slab = Slab::<SIZE>::new();
@@ -426,6 +427,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "as above")]
     fn what_has_gone_cold_is_used_in_the_order_of_addresses() {
         let slab = Slab::<256>::new();
         let blocks: Vec<_> = (0..MANY).map(|_| slab.take(0).expect("memory")).collect();
