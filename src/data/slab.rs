@@ -42,8 +42,9 @@ pub(crate) struct Slab<const SIZE: usize> {
     enough: Cell<usize>,
     /// The first of the chunks in whose maps there are free blocks.
     open: Cell<Option<NonNull<Map>>>,
+    /// The small chunks.
     chunks: RefCell<Vec<(NonNull<u8>, Layout)>>,
-    /// The maps of the large chunks, by address.
+    /// The large ones, which begin with their maps, by address.
     maps: RefCell<Vec<NonNull<Map>>>,
     /// How many free blocks are in maps.
     mapped: Cell<usize>,
@@ -270,7 +271,7 @@ impl<const SIZE: usize> Slab<SIZE> {
         self.made.get() - self.free()
     }
 
-    /// The layout of the chunk that comes after so many.
+    /// The layout of the chunk that comes after so many small ones.
     fn chunk(before: usize) -> Layout {
         let size = SIZE * (FIRST_CHUNK << before.min(16));
         let (size, align) = if size < LARGE {
@@ -291,16 +292,20 @@ impl<const SIZE: usize> Slab<SIZE> {
         {
             memory::check(layout.size() + besides).ok()?;
         }
-        chunks.try_reserve(1).ok()?;
-        self.maps.borrow_mut().try_reserve(1).ok()?;
+        let is_small = layout.size() < HUGE;
+        match is_small {
+            true => chunks.try_reserve(1).ok()?,
+            false => self.maps.borrow_mut().try_reserve(1).ok()?,
+        }
         // SAFETY: the layout is not empty.
         let start = unsafe { memory::allocate(layout) }?;
-        chunks.push((start, layout));
         // SAFETY: the chunk is new, and has this layout.
         let made = unsafe {
-            match layout.size() < HUGE {
-                true => self.stack_all(start, layout.size() / SIZE),
-                false => self.map_all(start),
+            if is_small {
+                chunks.push((start, layout));
+                self.stack_all(start, layout.size() / SIZE)
+            } else {
+                self.map_all(start)
             }
         };
         self.made.set(self.made.get() + made);
@@ -348,7 +353,10 @@ impl<const SIZE: usize> Drop for Slab<SIZE> {
             // Somebody still refers to a block: keep them all.
             return;
         }
-        for (start, layout) in self.chunks.get_mut().drain(..) {
+        let large = Self::chunk(self.chunks.get_mut().len());
+        let maps = self.maps.get_mut().drain(..);
+        let maps = maps.map(|map| (map.cast(), large));
+        for (start, layout) in self.chunks.get_mut().drain(..).chain(maps) {
             // SAFETY: allocated with this layout in `grow`, and no block is out.
             unsafe { memory::free(start, layout) };
         }
