@@ -1,6 +1,6 @@
 //! Chunks: parts of a log, to be searched by whoever is free.
 
-use redis::streams::{StreamAutoClaimOptions, StreamAutoClaimReply};
+use redis::streams::{StreamAddOptions, StreamAutoClaimOptions, StreamAutoClaimReply};
 use redis::streams::{StreamId, StreamInfoGroupsReply, StreamReadOptions, StreamReadReply};
 use redis::{Commands, RedisResult};
 
@@ -39,13 +39,13 @@ pub(crate) enum Next {
 }
 
 impl Engine {
-    /// Hands out a chunk; returns its id.
+    /// Hands out a chunk; returns its id, or None if Redis has lost the search.
     pub(crate) fn add(
         &mut self,
         file: &str,
         user: &str,
         (begin, end): (u64, u64),
-    ) -> Result<String, String> {
+    ) -> Result<Option<String>, String> {
         let (begin, end) = (begin.to_string(), end.to_string());
         let fields = [
             ("file", file),
@@ -53,13 +53,20 @@ impl Engine {
             ("begin", &begin),
             ("end", &end),
         ];
-        let added = self.redis.xadd(&self.chunks, "*", &fields);
+        // A stream made here would have no group, and nobody would read it.
+        let there_only = StreamAddOptions::default().nomkstream();
+        let added = self
+            .redis
+            .xadd_options(&self.chunks, "*", &fields, &there_only);
         self.told(added)
     }
 
-    /// Whether some chunk is not done with, of those up to the `last` one.
+    /// Whether some chunk is not done with, of those up to the `last` one. There is none if Redis has lost the search.
     pub(crate) fn has_work(&mut self, last: &str) -> Result<bool, String> {
         let groups: RedisResult<StreamInfoGroupsReply> = self.redis.xinfo_groups(&self.chunks);
+        if groups.is_err() && !self.is_there()? {
+            return Ok(false);
+        }
         let mut groups = self.told(groups)?.groups.into_iter();
         Ok(!groups.any(|group| group.pending == 0 && group.last_delivered_id == last))
     }

@@ -64,7 +64,8 @@ fn hand_out(
     let (mut chunks, mut last) = (HashSet::new(), String::new());
     for from in (0..size).step_by(search.chunk as usize) {
         let part = (from, (from + search.chunk).min(size));
-        last = engine.add(path, &search.user, part)?;
+        let added = engine.add(path, &search.user, part)?;
+        last = added.ok_or_else(|| lost(search))?;
         chunks.insert(last.clone());
     }
     let count = chunks.len();
@@ -80,11 +81,15 @@ fn hand_out(
             return Ok((found, count));
         }
         if !goes_on {
-            return Err(format!("Redis has lost the search {:?}", search.name).into());
+            return Err(lost(search).into());
         }
         if workers.all_are_gone() {
             return Err("all workers started here have ended before the search had".into());
         }
         sleep(Duration::from_millis(5));
     }
+}
+
+fn lost(search: &Search) -> String {
+    format!("Redis has lost the search {:?}", search.name)
 }

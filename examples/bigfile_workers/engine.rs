@@ -76,6 +76,12 @@ impl Engine {
         self.told(renewed)
     }
 
+    /// Whether Redis has the search.
+    pub(crate) fn is_there(&mut self) -> Result<bool, String> {
+        let is_there = self.redis.exists(&self.chunks);
+        self.told(is_there)
+    }
+
     /// The search is over, and workers see that.
     pub(crate) fn end(&mut self) -> Result<(), String> {
         let deleted = self.redis.del(&[&self.chunks, &self.results]);

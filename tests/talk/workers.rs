@@ -169,11 +169,12 @@ fn a_search_counts_what_is_its_own_and_misses_nothing() {
     good("bigfile_generate", &["--size", "1MiB", &log]);
     let plain = &results("bigfile_brute", &[&log])[0];
     let wanted = format!("{} records of jim", plain["records"]);
-    let of = |name| {
-        let more = ["--redis", redis.1.as_str(), "--chunk", "100000"];
+    let in_chunks = |name, chunk| {
+        let more = ["--redis", redis.1.as_str(), "--chunk", chunk];
         let search = ["search", log.as_str(), "--name", name, "--workers"];
         [&search[..], &["0"], &more].concat()
     };
+    let of = |name| in_chunks(name, "100000");
     let work = |name, more: &[&str]| {
         let worker = workers(&[&["work", name, "--redis", &redis.1], more].concat());
         worker.wait_with_output().expect("it ends")
@@ -202,6 +203,14 @@ fn a_search_counts_what_is_its_own_and_misses_nothing() {
         work("loses", &["--linger", "50"]);
     });
     assert!(failure(coordinator).contains("Redis has lost the search"));
+
+    // Lost while its chunks are still handed out: there are 10,000 of them.
+    let coordinator = workers(&in_chunks("early", "100"));
+    while !redis.ask("DEL early:chunks").contains(":1") {
+        std::thread::yield_now();
+    }
+    assert!(failure(coordinator).contains("Redis has lost the search"));
+    assert!(redis.ask("DBSIZE").contains(":0"), "nothing is left behind");
 
     let coordinator = workers(&of("shorter"));
     while !redis.ask("EXISTS shorter:chunks").contains(":1") {
