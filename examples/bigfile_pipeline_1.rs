@@ -22,7 +22,7 @@ use std::rc::Rc;
 
 use greenlet::Generator;
 use talk_parts::lines::{self, Text};
-use talk_parts::search::{self, Job, Reader};
+use talk_parts::search::{self, Job, Log};
 use talk_parts::weblog::{self, Blocks, Found};
 
 /// What runs through the pipes.
@@ -43,7 +43,7 @@ fn pipeline(job: &Job) -> io::Result<Found> {
     Ok(found)
 }
 
-fn cat(log: Blocks<Reader>) -> Lines {
+fn cat(log: Blocks<Log>) -> Lines {
     Generator::new(|y| {
         let outcome = lines::each(log, |line| y.yield_(Ok(line)));
         if let Err(error) = outcome {

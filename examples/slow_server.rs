@@ -29,6 +29,9 @@ struct Arguments {
     /// How long an answer takes, in milliseconds.
     #[arg(long, default_value_t = 20)]
     delay: u64,
+    /// End when standard input does: with the client that has started it.
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
 }
 
 fn main() -> io::Result<()> {
@@ -36,6 +39,12 @@ fn main() -> io::Result<()> {
     let delay = Duration::from_millis(arguments.delay);
     let listener = listen::or_exit(&arguments.listen, TcpListener::bind(&arguments.listen));
     println!("listening on {}", listener.local_addr()?);
+    if arguments.until_stdin_ends {
+        greenlet::spawn(|| {
+            let _ = io::copy(&mut greenlet::io::stdin(), &mut io::sink());
+            std::process::exit(0)
+        });
+    }
     loop {
         match listener.accept() {
             Ok((stream, _)) => {

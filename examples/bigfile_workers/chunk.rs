@@ -1,14 +1,17 @@
 //! Chunks: parts of a log, to be searched by whoever is free.
 
 use redis::streams::{StreamAddOptions, StreamAutoClaimOptions, StreamAutoClaimReply};
-use redis::streams::{StreamId, StreamInfoGroupsReply, StreamReadOptions, StreamReadReply};
+use redis::streams::{StreamId, StreamInfoConsumersReply, StreamInfoGroupsReply};
+use redis::streams::{StreamReadOptions, StreamReadReply};
 use redis::{Commands, RedisResult};
 
-use crate::engine::{Engine, GROUP};
+use crate::engine::{Engine, GROUP, LEASE};
 use crate::results::{self, Outcome};
 
 /// How long a worker waits for a new chunk, in ms.
 const A_WHILE: usize = 100;
+/// Who has not asked for so long, in ms, is gone.
+const GONE: usize = 5000;
 
 /// A part of a log.
 pub(crate) struct Chunk {
@@ -55,10 +58,11 @@ impl Engine {
         ];
         // A stream made here would have no group, and nobody would read it.
         let there_only = StreamAddOptions::default().nomkstream();
-        let added = self
-            .redis
-            .xadd_options(&self.chunks, "*", &fields, &there_only);
-        self.told(added)
+        let mut add = redis::pipe();
+        add.xadd_options(&self.chunks, "*", &fields, &there_only);
+        add.pexpire(&self.chunks, LEASE).ignore();
+        let added: RedisResult<(Option<String>,)> = add.query(&mut self.redis);
+        self.told(added).map(|(id,)| id)
     }
 
     /// Whether some chunk is not done with, of those up to the `last` one. There is none if Redis has lost the search.
@@ -69,6 +73,14 @@ impl Engine {
         }
         let mut groups = self.told(groups)?.groups.into_iter();
         Ok(!groups.any(|group| group.pending == 0 && group.last_delivered_id == last))
+    }
+
+    /// Whether some worker has asked for work not long ago.
+    pub(crate) fn has_workers(&mut self) -> Result<bool, String> {
+        let asked = self.redis.xinfo_consumers(&self.chunks, GROUP);
+        let workers: StreamInfoConsumersReply = self.told(asked)?;
+        let mut idle = workers.consumers.iter().map(|worker| worker.idle);
+        Ok(idle.any(|idle| idle < GONE))
     }
 
     /// A chunk that another worker has had for `idle` ms, or the next one, if one comes within a while.

@@ -83,8 +83,9 @@ fn hand_out(
         if !goes_on {
             return Err(lost(search).into());
         }
-        if workers.all_are_gone() {
-            return Err("all workers started here have ended before the search had".into());
+        // Others may go on with it.
+        if workers.all_are_gone() && !engine.has_workers()? {
+            return Err("all workers have ended before the search had".into());
         }
         sleep(Duration::from_millis(5));
     }

@@ -16,7 +16,7 @@ pub(crate) const GROUP: &str = "searchers";
 /// How long Redis may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a search outlives whoever coordinates it, in ms.
-const LEASE: i64 = 30_000;
+pub(crate) const LEASE: i64 = 30_000;
 
 /// One search, under a name of its own.
 pub(crate) struct Engine {
@@ -52,7 +52,7 @@ impl Engine {
 
     /// Makes the group that all workers are of.
     pub(crate) fn begin(&mut self) -> Result<(), String> {
-        let made = self.redis.xgroup_create_mkstream(&self.chunks, GROUP, "0");
+        let made: RedisResult<()> = self.redis.xgroup_create_mkstream(&self.chunks, GROUP, "0");
         match made {
             Err(error) if error.code() == Some("BUSYGROUP") => Err(format!(
                 "Redis at {}: there is a search of this name already, or what is left of one for a while; `--name` \
@@ -60,7 +60,8 @@ impl Engine {
                 self.place
             )),
             made => self.told(made),
-        }
+        }?;
+        self.renew().map(drop)
     }
 
     /// The search goes on; false if Redis has lost it.

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use talk_parts::limits;
 use talk_parts::report::{Line, Output, ended, median, time};
 use talk_parts::show;
 
@@ -53,23 +54,32 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let lines = arguments
-        .pairs
-        .iter()
-        .map(|&pairs| measure(pairs as usize, arguments));
-    let lines: Vec<Line> = lines.collect::<Result<_, _>>()?;
+    let mut lines: Vec<Line> = Vec::new();
+    let measured = arguments.pairs.iter().try_for_each(|&pairs| {
+        lines.push(measure(pairs as usize, arguments)?);
+        Ok(())
+    });
+    // What was measured before something went wrong is not lost.
+    if !lines.is_empty() {
+        show(&lines, arguments)?;
+    }
+    measured
+}
+
+fn show(lines: &[Line], arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let row = |line: &Line| {
         let [total, event] = ["total", "value"].map(|key| time(line.number(key) / 1e9));
         vec![line.text("case").into(), total, event]
     };
     let title = ("Time for each event", "pairs,total,event");
-    show::results(&lines, &arguments.output, title, row)
+    show::results(lines, &arguments.output, title, row)
 }
 
 fn measure(pairs: usize, arguments: &Arguments) -> Result<Line, Box<dyn Error>> {
     let limit = arguments.timeouts.then_some(Duration::from_secs(60));
-    let ring = ring::pairs(pairs, limit)
-        .map_err(|error| format!("{pairs} socket pairs: {error}; see `ulimit -n`"))?;
+    let raised = limits::raise(2 * pairs as u64 + 32);
+    let ring = raised.and_then(|()| ring::pairs(pairs, limit));
+    let ring = ring.map_err(|error| format!("{pairs} socket pairs: {error}"))?;
     let rounds = (0..arguments.rounds).map(|_| ring::iteration(&ring, arguments.active as usize));
     let (total, event): (Vec<f64>, Vec<f64>) = rounds.unzip();
     let line = Line::new(

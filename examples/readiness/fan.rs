@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Instant;
 
+use crate::talk_parts::limits;
+
 /// Eventfds: one descriptor each, where a pipe has two.
 pub(crate) struct Fan {
     pub(crate) fds: Vec<OwnedFd>,
@@ -13,7 +15,7 @@ pub(crate) struct Fan {
 
 impl Fan {
     pub(crate) fn new(count: usize, active: usize) -> io::Result<Fan> {
-        raise_limit(count as u64 + 32)?;
+        limits::raise(count as u64 + 32)?;
         let active = active.min(count);
         Ok(Fan {
             fds: (0..count).map(|_| eventfd()).collect::<io::Result<_>>()?,
@@ -52,27 +54,6 @@ fn eventfd() -> io::Result<OwnedFd> {
         // SAFETY: just opened, and nobody else's.
         fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
     }
-}
-
-/// Lets this process have so many descriptors, if it may.
-fn raise_limit(count: u64) -> io::Result<()> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the call writes one limit.
-    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    let count = count as libc::rlim_t;
-    if limit.rlim_max < count {
-        let most = limit.rlim_max;
-        return Err(io::Error::other(format!(
-            "{count} descriptors are needed, and the system allows {most} (ulimit -Hn)"
-        )));
-    }
-    limit.rlim_cur = limit.rlim_cur.max(count);
-    // SAFETY: the call reads one limit.
-    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-    Ok(())
 }
 
 /// Rounds of one way: all active ones are written to, and then read.

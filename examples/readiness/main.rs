@@ -29,18 +29,17 @@ mod epoll;
 mod fan;
 mod greenlets;
 mod poll;
-#[path = "../talk_parts/report.rs"]
-#[allow(dead_code)] // each program uses a part of it
-mod report;
 mod select;
 mod show;
+#[path = "../talk_parts/mod.rs"]
+mod talk_parts;
 
 use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 use fan::{Fan, Rounds};
-use report::{Line, Output};
+use talk_parts::report::{self, Line, Output};
 
 /// Measures four ways to wait for many descriptors.
 #[derive(Parser)]

@@ -1,13 +1,10 @@
 //! The table, the chart and the lines of JSON.
 
-#[path = "../talk_parts/chart.rs"]
-#[allow(dead_code)] // each program uses a part of it
-mod chart;
-
 use std::io::{self, Write};
 
 use super::fan::{Fan, Rounds};
-use super::report::{self, Line, Output, digits, time};
+use crate::talk_parts::chart;
+use crate::talk_parts::report::{self, Line, Output, digits, time};
 
 const HEADS: &str = "way,descriptors,active,lines of code,system calls,reading,a round";
 

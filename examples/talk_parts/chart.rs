@@ -3,20 +3,33 @@
 use std::error::Error;
 use std::path::Path;
 
+use plotters::coord::Shift;
 use plotters::prelude::*;
 
 /// Why there is no chart.
 type Drawn = Result<(), Box<dyn Error>>;
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 const BLUE: RGBColor = RGBColor(66, 114, 168);
 
+/// Draws into memory, and writes all of it: a file that is full is noticed.
+fn drawn(file: &Path, size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> Drawn {
+    let mut text = String::new();
+    draw(&SVGBackend::with_string(&mut text, size).into_drawing_area())?;
+    Ok(std::fs::write(file, text)?)
+}
+
 /// A bar for each label, on a logarithmic scale, in the order given.
 pub(crate) fn bars(file: &Path, title: &str, unit: &str, values: &[(String, f64)]) -> Drawn {
-    let root = SVGBackend::new(file, (900, 90 + 32 * values.len() as u32)).into_drawing_area();
+    let size = (900, 90 + 32 * values.len() as u32);
+    drawn(file, size, |root| draw_bars(root, title, unit, values))
+}
+
+fn draw_bars(root: &Area<'_>, title: &str, unit: &str, values: &[(String, f64)]) -> Drawn {
     root.fill(&WHITE)?;
     let (low, high) = around(values.iter().map(|value| value.1));
     let rows = (0..values.len()).into_segmented();
-    let mut chart = ChartBuilder::on(&root)
+    let mut chart = ChartBuilder::on(root)
         .caption(title, ("sans-serif", 20))
         .margin(12)
         .x_label_area_size(36)
@@ -54,12 +67,22 @@ pub(crate) fn lines(
     (x, y): (&str, &str),
     series: &[(String, Vec<(f64, f64)>)],
 ) -> Drawn {
-    let root = SVGBackend::new(file, (900, 540)).into_drawing_area();
+    drawn(file, (900, 540), |root| {
+        draw_lines(root, title, (x, y), series)
+    })
+}
+
+fn draw_lines(
+    root: &Area<'_>,
+    title: &str,
+    (x, y): (&str, &str),
+    series: &[(String, Vec<(f64, f64)>)],
+) -> Drawn {
     root.fill(&WHITE)?;
     let points = || series.iter().flat_map(|line| &line.1);
     let (left, right) = around(points().map(|point| point.0));
     let (low, high) = around(points().map(|point| point.1));
-    let mut chart = ChartBuilder::on(&root)
+    let mut chart = ChartBuilder::on(root)
         .caption(title, ("sans-serif", 20))
         .margin(12)
         .x_label_area_size(40)

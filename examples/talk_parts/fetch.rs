@@ -86,7 +86,8 @@ fn answer(bytes: &[u8]) -> io::Result<Option<usize>> {
         return Ok(None);
     };
     if response.code != Some(200) {
-        return Err(invalid(format!("the server answers {:?}", response.code)));
+        let code = response.code.unwrap_or(0);
+        return Err(invalid(format!("the server answers {code}")));
     }
     let is_length = |name: &str| name.eq_ignore_ascii_case("content-length");
     let length = response
@@ -192,7 +193,9 @@ impl Server {
         let file = std::env::current_exe()?.with_file_name("slow_server");
         let mut command = Command::new(&file);
         command.args(["--listen", "127.0.0.1:0", "--delay", &delay_ms.to_string()]);
-        let started = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn();
+        // Its input ends with this process, however that ends.
+        command.arg("--until-stdin-ends");
+        let started = command.stdout(Stdio::piped()).stdin(Stdio::piped()).spawn();
         let mut process = started.map_err(|error| {
             format!("slow_server: {error}; `cargo build --release --examples` builds it")
         })?;

@@ -7,6 +7,7 @@ pub(crate) mod cores;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
 pub(crate) mod fetch;
+pub(crate) mod limits;
 pub(crate) mod lines;
 pub(crate) mod programs;
 pub(crate) mod report;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Take, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -63,6 +63,9 @@ impl Job {
     fn open(arguments: Arguments) -> io::Result<Job> {
         let size = size(&arguments.file)?;
         let file = File::open(&arguments.file)?;
+        if size == 0 && file.read_at(&mut [0], 0)? > 0 {
+            return Err(io::Error::other("not a file of a known size"));
+        }
         if arguments.cold {
             cache::drop_cache(&file)?;
         }
@@ -90,11 +93,18 @@ impl Job {
     }
 
     /// All lines of the log, in blocks.
-    pub(crate) fn blocks(&self) -> io::Result<Blocks<Reader>> {
-        let reader = Reader::new(&self.file, 0, &self.bar)?;
-        Ok(Blocks::new(reader, 0, u64::MAX))
+    pub(crate) fn blocks(&self) -> io::Result<Blocks<Log>> {
+        Ok(Blocks::new(self.log()?, 0, u64::MAX))
+    }
+
+    /// The log as it was at the begin: what is written to it meanwhile is left out.
+    fn log(&self) -> io::Result<Log> {
+        Ok(Reader::new(&self.file, 0, &self.bar)?.take(self.size))
     }
 }
+
+/// A log from its begin to where its end was.
+pub(crate) type Log = Take<Reader>;
 
 /// Reads from a place of its own, and moves the progress bar.
 pub(crate) struct Reader {
@@ -139,7 +149,7 @@ pub(crate) fn part(
 /// The plain way: a line at a time, each copied out of the buffer. One that is too long comes as an empty one,
 /// which is as broken.
 pub(crate) fn each_line(job: &Job, mut what: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut log = BufReader::with_capacity(LONGEST, Reader::new(&job.file, 0, &job.bar)?);
+    let mut log = BufReader::with_capacity(LONGEST, job.log()?);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -180,9 +190,15 @@ pub(crate) fn run_and(
             let what = "it was shortened while it was searched";
             return Err(io::Error::other(what));
         }
-        show(program, &job, found, took, &afterwards(&job)?)
+        let notes = afterwards(&job)?;
+        Ok((job, found, took, notes))
     });
-    report::ended(program, outcome.map_err(|error| format!("{name}: {error}")))
+    let outcome = outcome.map_err(|error| format!("{name}: {error}"));
+    let outcome = outcome.and_then(|(job, found, took, notes)| {
+        let shown = show(program, &job, found, took, &notes);
+        shown.map_err(|error| format!("standard output: {error}"))
+    });
+    report::ended(program, outcome)
 }
 
 fn show(

@@ -563,6 +563,128 @@ fn programs_of_scheduling_and_channels_print_what_their_headers_say() {
     as_the_header_says("thundering_herd", text(&herd.stdout));
 }
 
+/// The numbers of a line that begins with these words.
+#[track_caller]
+fn numbers(printed: &str, begin: &str) -> Vec<f64> {
+    let line = printed.lines().find_map(|line| line.strip_prefix(begin));
+    let line = line.unwrap_or_else(|| panic!("no {begin:?} in {printed}"));
+    line.split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect()
+}
+
+/// What the numbers of a program say is what the talk says. They are times of a machine that may be busy, so it has
+/// some attempts.
+#[track_caller]
+fn it_shows(name: &str, claim: fn(&str) -> bool) {
+    let mut printed = String::new();
+    let shown = (0..10).any(|_| {
+        printed = text(&run(name, &[], b"").stdout).to_owned();
+        claim(&printed)
+    });
+    assert!(
+        shown,
+        "{name} does not show what it is there for: {printed}"
+    );
+}
+
+#[test]
+fn programs_of_scheduling_show_what_the_talk_says() {
+    it_shows("cpu_bound_toast", |printed| {
+        let late = |how| numbers(printed, how)[0];
+        let cures = ["alone:", "offload:", "per_core:", "yield_now:"];
+        cures.iter().all(|how| late(how) < late("one hog:") / 2.0)
+    });
+    it_shows("coarse_lock", |printed| {
+        numbers(printed, "one coarse lock:")[0] > 2.0 * numbers(printed, "a lock each, ordered:")[0]
+    });
+    it_shows("starvation", |printed| {
+        let after = |how| numbers(printed, how)[0];
+        after("taking turns:") < 10.0 && after("readers first:") == 400.0
+    });
+    it_shows("futures_promises", |printed| {
+        // Three of 300, 200 and 100 ms would take 600 one after the other.
+        let [longest, all] = numbers(printed, "the longest took")[..] else {
+            return false;
+        };
+        longest == 300.0 && all < 500.0
+    });
+    it_shows("thundering_herd", |printed| {
+        let wakes = |how| numbers(printed, how)[0];
+        let few = [
+            "shared, EPOLLEXCLUSIVE",
+            "SO_REUSEPORT",
+            "greenlets of one hub",
+        ];
+        let few = few.map(wakes);
+        few.iter().all(|wakes| (0.5..4.0).contains(wakes)) && wakes("shared, level-triggered") > 4.0
+    });
+}
+
+/// A soft limit of descriptors is raised; what a hard one leaves is shown before it is said what is missing.
+#[test]
+fn event_bench_gets_as_far_as_descriptors_reach() {
+    let limited = |limit: &str| {
+        let program = command("event_bench", &[]);
+        let program = program.get_program().to_str().expect("text");
+        let script = format!("ulimit {limit}; exec {program} --rounds 1 --pairs 100,600");
+        let output = Command::new("sh").args(["-c", &script]).output();
+        let output = output.expect("there is a shell");
+        let said = [output.stdout, output.stderr].map(|said| text(&said).to_owned());
+        (output.status.success(), said)
+    };
+    let (good, [table, told]) = limited("-Sn 1024");
+    assert!(good && told.is_empty(), "{told}");
+    assert!(table.contains("\n600 pairs"), "{table}");
+    let (good, [table, told]) = limited("-n 1024");
+    assert!(!good && table.contains("\n100 pairs"), "{table}");
+    assert!(
+        told.contains("600 socket pairs: 1232 descriptors"),
+        "{told}"
+    );
+}
+
+/// The server that a client has started ends with it, also if somebody kills it.
+#[test]
+fn a_client_that_is_killed_leaves_no_server() {
+    use std::io::Read;
+    for client in ["urlclient", "futures_urlclient"] {
+        let mut command = command(client, &["--rounds", "1000000"]);
+        let started = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut process = started.expect("it starts");
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        process.kill().expect("it runs");
+        process.wait().expect("it was killed");
+        // The server has the same standard error, and this waits for it as well.
+        let mut told = String::new();
+        let mut stderr = process.stderr.take().expect("piped");
+        stderr.read_to_string(&mut told).expect("text");
+        assert_eq!(told, "", "{client}");
+    }
+}
+
+#[test]
+fn a_chart_that_cannot_be_written_is_no_chart() {
+    for name in ["optimizations", "fibonacci"] {
+        let told = bad(name, &["--svg", "/dev/full"], b"");
+        assert!(told.contains("/dev/full: No space left"), "{told}");
+    }
+    let few = ["--rounds", "1", "--pairs", "10", "--svg", "/dev/full"];
+    assert!(bad("event_bench", &few, b"").contains("/dev/full: No space left"));
+}
+
+/// What says that it is empty, and is not, would be searched in vain.
+#[test]
+fn a_file_without_a_size_is_no_log() {
+    for search in SEARCHES {
+        let told = bad(&format!("bigfile_{search}"), &["/proc/cpuinfo"], b"");
+        assert!(
+            told.contains("/proc/cpuinfo: not a file of a known size"),
+            "{told}"
+        );
+    }
+}
+
 /// A server that is not there, one that never answers, one that answers nonsense.
 #[test]
 fn clients_say_what_is_wrong_with_their_server() {

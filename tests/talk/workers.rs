@@ -93,8 +93,13 @@ fn workers_of_a_search_may_be_killed_and_lose_nothing() {
 
     let coordinator = workers(&search("killed", "0", &url));
     let mut doomed = workers(&["work", "killed", "--redis", &url, "--linger", "60000"]);
-    // It has a chunk by then, or will never have one: the answer is the same.
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let has_a_chunk = || {
+        let pending = redis.ask("XPENDING killed:chunks searchers");
+        pending.contains("*4\r\n:1\r\n")
+    };
+    while !has_a_chunk() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     doomed.kill().expect("it runs");
     doomed.wait().expect("it was killed");
     let heir = workers(&["work", "killed", "--redis", &url, "--patience", "300"]);
@@ -206,6 +211,11 @@ fn a_search_counts_what_is_its_own_and_misses_nothing() {
 
     // Lost while its chunks are still handed out: there are 10,000 of them.
     let coordinator = workers(&in_chunks("early", "100"));
+    while redis.ask("XLEN early:chunks").contains(":0") {
+        std::thread::yield_now();
+    }
+    let lease = redis.ask("PTTL early:chunks");
+    assert!(!lease.contains("-1"), "a search that nobody ends: {lease}");
     while !redis.ask("DEL early:chunks").contains(":1") {
         std::thread::yield_now();
     }
