@@ -70,7 +70,7 @@ fn wait_until(at: Moment) {
 /// Only if `f` does.
 ///
 /// # Cancellation
-/// A destructor that runs while `f` unwinds may wait; nothing is raised in it.
+/// A destructor that runs while `f` unwinds may wait; nothing is raised in it but the end of a timeout of its own.
 ///
 /// # Errors
 /// [`Elapsed`] if `f` was unwound because of this limit. An outer one passes through.

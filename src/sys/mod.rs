@@ -37,3 +37,5 @@ pub(crate) mod stack;
 pub(crate) mod sync;
 #[allow(unsafe_code)]
 pub(crate) mod tasks;
+#[allow(unsafe_code)]
+pub(crate) mod unwinding;

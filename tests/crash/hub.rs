@@ -394,7 +394,7 @@ fn deadlock_in_scope() {
     });
 }
 
-/// One never comes back from a destructor; another one is killed meanwhile, and waited for.
+/// One never comes back from a destructor. Another one, which is killed, and waited for, does not either; nor does main.
 fn deadlock_behind_a_destructor() {
     struct Stuck;
     impl Drop for Stuck {
@@ -409,9 +409,16 @@ fn deadlock_behind_a_destructor() {
     yield_now();
     stuck.start_kill();
     yield_now();
-    let victim = thread_named("victim", greenlet::thread::park);
+    let victim = thread_named("victim", || {
+        let _stuck = Stuck;
+        sleep(LONG);
+    });
     yield_now();
-    victim.kill();
+    victim.start_kill();
+    yield_now();
+    victim.start_kill();
+    let _stuck = Stuck;
+    panic!("main unwinds");
 }
 
 fn leave_three_kinds() {

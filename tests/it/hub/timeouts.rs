@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use greenlet::sync::Event;
 use greenlet::time::{Elapsed, sleep_until, timeout, timeout_at};
 use greenlet::{
     Generator, Greenlet, GreenletExit, JoinHandle, SwitchError, current, scope, sleep, spawn,
@@ -456,4 +457,150 @@ fn elapsed_is_an_io_error_too() {
     let error = std::io::Error::from(Elapsed);
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     assert_eq!(error.to_string(), "the time limit has passed");
+}
+
+/// Somebody who has panicked, and waits in a destructor until the event is set.
+fn waits_amid_an_unwinding() -> (JoinHandle<()>, Rc<Event>) {
+    let event = Rc::new(Event::new());
+    let handle = spawn(own!(event => move || {
+        let _waits = act(move || event.wait());
+        raise("something else")
+    }));
+    yield_now();
+    (handle, event)
+}
+
+fn awake((handle, event): (JoinHandle<()>, Rc<Event>)) {
+    event.set();
+    assert_eq!(text(&*handle.join().unwrap_err()), "something else");
+}
+
+#[test]
+fn one_that_waits_amid_an_unwinding_keeps_no_deadline_of_others() {
+    run(|| {
+        let stretched = spawn(|| timeout(5 * MS, || sleep(LONG)));
+        yield_now();
+        let unwinds = waits_amid_an_unwinding();
+        assert_eq!(timeout(MS, || sleep(LONG)), Err(Elapsed));
+        assert_eq!(stretched.join().unwrap(), Err(Elapsed));
+        let endless = spawn(|| timeout(MS, greenlet::thread::park));
+        assert_eq!(endless.join().unwrap(), Err(Elapsed));
+        awake(unwinds);
+    });
+}
+
+#[test]
+fn nor_a_kill_nor_the_end_of_a_scope() {
+    run(|| {
+        let unwinds = waits_amid_an_unwinding();
+        let sleeps = spawn(|| sleep(LONG));
+        yield_now();
+        assert!(sleeps.kill());
+        let caught = caught(|| {
+            scope(|scope| {
+                scope.spawn(|| sleep(LONG));
+                yield_now();
+                raise("the body of a scope")
+            })
+        });
+        assert_eq!(text(&*caught), "the body of a scope");
+        awake(unwinds);
+    });
+}
+
+#[test]
+fn nor_does_it_poison_what_others_lock() {
+    run(|| {
+        let [early, late] = [(); 2].map(|()| Rc::new(greenlet::sync::Mutex::new(1)));
+        let before = early.lock().unwrap();
+        let unwinds = waits_amid_an_unwinding();
+        drop(before);
+        drop(late.lock().unwrap());
+        assert!(!early.is_poisoned() && !late.is_poisoned());
+        let panics: JoinHandle<()> = spawn(own!(early => move || {
+            let _locked = early.lock().unwrap();
+            raise("while it has it")
+        }));
+        assert!(panics.join().is_err());
+        // It was locked amid the unwinding of another one: what is known of that is a raise by the hub.
+        let killed = spawn(own!(late => move || {
+            let _locked = late.lock().unwrap();
+            sleep(LONG);
+        }));
+        yield_now();
+        assert!(killed.kill());
+        assert!(late.is_poisoned());
+        awake(unwinds);
+    });
+}
+
+/// What is begun in a destructor ends there, also when it runs because something was raised.
+#[test]
+fn a_destructor_of_an_unwinding_may_have_a_deadline() {
+    run(|| {
+        let log = Log::new();
+        let handle = spawn(own!(log => move || {
+            let _rolls_back = act(own!(log => move || {
+                let outer = timeout(LONG, || {
+                    let inner = timeout(MS, || sleep(LONG));
+                    assert_eq!(inner, Err(Elapsed));
+                    sleep(MS);
+                    timeout(MS, || {
+                        let _again = act(|| assert_eq!(timeout(MS, || sleep(LONG)), Err(Elapsed)));
+                        sleep(LONG);
+                    })
+                });
+                assert_eq!(outer, Ok(Err(Elapsed)));
+                log.push("rolled back");
+            }));
+            sleep(LONG);
+        }));
+        yield_now();
+        assert!(handle.kill());
+        assert!(handle.join().unwrap_err().is::<GreenletExit>());
+        assert_eq!(log.take(), ["rolled back"]);
+    });
+}
+
+/// The deadline of an outer stretch waits for the end of the unwinding, and so does a kill; what was begun within does not.
+#[test]
+fn only_what_was_begun_in_a_destructor_is_raised_there() {
+    run(|| {
+        let log = Log::new();
+        let handle = spawn(own!(log => move || {
+            let outer = timeout(5 * MS, || {
+                let caught = caught(|| {
+                    let _rolls_back = act(own!(log => move || {
+                        assert_eq!(timeout(20 * MS, || sleep(LONG)), Err(Elapsed));
+                        log.push("rolled back");
+                    }));
+                    raise("panic")
+                });
+                assert_eq!(text(&*caught), "panic");
+                sleep(LONG);
+                log.push("went on");
+            });
+            assert_eq!(outer, Err(Elapsed));
+            log.push("outer");
+        }));
+        yield_now();
+        handle.join().unwrap();
+        assert_eq!(log.take(), ["rolled back", "outer"]);
+
+        let handle = spawn(own!(log => move || {
+            let _caught = caught(|| {
+                let _rolls_back = act(own!(log => move || {
+                    assert_eq!(timeout(10 * MS, || sleep(LONG)), Err(Elapsed));
+                    log.push("rolled back");
+                }));
+                raise("panic")
+            });
+            sleep(LONG);
+        }));
+        yield_now();
+        handle.start_kill();
+        assert!(handle.kill());
+        assert_eq!(log.take(), ["rolled back"]);
+        assert!(handle.join().unwrap_err().is::<GreenletExit>());
+    });
 }
