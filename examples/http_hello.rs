@@ -18,6 +18,8 @@ use greenlet::net::{TcpListener, TcpStream};
 
 const HELLO: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
+/// How long its body is.
+const BODY: usize = 13;
 const BAD: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 /// The longest head of a request, in bytes.
 const LONGEST: usize = 8192;
@@ -53,6 +55,8 @@ enum Head {
     Request {
         length: usize,
         keep_alive: bool,
+        /// Only the head of the answer is wanted.
+        head: bool,
     },
     Partial,
     Bad,
@@ -73,8 +77,13 @@ fn converse(mut stream: TcpStream) -> io::Result<()> {
         let (mut begin, mut open) = (0, true);
         while open && begin < filled {
             match head(&buffer[begin..filled]) {
-                Head::Request { length, keep_alive } => {
-                    answers.extend_from_slice(HELLO);
+                Head::Request {
+                    length,
+                    keep_alive,
+                    head,
+                } => {
+                    let body = if head { BODY } else { 0 };
+                    answers.extend_from_slice(&HELLO[..HELLO.len() - body]);
                     (begin, open) = (begin + length, keep_alive);
                 }
                 Head::Partial if filled - begin < LONGEST => break,
@@ -113,5 +122,10 @@ fn head(bytes: &[u8]) -> Head {
             return Head::Bad;
         }
     }
-    Head::Request { length, keep_alive }
+    let head = request.method == Some("HEAD");
+    Head::Request {
+        length,
+        keep_alive,
+        head,
+    }
 }

@@ -308,6 +308,16 @@ fn http_takes_a_request_in_small_pieces() {
 }
 
 #[test]
+fn http_answers_a_head_with_a_head() {
+    let server = Server::start("http_hello", &[]);
+    let end = "GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
+    let answers = http(&server, &format!("HEAD / HTTP/1.1\r\n\r\n{end}"));
+    let mut answers = answers.split("HTTP/1.1 200 OK\r\n").skip(1);
+    let [head, whole] = [(); 2].map(|()| answers.next().expect("two answers"));
+    assert_eq!(format!("{head}Hello, World!"), whole);
+}
+
+#[test]
 fn http_refuses_what_it_does_not_understand() {
     let server = Server::start("http_hello", &[]);
     let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(10_000));

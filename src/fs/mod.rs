@@ -22,6 +22,7 @@ mod dir;
 mod file;
 mod open;
 mod options;
+pub(crate) mod unix;
 
 use std::io;
 use std::path::{Path, PathBuf};

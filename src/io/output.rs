@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::process::Stdio;
 
 use super::turn::{Taken, Turn};
 use crate::hub::io::{Direction, count_call, is_ready_now, wait_for_foreign};
@@ -45,7 +46,8 @@ pub fn stderr() -> Stderr {
 ///
 /// # Differences from std
 /// Not buffered: each call writes what it is given, a `write!` in one piece. What was printed through std and
-/// is not a full line yet comes later.
+/// is not a full line yet comes later, or when this is flushed: as `print!` does, that keeps the thread waiting while there is
+/// no room for it.
 pub struct Stdout {
     theirs: io::Stdout,
 }
@@ -167,7 +169,7 @@ macro_rules! output {
             }
 
             fn flush(&mut self) -> io::Result<()> {
-                Ok(())
+                self.theirs.flush()
             }
 
             fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
@@ -181,7 +183,7 @@ macro_rules! output {
             }
 
             fn flush(&mut self) -> io::Result<()> {
-                Ok(())
+                (&self.theirs).flush()
             }
 
             fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
@@ -200,7 +202,7 @@ macro_rules! output {
             }
 
             fn flush(&mut self) -> io::Result<()> {
-                Ok(())
+                self.theirs.flush()
             }
 
             fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
@@ -209,6 +211,12 @@ macro_rules! output {
 
             fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
                 (&*self).write_fmt(arguments)
+            }
+        }
+
+        impl From<$handle> for Stdio {
+            fn from(output: $handle) -> Stdio {
+                output.theirs.into()
             }
         }
 

@@ -350,7 +350,8 @@ mod tests {
     #[test]
     fn a_call_from_c_stops_a_raise() {
         extern "C" fn compare(_: *const libc::c_void, _: *const libc::c_void) -> libc::c_int {
-            assert_eq!(depth(), AMID);
+            // Not every C library tells who called its functions: then it is not known.
+            assert!([AMID, Depth::UNKNOWN].contains(&depth()));
             0
         }
         let mut two = [1, 2];

@@ -619,3 +619,34 @@ fn where_nobody_could_run_calls_are_made_in_place() {
     })
     .unwrap();
 }
+
+#[test]
+fn links_and_owners() {
+    use greenlet::os::unix::fs::{MetadataExt, chown, fchown, lchown, symlink};
+    run(|| {
+        let folder = Folder::new();
+        let (file, link) = (folder.join("file"), folder.join("link"));
+        let open = greenlet::fs::File::create(&file).unwrap();
+        symlink("file", &link).unwrap();
+        assert_eq!(
+            symlink("file", &link).unwrap_err().kind(),
+            std::io::ErrorKind::AlreadyExists
+        );
+        assert_eq!(
+            greenlet::fs::read_link(&link).unwrap().to_str(),
+            Some("file")
+        );
+        let (uid, gid) = {
+            let about = open.metadata().unwrap();
+            (Some(about.uid()), Some(about.gid()))
+        };
+        // To whom it belongs, or nobody new: everybody may do that.
+        chown(&link, uid, gid).unwrap();
+        lchown(&link, None, gid).unwrap();
+        fchown(&open, None, None).unwrap();
+        assert_eq!(
+            chown(folder.join("none"), uid, gid).unwrap_err().kind(),
+            std::io::ErrorKind::NotFound
+        );
+    });
+}

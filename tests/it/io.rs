@@ -453,11 +453,16 @@ fn stdout_as_a_file() {
                 writeln!(stdout(), "{n}").unwrap();
             }
             stdout().write_all(&[b'x'; 100_000]).unwrap();
+            // A prompt that was printed through std waits for the end of its line, or for this.
+            std::io::stdout().write_all(b"-> ").unwrap();
+            stdout().flush().unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.ends_with("x-> "));
         });
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert!(text.starts_with("0\n1\n2\n") && text.contains("\n999\nxxx"));
-        assert_eq!(text.len(), 3890 + 100_000);
+        assert_eq!(text.len(), 3890 + 100_000 + 3);
     });
 }
 

@@ -2,6 +2,15 @@
 
 pub mod net;
 
+/// What file systems of a Unix have more: `std::os::unix::fs`. Calls are made as those of [`fs`](crate::fs) are.
+pub mod fs {
+    pub use crate::fs::unix::{chown, fchown, lchown, symlink};
+    pub use std::os::unix::fs::{
+        DirBuilderExt, DirEntryExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt,
+        PermissionsExt, chroot,
+    };
+}
+
 /// What processes of a Unix have more: `std::os::unix::process`.
 ///
 /// # Differences from std

@@ -9,7 +9,7 @@ use greenlet::sync::Event;
 use greenlet::time::timeout;
 use greenlet::{Greenlet, GreenletExit, JoinHandle, current, sleep, spawn, yield_now};
 
-use crate::support::{Drops, Log, Place, act, caught, own, own_stacks, raise, run};
+use crate::support::{Drops, Log, Place, act, caught, own, raise, run};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);

@@ -490,6 +490,10 @@ fn a_read_waits_until_its_timeout() {
         stream.read_exact(&mut text).unwrap();
         assert_eq!(&text, b"hello world");
         let begin = Instant::now();
+        let error = stream.peek(&mut text).unwrap_err();
+        assert!(begin.elapsed() >= timeout - Duration::from_millis(10));
+        assert!(would_block(error.kind()));
+        let begin = Instant::now();
         let error = stream.read_exact(&mut text).unwrap_err();
         assert!(begin.elapsed() >= timeout - Duration::from_millis(10));
         assert!(would_block(error.kind()));

@@ -170,6 +170,10 @@ fn receiving_waits_until_the_timeout() {
         let error = uncut(|| here.recv_from(&mut text)).unwrap_err();
         assert!(begin.elapsed() >= timeout - Duration::from_millis(10));
         assert!(would_block(error.kind()));
+        let begin = Instant::now();
+        let error = uncut(|| here.peek_from(&mut text).map(drop)).unwrap_err();
+        assert!(begin.elapsed() >= timeout - Duration::from_millis(10));
+        assert!(would_block(error.kind()));
     });
 }
 
