@@ -16,6 +16,9 @@ use crate::talk_parts::search;
 use crate::talk_parts::weblog::Found;
 use crate::work::Workers;
 
+/// After so long without a result it is said that there is none.
+const A_WHILE: Duration = Duration::from_secs(10);
+
 #[derive(clap::Args)]
 pub(crate) struct Search {
     file: PathBuf,
@@ -71,11 +74,22 @@ fn hand_out(
     let count = chunks.len();
     let mut workers = Workers::start(search)?;
     let bar = ProgressBar::new(count as u64);
+    let mut last_one = (0, Some(Instant::now()));
     loop {
         // Asked before the results: those of a chunk are there before it is done with.
         let goes_on = engine.renew()? && engine.has_work(&last)?;
         let (done, found) = engine.found(&chunks)?;
         bar.set_position(done as u64);
+        match last_one {
+            (before, _) if done > before => last_one = (done, Some(Instant::now())),
+            (_, Some(since)) if since.elapsed() > A_WHILE => {
+                let what = format!("{done} of {count} chunks are done, and none for {A_WHILE:?}");
+                let name = &search.name;
+                bar.suspend(|| eprintln!("bigfile_workers: {what}; does anybody `work {name}`?"));
+                last_one.1 = None;
+            }
+            _ => {}
+        }
         if done == count {
             bar.finish_and_clear();
             return Ok((found, count));

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use super::machine::Random;
@@ -14,7 +14,6 @@ const BLOCK: usize = 4096;
 
 /// A file that is there for a while.
 pub(crate) struct Disk {
-    path: PathBuf,
     file: File,
     direct: bool,
 }
@@ -26,10 +25,10 @@ struct Room([u8; BLOCK]);
 impl Disk {
     pub(crate) fn new(folder: &Path) -> Result<Disk, String> {
         let path = folder.join(format!("greenlet-costs-{}", std::process::id()));
-        Disk::make(&path).map_err(|error| {
-            let _ = fs::remove_file(&path);
-            format!("{}: {error}", path.display())
-        })
+        let made = Disk::make(&path);
+        // It is there for as long as it is open, however this program ends.
+        let _ = fs::remove_file(&path);
+        made.map_err(|error| format!("{}: {error}", path.display()))
     }
 
     fn make(path: &Path) -> io::Result<Disk> {
@@ -46,8 +45,7 @@ impl Disk {
             Ok(file) if file.read_at(&mut Room([0; BLOCK]).0, 0).is_ok() => (true, file),
             _ => (false, open(path, false)?),
         };
-        let path = path.to_owned();
-        Ok(Disk { path, file, direct })
+        Ok(Disk { file, direct })
     }
 
     pub(crate) fn is_direct(&self) -> bool {
@@ -66,12 +64,6 @@ impl Disk {
             self.file.read_exact_at(&mut room.0, block * BLOCK as u64)?;
         }
         Ok(begin.elapsed().as_secs_f64())
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
     }
 }
 

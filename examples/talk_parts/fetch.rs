@@ -154,14 +154,13 @@ impl Task {
                 .with("cpu_us", each)
                 .print();
         }
-        let Task {
-            urls,
-            delay,
-            rounds,
-            ..
-        } = self;
+        let (urls, rounds) = (self.urls, self.rounds);
         let (wall, each) = (digits(wall), digits(each));
-        let what = format!("{urls} URLs, {delay} ms each, {rounds} rounds, {how}:");
+        let takes = match &self.server {
+            None => format!("{} ms each", self.delay),
+            Some(server) => format!("from {server}"),
+        };
+        let what = format!("{urls} URLs, {takes}, {rounds} rounds, {how}:");
         let took = format!("{wall} ms a round, {each} µs of CPU for each fetch");
         writeln!(io::stdout(), "{what}\n{took}")
     }
