@@ -185,6 +185,11 @@ impl Desk {
         }
     }
 
+    /// Nobody will wait here any more. Those outside who could wake somebody keep the door.
+    pub(super) fn end(&self) {
+        self.door.take();
+    }
+
     /// After a fork: the door belongs to the parent.
     pub(super) fn begin_again(&self) {
         *self.door.borrow_mut() = None;

@@ -262,6 +262,11 @@ pub fn hub_stats() -> HubStats {
 }
 
 impl Upstairs for Hub {
+    fn end(&self) {
+        self.io.end();
+        self.desk.end();
+    }
+
     fn run_others(&self, me: &Control) {
         self.leave(me);
     }

@@ -73,6 +73,8 @@ pub(crate) struct Thread {
 pub(crate) trait Upstairs {
     /// The thread ends: from now on nothing may be scheduled. What is suspended is ended next.
     fn close(&self);
+    /// The thread has ended. Handles may keep it for ever, but nothing of it will run any more.
+    fn end(&self);
     /// Runs whoever is ready until somebody goes on in `me`, whose wait is its own affair.
     fn run_others(&self, me: &Control);
     /// Whose turn it is after `me`, which ends.
@@ -548,6 +550,9 @@ impl Drop for Exit {
             }
             transfer::drop_contained(thread.tracer.take());
             exit::end_all(thread, "at the end of its thread");
+        }
+        if let Some(upstairs) = thread.upstairs() {
+            upstairs.end();
         }
         // SAFETY: this is the destructor of the thread.
         unsafe { Thread::close(thread.main.thread) };

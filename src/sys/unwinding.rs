@@ -15,7 +15,7 @@
 //! catch, and unwind in turn.
 //!
 //! The table is that of the Itanium C++ ABI for exceptions (the LSDA), which has nothing to do with how std counts. It is read
-//! only while somebody of the thread unwinds, for some microseconds. Where there is no such unwinder, whoever runs
+//! only while somebody of the thread unwinds, and takes about a microsecond then. Where there is no such unwinder, whoever runs
 //! meanwhile is taken for one who unwinds.
 
 use std::thread::panicking;

@@ -6,7 +6,10 @@ use std::thread;
 
 use greenlet::{Generator, Greenlet, SwitchError, current};
 
-use crate::support::{OnDrop, caught, child, doubler, own, own_stacks, raise, run};
+use crate::support::{
+    OnDrop, caught, child, doubler, open_descriptors, own, own_stacks, raise, run,
+    survived_in_child,
+};
 
 /// A smaller number for the slow backend.
 fn many(count: usize) -> usize {
@@ -268,4 +271,25 @@ fn generators_leave_nothing() {
         }
         assert_eq!(greenlet::blocks_in_use(), (0, 0));
     });
+}
+
+/// A handle that is never dropped keeps its greenlet, and what the thread of that was, but no descriptor.
+#[test]
+fn forgotten_handles_keep_no_descriptors() {
+    if survived_in_child("leaks::forgotten_handles_keep_no_descriptors") {
+        return;
+    }
+    let ends_with_a_reader = || {
+        let (reader, _writer) = greenlet::io::pipe().unwrap();
+        std::mem::forget(greenlet::spawn(move || {
+            let mut reader = reader;
+            std::io::Read::read(&mut reader, &mut [0; 8])
+        }));
+        greenlet::yield_now();
+    };
+    let run = || std::thread::spawn(ends_with_a_reader).join().unwrap();
+    run();
+    let before = open_descriptors();
+    (0..10).for_each(|_| run());
+    assert_eq!(open_descriptors(), before);
 }

@@ -168,6 +168,12 @@ impl Table {
         }
     }
 
+    /// Nothing will wait here any more.
+    pub(crate) fn end(&self) {
+        self.events.take();
+        self.poller.take();
+    }
+
     /// After a fork: what is registered is registered in the parent's set.
     pub(crate) fn begin_again(&self) {
         if let Some(poller) = self.poller.borrow_mut().take() {
