@@ -11,8 +11,7 @@
 //! ```
 //!
 //! Stretches nest, and which one has expired is told by identity, never by time. What goes off while nothing
-//! may be raised (law 10) stays due, and is raised at the next wait after that, the outermost first. A stretch that was
-//! begun in a destructor of an unwinding ends there, and may be raised for as long as nothing unwinds within it.
+//! may be raised (law 10) stays due, and is raised at the next wait after that, the outermost first.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,12 +19,11 @@ use std::ptr::{self, NonNull};
 
 use super::Hub;
 use crate::data::timers::TimerKey;
-use crate::switch::control::{Control, ControlRef, Payload, Wait, alert};
+use crate::switch::control::{Control, ControlRef, Payload, alert};
 use crate::switch::exit;
 use crate::switch::subject::Awaits;
 use crate::sys::clock::Moment;
 use crate::sys::context::Context;
-use crate::sys::unwinding::Depth;
 
 /// What a timer does when its time has come.
 #[derive(Clone, Copy)]
@@ -41,8 +39,6 @@ pub(crate) struct Stretch {
     id: u64,
     whose: ControlRef,
     outer: *const Stretch,
-    /// Where it was begun.
-    depth: Depth,
     expired: Cell<bool>,
     raised: Cell<bool>,
 }
@@ -164,7 +160,6 @@ impl Hub {
             id: self.next_stretch(),
             whose: NonNull::from(me),
             outer: me.deadline.get().cast(),
-            depth: Depth::here(),
             expired: Cell::new(false),
             raised: Cell::new(false),
         };
@@ -214,17 +209,10 @@ fn stretches(control: &Control) -> impl Iterator<Item = &Stretch> {
     })
 }
 
-/// The stretches of `control` that have expired and have not been told, the innermost first.
-fn due(control: &Control) -> impl Iterator<Item = &Stretch> {
+/// The outermost stretch of `control` that has expired and has not been told.
+fn outermost_due(control: &Control) -> Option<&Stretch> {
     let due = |stretch: &&Stretch| stretch.expired.get() && !stretch.raised.get();
-    stretches(control).filter(due)
-}
-
-/// The outermost of those that are due which something reaches that is raised at this depth.
-fn outermost_due_within(control: &Control, depth: Depth) -> Option<&Stretch> {
-    due(control)
-        .filter(|stretch| depth.reaches(stretch.depth))
-        .last()
+    stretches(control).filter(due).last()
 }
 
 /// What was to be raised for this stretch will not be.
@@ -237,24 +225,15 @@ pub(super) fn untell(control: &Control, expired: &Expired) {
 /// What is due in `control`, to be raised there now.
 pub(super) fn take_due(control: &Control) -> Option<Payload> {
     control.take_alert(alert::OVERDUE);
-    due(control).last().map(tell)
-}
-
-/// The same for one that is in the middle of an unwinding: what was begun there. The rest stays due.
-pub(super) fn take_due_within(control: &Control, depth: Depth) -> Option<Payload> {
-    outermost_due_within(control, depth).map(tell)
-}
-
-fn tell(stretch: &Stretch) -> Payload {
+    let stretch = outermost_due(control)?;
     stretch.raised.set(true);
-    Box::new(Expired(stretch.id))
+    Some(Box::new(Expired(stretch.id)))
 }
 
 /// Raises what is due in `control`, which does not run, or leaves it due. What is to be raised there already
 /// comes first, unless it is the end of a stretch within this one.
 pub(super) fn raise_due(hub: &Hub, control: &Control) {
-    let (anywhere, depth) = (hub.can_interrupt(control), control.unwinding.get());
-    if !anywhere && !can_end_within(control, depth) {
+    if !hub.can_interrupt(control) {
         return hub.leave_for_later(control, alert::OVERDUE);
     }
     match control.raise.take() {
@@ -267,20 +246,9 @@ pub(super) fn raise_due(hub: &Hub, control: &Control) {
             if let Some(expired) = told.and_then(|told| told.downcast::<Expired>().ok()) {
                 untell(control, &expired);
             }
-            let due = match anywhere {
-                true => take_due(control),
-                false => take_due_within(control, depth),
-            };
-            if let Some(payload) = due {
+            if let Some(payload) = take_due(control) {
                 hub.raise_at(control, payload);
             }
         }
     }
-}
-
-/// Whether a stretch is due that was begun in the destructor in which `control` waits.
-fn can_end_within(control: &Control, depth: Depth) -> bool {
-    control.wait.get() != Wait::Yield
-        && !control.shielded.get()
-        && outermost_due_within(control, depth).is_some()
 }

@@ -8,9 +8,8 @@
 //! | in a destructor while unwinding, or shielded | raised at its first wait after that, in the hub or at a switch |
 //! | it has not started | a kill drops its closure |
 //!
-//! A deadline that was begun in such a destructor is raised there. Where the system does not tell who of a thread unwinds
-//! (`sys::unwinding`), what is to be raised is left for later where somebody else might, and raised as soon as nobody does
-//! (law 10).
+//! `thread::panicking()` does not tell who unwinds. Where somebody else might, what is to be raised is left
+//! for later as well, and raised as soon as nobody does (law 10).
 
 use super::Hub;
 use super::deadline::{self, Expired};

@@ -17,10 +17,10 @@
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use std::thread;
+use std::thread::{self, panicking};
 use std::time::Duration;
 
-use super::deadline::{self, Alarm};
+use super::deadline::Alarm;
 use super::seed::Turn;
 use super::{Hub, alone, lateness};
 use crate::data::timers::Timers;
@@ -30,7 +30,6 @@ use crate::switch::thread::say;
 use crate::switch::{exit, transfer};
 use crate::sys::clock::Moment;
 use crate::sys::context::{Context, SHARES_THREAD};
-use crate::sys::unwinding::{self, Depth};
 
 /// The most turns between two looks at the clock, and at I/O and timers unless a look has brought more.
 const TURNS: u32 = 61;
@@ -265,7 +264,7 @@ impl Hub {
         if next != ControlRef::from(me) {
             transfer::give_way(self.thread(), me, next);
         }
-        me.unwinding.set(Depth::CALM);
+        me.unwinding.set(false);
     }
 
     /// Act three, by one that stands in line no more: raises what came. `lost` comes first, which passes on what it was
@@ -332,7 +331,7 @@ impl Hub {
     /// Whether `shutdown` waits for the end of `me`, which has been told, and is not about to.
     fn has_caught_its_end(&self, me: &Control) -> bool {
         let is_awaited = exit::Waiting::for_end_of(me).is_some();
-        self.thread().is_ending_all() && is_awaited && !unwinding::is_here()
+        self.thread().is_ending_all() && is_awaited && !panicking()
     }
 
     /// The thread is at its end. What has caught its exit and wants to wait is told again, by main. A destructor
@@ -344,7 +343,7 @@ impl Hub {
             transfer::hop(thread, me, main.into(), false);
             let raised = transfer::on_arrival(thread, me);
             if let Some(payload) = raised
-                && !unwinding::is_here()
+                && !panicking()
             {
                 exit::raise(payload);
             }
@@ -652,26 +651,22 @@ impl Hub {
 
     /// What is due in `me`, before it waits.
     pub(super) fn due_in(&self, me: &Control) -> Option<Payload> {
-        if me.shielded.get() {
+        if panicking() || me.shielded.get() {
             return None;
         }
         if let Some(payload) = exit::take_deferred(me) {
             return Some(payload);
         }
-        if me.alert.get() & alert::OVERDUE == 0 {
-            return None;
-        }
-        match Depth::here() {
-            Depth::CALM => deadline::take_due(me),
-            depth => deadline::take_due_within(me, depth),
-        }
+        (me.alert.get() & alert::OVERDUE != 0)
+            .then(|| super::deadline::take_due(me))
+            .flatten()
     }
 }
 
 /// Before `me` waits.
 #[inline(always)]
 fn note_unwinding(me: &Control) {
-    me.unwinding.set(Depth::here());
+    me.unwinding.set(panicking());
 }
 
 /// Fetches what a greenlet touches when it goes on, whose control block is there. Returns for how many more it counts.

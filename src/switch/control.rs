@@ -27,7 +27,6 @@ use super::subject::{Awaited, Awaits};
 use super::thread::Thread;
 use crate::sys::context::{Context, Entry, FETCHES, SHARES_THREAD};
 use crate::sys::stack::{Pages, Stack};
-use crate::sys::unwinding::Depth;
 
 /// What a throw or a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send + 'static>;
@@ -94,8 +93,8 @@ pub(crate) struct Control {
     pub(crate) expects: Cell<&'static Family>,
     pub(crate) alert: Cell<u8>,
     pub(crate) phase: Cell<Phase>,
-    /// Switched away from a destructor that runs while unwinding.
-    pub(crate) unwinding: Cell<Depth>,
+    /// Switched away while `thread::panicking()`, which may mean: from a destructor that runs while unwinding.
+    pub(crate) unwinding: Cell<bool>,
     pub(crate) wait: Cell<Wait>,
     /// How often it has let others run, in the hub.
     pub(crate) turns: Cell<u32>,
@@ -214,7 +213,7 @@ impl Control {
             expects: Cell::new(Family::NOBODY),
             alert: Cell::new(0),
             phase: Cell::new(phase),
-            unwinding: Cell::new(Depth::CALM),
+            unwinding: Cell::new(false),
             wait: Cell::new(Wait::Switch),
             turns: Cell::new(0),
             // Any control block will do for a first guess.
@@ -358,15 +357,16 @@ impl Control {
         ptr::eq(self, other)
     }
 
-    /// Whether something may be raised at its pending switch, whoever catches it (law 10).
+    /// Whether something may be raised at its pending switch (law 10). If nothing unwinds on this thread
+    /// by now, it does not either, whatever it looked like when it left.
     pub(crate) fn can_be_raised_in(&self) -> bool {
         (!self.may_unwind() || self.lenient.get()) && !self.shielded.get()
     }
 
-    /// Whether it waits in a destructor that runs while it unwinds. If nothing unwinds on this thread by now, it does not
-    /// either, whatever it looked like when it left: not every system tells who does.
+    /// Whether it waits in a destructor that runs while it unwinds, as far as can be told: std knows only that
+    /// somebody of this thread does.
     pub(crate) fn may_unwind(&self) -> bool {
-        self.unwinding.get() != Depth::CALM && (panicking() || !SHARES_THREAD)
+        self.unwinding.get() && (panicking() || !SHARES_THREAD)
     }
 
     /// Has `payload` raised where it waits, when it runs.

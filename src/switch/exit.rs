@@ -15,12 +15,12 @@ use std::cell::Cell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
+use std::thread::panicking;
 
 use super::control::{Control, ControlRef, Extra, Family, Payload, Phase, Wait, alert};
 use super::thread::{Thread, report, say};
 use super::trace::{self, Kind};
 use super::{census, family, transfer};
-use crate::sys::unwinding;
 
 /// What is raised in a greenlet to end it. It is no error: nobody is told that it passed through.
 ///
@@ -240,7 +240,7 @@ pub(crate) fn keep_first(kept: &mut Option<Payload>, other: Option<Payload>) {
 /// Something was thrown at a greenlet that was dropping a handle.
 #[cold]
 fn raise_in_drop(payload: Payload) {
-    if unwinding::is_here() {
+    if panicking() {
         report(
             format_args!("thrown while a destructor ran during unwinding"),
             payload,
@@ -405,7 +405,7 @@ pub(crate) fn end(
         Phase::Started => {}
     }
     let here = target.is(me);
-    if (here && unwinding::is_here()) || (!here && !target.can_be_raised_in()) {
+    if (here && panicking()) || (!here && !target.can_be_raised_in()) {
         defer(target, Box::new(GreenletExit));
         return Ok(false);
     }
@@ -458,7 +458,7 @@ pub(crate) fn defer(target: &Control, payload: Payload) {
 
 /// What was thrown at `me` while a destructor of it ran during unwinding, if that has ended.
 pub(crate) fn take_deferred(me: &Control) -> Option<Payload> {
-    if me.alert.get() & alert::DEFERRED == 0 || unwinding::is_here() {
+    if me.alert.get() & alert::DEFERRED == 0 || panicking() {
         return None;
     }
     me.take_alert(alert::DEFERRED);

@@ -10,12 +10,12 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::thread::panicking;
 
 use super::control::{Control, Payload, alert};
 use super::greenlet::Greenlet;
 use super::thread::{Thread, report};
 use super::transfer::drop_contained;
-use crate::sys::unwinding;
 
 /// What a thread calls for each switch and throw.
 pub type Tracer = dyn Fn(&Event);
@@ -154,7 +154,7 @@ fn call(thread: &Thread, event: &Event) -> Result<(), Payload> {
         return Ok(());
     };
     drop_contained((set(None), tracer));
-    if unwinding::is_here() {
+    if panicking() {
         report(
             format_args!("a tracer panicked while something unwinds"),
             panic,

@@ -29,7 +29,6 @@ use super::thread::{Thread, report, say};
 use super::trace::{self, Kind};
 use super::{census, exit, family};
 use crate::sys::context::Context;
-use crate::sys::unwinding::{self, Depth};
 
 /// Sends what `value` makes to whoever receives for `to`, and waits for a value of the same family, which
 /// `got` takes out of its slot to make the answer. `failed` makes the answer of anything else.
@@ -174,7 +173,8 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
 pub(crate) fn hop(thread: &Thread, me: &Control, to: ControlRef, lenient: bool) {
     // SAFETY: the caller has just looked at it. It may be gone when this greenlet runs again.
     let to = unsafe { to.as_ref() };
-    me.unwinding.set(Depth::here());
+    let unwinding = panicking();
+    me.unwinding.set(unwinding);
     me.lenient.set(lenient);
     if me.take_alert(alert::UNHELD) && me.strong.get() == 0 {
         me.ending.set(true);
@@ -184,7 +184,7 @@ pub(crate) fn hop(thread: &Thread, me: &Control, to: ControlRef, lenient: bool) 
     thread.set_current(to);
     // SAFETY: `me` runs; `to` is suspended or freshly bound, and lives; both on this thread.
     unsafe { Context::switch(&raw const me.context, &raw const to.context) };
-    me.unwinding.set(Depth::CALM);
+    me.unwinding.set(false);
     me.lenient.set(false);
 }
 
@@ -407,7 +407,7 @@ pub(crate) fn throw<T: 'static, E: Any + Send>(
         });
     }
     // In another one, `raise_from` sees to that.
-    if to.is(me) && unwinding::is_here() {
+    if to.is(me) && panicking() {
         let reason = unwinding(to);
         exit::defer(to, Box::new(payload));
         return Err(SwitchError::Deferred(reason));

@@ -13,7 +13,6 @@ use crate::hub::Hub;
 use crate::hub::wait::WaitList;
 use crate::switch::subject::Subject;
 use crate::switch::thread::Thread;
-use crate::sys::unwinding;
 
 /// Nobody has it.
 const FREE: u64 = 0;
@@ -90,9 +89,9 @@ impl Lock {
 
 /// Whether somebody unwound while it changed a value.
 ///
-/// A guard that is made while another greenlet is parked in the middle of its unwinding poisons if something was raised in
-/// its own since, by a kill or a deadline, but not for a panic of the program: that it was not made amid one of its own
-/// is not looked into.
+/// `thread::panicking()` is of the thread, so a guard that is dropped while another greenlet is parked in the
+/// middle of its unwinding poisons as well. And a guard that is made meanwhile poisons if something was raised in its
+/// greenlet since, by a kill or a deadline, but not for a panic of the program: of that nobody can tell whose it is.
 pub(super) struct Poison(Cell<bool>);
 
 /// What a guard remembers of the moment at which it was made.
@@ -116,7 +115,7 @@ impl Calm {
     /// Whether the greenlet unwinds that had the guard, as far as that can be told.
     #[inline(always)]
     pub(crate) fn is_over(self) -> bool {
-        panicking() && (self == Calm::Yes || self != Calm::amid()) && unwinding::is_here()
+        panicking() && (self == Calm::Yes || self != Calm::amid())
     }
 
     #[cold]

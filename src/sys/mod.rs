@@ -37,5 +37,3 @@ pub(crate) mod stack;
 pub(crate) mod sync;
 #[allow(unsafe_code)]
 pub(crate) mod tasks;
-#[allow(unsafe_code)]
-pub(crate) mod unwinding;

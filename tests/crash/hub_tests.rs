@@ -64,21 +64,25 @@ fn a_deadlock_at_the_end_of_a_scope_aborts() {
 
 #[test]
 fn a_deadlock_behind_a_destructor_says_what_waits_for_what() {
+    // There it is known who unwinds, and nobody else waits for that.
+    if greenlet::BACKEND == "baton" {
+        return;
+    }
     let outcome = run("hub_deadlock_behind_a_destructor").signal(libc::SIGABRT);
     let outcome = outcome
         .says(DEADLOCK)
-        .says("a greenlet that is unwound waits in a destructor: whatever was to be raised in it");
+        .says("a greenlet that is unwound waits in a destructor: whatever was to be raised");
     let line = |name: &str| {
         let named = |line: &&str| line.starts_with(&format!("  greenlet '{name}' (#"));
         let line = outcome.stderr.lines().find(named);
         line.unwrap_or_else(|| panic!("{outcome}"))
     };
-    let waits = "in a destructor that runs while it unwinds";
+    let waits = "in a destructor or since another greenlet waits in one";
     let told = "with a kill, a deadline or a throw to come";
     assert!(line("stuck").contains(waits) && !line("stuck").contains(told));
     assert!(line("victim").contains(waits) && line("victim").contains(told));
     outcome
-        .says("nothing can be raised in the main greenlet (#1), which waits in a destructor that runs while it unwinds; aborting");
+        .says("nothing can be raised in the main greenlet (#1), which waits in a destructor, or began to wait while another greenlet did; aborting");
 }
 
 #[test]

@@ -86,7 +86,6 @@ const UNSAFE: &[&str] = &[
     "src/sys/mod.rs: poller",
     "src/sys/mod.rs: stack",
     "src/sys/mod.rs: tasks",
-    "src/sys/mod.rs: unwinding",
 ];
 
 /// The only file that may ask for the time: seam 3.

@@ -11,7 +11,6 @@ use super::{Symbol, Symbols};
 use crate::sys::fork::Own;
 use crate::sys::lock::lock;
 use crate::sys::stack::page_size;
-use crate::sys::unwinding::tables::_Unwind_Backtrace;
 
 /// Whether a signal handler knows what it has interrupted.
 pub(crate) const CAN_INTERRUPT: bool = true;
@@ -115,6 +114,7 @@ impl Registers {
 }
 
 unsafe extern "C" {
+    fn _Unwind_Backtrace(visit: Visit, visitor: *mut c_void) -> c_int;
     fn _Unwind_GetIP(context: *mut c_void) -> usize;
     fn _Unwind_FindEnclosingFunction(pc: *mut c_void) -> *mut c_void;
 
@@ -145,6 +145,8 @@ unsafe extern "C-unwind" {
     fn _Unwind_Resume_or_Rethrow(exception: *mut c_void) -> c_int;
     fn _Unwind_ForcedUnwind(exception: *mut c_void, stop: *mut c_void, with: *mut c_void) -> c_int;
 }
+
+type Visit = extern "C" fn(*mut c_void, *mut c_void) -> c_int;
 
 // While `f` runs: the canonical frame address is the stack pointer of the record, and each register is found in
 // the record, which rbx points to. `.cfi_escape` spells DW_CFA_def_cfa_expression (0x0f: length, breg3 + 56, deref)
