@@ -18,8 +18,6 @@ use greenlet::net::{TcpListener, TcpStream};
 
 const HELLO: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
-/// How long its body is.
-const BODY: usize = 13;
 const BAD: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 /// The longest head of a request, in bytes.
 const LONGEST: usize = 8192;
@@ -51,13 +49,8 @@ fn main() -> io::Result<()> {
 
 /// What the bytes at hand begin with.
 enum Head {
-    /// A request of so many bytes, body included.
-    Request {
-        length: usize,
-        keep_alive: bool,
-        /// Only the head of the answer is wanted.
-        head: bool,
-    },
+    /// A request of so many bytes, its answer, and whether others may follow.
+    Request(usize, &'static [u8], bool),
     Partial,
     Bad,
 }
@@ -77,13 +70,8 @@ fn converse(mut stream: TcpStream) -> io::Result<()> {
         let (mut begin, mut open) = (0, true);
         while open && begin < filled {
             match head(&buffer[begin..filled]) {
-                Head::Request {
-                    length,
-                    keep_alive,
-                    head,
-                } => {
-                    let body = if head { BODY } else { 0 };
-                    answers.extend_from_slice(&HELLO[..HELLO.len() - body]);
+                Head::Request(length, answer, keep_alive) => {
+                    answers.extend_from_slice(answer);
                     (begin, open) = (begin + length, keep_alive);
                 }
                 Head::Partial if filled - begin < LONGEST => break,
@@ -122,10 +110,9 @@ fn head(bytes: &[u8]) -> Head {
             return Head::Bad;
         }
     }
-    let head = request.method == Some("HEAD");
-    Head::Request {
-        length,
-        keep_alive,
-        head,
-    }
+    let answer = match request.method {
+        Some("HEAD") => &HELLO[..HELLO.len() - "Hello, World!".len()],
+        _ => HELLO,
+    };
+    Head::Request(length, answer, keep_alive)
 }
