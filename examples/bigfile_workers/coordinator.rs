@@ -74,21 +74,20 @@ fn hand_out(
     let count = chunks.len();
     let mut workers = Workers::start(search)?;
     let bar = ProgressBar::new(count as u64);
-    let mut last_one = (0, Some(Instant::now()));
+    let (mut before, mut since) = (0, Some(Instant::now()));
     loop {
         // Asked before the results: those of a chunk are there before it is done with.
         let goes_on = engine.renew()? && engine.has_work(&last)?;
         let (done, found) = engine.found(&chunks)?;
         bar.set_position(done as u64);
-        match last_one {
-            (before, _) if done > before => last_one = (done, Some(Instant::now())),
-            (_, Some(since)) if since.elapsed() > A_WHILE => {
-                let what = format!("{done} of {count} chunks are done, and none for {A_WHILE:?}");
-                let name = &search.name;
-                bar.suspend(|| eprintln!("bigfile_workers: {what}; does anybody `work {name}`?"));
-                last_one.1 = None;
-            }
-            _ => {}
+        if done > before {
+            (before, since) = (done, Some(Instant::now()));
+        }
+        // Once for each time that nothing comes.
+        if since.take_if(|since| since.elapsed() > A_WHILE).is_some() {
+            let what = format!("{done} of {count} chunks are done, and none for {A_WHILE:?}");
+            let name = &search.name;
+            bar.suspend(|| eprintln!("bigfile_workers: {what}; does anybody `work {name}`?"));
         }
         if done == count {
             bar.finish_and_clear();

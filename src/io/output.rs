@@ -202,7 +202,7 @@ macro_rules! output {
             }
 
             fn flush(&mut self) -> io::Result<()> {
-                self.theirs.flush()
+                (&*self).flush()
             }
 
             fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
