@@ -70,8 +70,8 @@ fn wait_until(at: Moment) {
 /// Only if `f` does.
 ///
 /// # Cancellation
-/// A destructor that runs while `f` unwinds may wait; nothing is raised in it, and while one waits, `f` of another greenlet of
-/// the thread is ended late: see [caveats](crate::manual::caveats).
+/// A destructor that runs while `f` unwinds may wait, and nothing is raised in it but the end of a timeout that it sets itself:
+/// see [caveats](crate::manual::caveats).
 ///
 /// # Errors
 /// [`Elapsed`] if `f` was unwound because of this limit. An outer one passes through.

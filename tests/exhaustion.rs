@@ -13,6 +13,8 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use greenlet::sync::Event;
+use greenlet::time::{Elapsed, timeout};
 use greenlet::{Greenlet, RefusalKind, SwitchError, current};
 
 const SCENARIO: &str = "GREENLET_EXHAUSTION";
@@ -538,4 +540,59 @@ fn one_that_cannot_begin_and_is_joined_by_nobody_is_reported() {
     let kept = large().spawn(|| ()).expect("a size");
     greenlet::yield_now();
     drop(kept);
+}
+
+/// Whoever waits in the middle of an unwinding takes its share of std's panic count along, and needs a thread for that,
+/// once. Without one it seems to others that they unwind as well: what is to be raised in them comes late, but it comes.
+#[test]
+fn without_a_thread_to_be_had_whoever_waits_in_an_unwinding_delays_kills_and_time_limits() {
+    let name =
+        "without_a_thread_to_be_had_whoever_waits_in_an_unwinding_delays_kills_and_time_limits";
+    if greenlet::BACKEND == "baton" || !in_a_child(name) {
+        return;
+    }
+    /// Waits for an event when it is dropped.
+    struct Waits(Rc<Event>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            self.0.wait();
+        }
+    }
+    let unwinds_until = |go_on: &Rc<Event>| {
+        let waits = Waits(go_on.clone());
+        let unwinds = greenlet::spawn(move || {
+            let _waits = waits;
+            std::panic::resume_unwind(Box::new("planted"))
+        });
+        greenlet::yield_now();
+        unwinds
+    };
+    const LONG: Duration = Duration::from_secs(3600);
+    // There are stacks for some.
+    greenlet::spawn(|| ()).join().unwrap();
+    limit_address_space(1 << 20);
+    std::thread::Builder::new().spawn(|| ()).unwrap_err();
+    for round in 0..3 {
+        let go_on = Rc::new(Event::new());
+        let unwinds = unwinds_until(&go_on);
+        assert!(std::thread::panicking(), "its share stays where it is");
+        let parks = greenlet::spawn(|| greenlet::sleep(LONG));
+        let limited =
+            greenlet::spawn(|| timeout(Duration::from_millis(1), || greenlet::sleep(LONG)));
+        greenlet::yield_now();
+        parks.start_kill();
+        greenlet::sleep(Duration::from_millis(5));
+        assert!(!parks.is_finished() && !limited.is_finished());
+        let again = unwinds_until(&go_on);
+        go_on.set();
+        assert!(unwinds.join().is_err() && again.join().is_err());
+        assert!(parks.join().unwrap_err().is::<greenlet::GreenletExit>());
+        assert_eq!(limited.join().unwrap(), Err(Elapsed));
+        assert!(!std::thread::panicking());
+        if round == 1 {
+            // It stays so when there could be threads again: nobody knows whose share is on the count.
+            limit_address_space(1 << 30);
+            std::thread::spawn(|| ()).join().unwrap();
+        }
+    }
 }

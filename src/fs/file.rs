@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use super::OpenOptions;
 use super::open::Open;
-use crate::offload::blocking;
+use crate::offload::{blocking, blocking_for_others};
 use crate::sys::lock::lock;
 
 /// The most that one call reads or writes.
@@ -197,15 +197,15 @@ impl File {
     /// Locks it for this handle alone.
     ///
     /// # Parks
-    /// Until others have unlocked it; a worker waits as well.
+    /// Until others have unlocked it; a thread of its own waits as well.
     ///
     /// # Cancellation
     /// A lock that comes too late is given back, when it comes.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says, also if it has no thread more.
     pub fn lock(&self) -> io::Result<()> {
-        self.take_lock(fs::File::lock)
+        self.take_lock(fs::File::try_lock, fs::File::lock)
     }
 
     /// Locks it for all who share the lock.
@@ -219,12 +219,21 @@ impl File {
     /// # Errors
     /// What the system says.
     pub fn lock_shared(&self) -> io::Result<()> {
-        self.take_lock(fs::File::lock_shared)
+        self.take_lock(fs::File::try_lock_shared, fs::File::lock_shared)
     }
 
-    fn take_lock(&self, lock: fn(&fs::File) -> io::Result<()>) -> io::Result<()> {
+    fn take_lock(
+        &self,
+        try_lock: fn(&fs::File) -> Result<(), TryLockError>,
+        lock: fn(&fs::File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match try_lock(&self.theirs) {
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => return Ok(()),
+        }
         let theirs = Arc::clone(&self.theirs);
-        let locked = blocking(move || {
+        let locked = blocking_for_others(move || {
             lock(&theirs)?;
             Ok(Unlock(Some(theirs)))
         });

@@ -10,8 +10,9 @@
 //!      ╚════════════════╩═══════════╝           and the outer one returns its error
 //! ```
 //!
-//! Stretches nest, and which one has expired is told by identity, never by time. What goes off while nothing
-//! may be raised (law 10) stays due, and is raised at the next wait after that, the outermost first.
+//! Stretches nest, and which one has expired is told by identity, never by time. What goes off while it may not be raised
+//! (law 10) stays due, and is raised at the next wait after that, the outermost first. In a destructor that runs while its
+//! greenlet unwinds, that is all but the stretches that were begun in this destructor.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,6 +40,8 @@ pub(crate) struct Stretch {
     id: u64,
     whose: ControlRef,
     outer: *const Stretch,
+    /// In the middle of how many unwindings it was begun.
+    depth: u8,
     expired: Cell<bool>,
     raised: Cell<bool>,
 }
@@ -160,6 +163,8 @@ impl Hub {
             id: self.next_stretch(),
             whose: NonNull::from(me),
             outer: me.deadline.get().cast(),
+            // Where that cannot be told, nothing is raised before everybody has unwound.
+            depth: me.depth_now().unwrap_or(0),
             expired: Cell::new(false),
             raised: Cell::new(false),
         };
@@ -209,10 +214,9 @@ fn stretches(control: &Control) -> impl Iterator<Item = &Stretch> {
     })
 }
 
-/// The outermost stretch of `control` that has expired and has not been told.
-fn outermost_due(control: &Control) -> Option<&Stretch> {
-    let due = |stretch: &&Stretch| stretch.expired.get() && !stretch.raised.get();
-    stretches(control).filter(due).last()
+/// The stretches of `control` that have expired and have not been told, the innermost first.
+fn due(control: &Control) -> impl Iterator<Item = &Stretch> {
+    stretches(control).filter(|stretch| stretch.expired.get() && !stretch.raised.get())
 }
 
 /// What was to be raised for this stretch will not be.
@@ -222,20 +226,27 @@ pub(super) fn untell(control: &Control, expired: &Expired) {
     }
 }
 
-/// What is due in `control`, to be raised there now.
-pub(super) fn take_due(control: &Control) -> Option<Payload> {
+/// What is due in `control`, to be raised there now: for the outermost of those that were begun in the middle of so many
+/// unwindings at least. The others stay due.
+pub(super) fn take_due(control: &Control, depth: u8) -> Option<Payload> {
     control.take_alert(alert::OVERDUE);
-    let stretch = outermost_due(control)?;
-    stretch.raised.set(true);
-    Some(Box::new(Expired(stretch.id)))
+    let told = due(control).filter(|stretch| stretch.depth >= depth).last();
+    if let Some(stretch) = told {
+        stretch.raised.set(true);
+    }
+    if due(control).any(|stretch| stretch.depth < depth) {
+        control.raise_alert(alert::OVERDUE);
+    }
+    told.map(|stretch| Box::new(Expired(stretch.id)) as Payload)
 }
 
 /// Raises what is due in `control`, which does not run, or leaves it due. What is to be raised there already
 /// comes first, unless it is the end of a stretch within this one.
 pub(super) fn raise_due(hub: &Hub, control: &Control) {
-    if !hub.can_interrupt(control) {
+    let within = |depth: &u8| due(control).any(|stretch| stretch.depth >= *depth);
+    let Some(depth) = hub.depth_to_interrupt(control).filter(within) else {
         return hub.leave_for_later(control, alert::OVERDUE);
-    }
+    };
     match control.raise.take() {
         Some(first) if !first.is::<Expired>() => {
             control.raise.set(Some(first));
@@ -246,7 +257,7 @@ pub(super) fn raise_due(hub: &Hub, control: &Control) {
             if let Some(expired) = told.and_then(|told| told.downcast::<Expired>().ok()) {
                 untell(control, &expired);
             }
-            if let Some(payload) = take_due(control) {
+            if let Some(payload) = take_due(control, depth) {
                 hub.raise_at(control, payload);
             }
         }

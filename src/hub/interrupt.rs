@@ -6,10 +6,11 @@
 //! | in `switch`, `next`, `send` | raised there, at its turn; a switch to it is refused until then |
 //! | in `yield_` | raised at its first wait after it was asked again |
 //! | in a destructor while unwinding, or shielded | raised at its first wait after that, in the hub or at a switch |
+//! | the same, under a deadline that was set there | that deadline is raised there, at its turn |
 //! | it has not started | a kill drops its closure |
 //!
-//! `thread::panicking()` does not tell who unwinds. Where somebody else might, what is to be raised is left
-//! for later as well, and raised as soon as nobody does (law 10).
+//! Where nobody can tell who unwinds (`switch::unwinding`), what is to be raised is left for later as well, and raised as
+//! soon as nobody does (law 10).
 
 use super::Hub;
 use super::deadline::{self, Expired};
@@ -65,6 +66,16 @@ impl Hub {
         control.wait.get() != Wait::Yield && control.can_be_raised_in()
     }
 
+    /// Where an end of a stretch may be raised in `control`, which waits: if the stretch was begun in the middle of so many
+    /// unwindings at least.
+    pub(super) fn depth_to_interrupt(&self, control: &Control) -> Option<u8> {
+        match control.wait.get() != Wait::Yield && !control.shielded.get() {
+            true if control.lenient.get() => Some(0),
+            true => control.depth(),
+            false => None,
+        }
+    }
+
     /// Whether it waits, in the hub or for somebody to switch to it, and not for the next question.
     fn waits(&self, control: &Control) -> bool {
         let elsewhere = control.wait.get() == Wait::Switch && control.phase.get() == Phase::Started;
@@ -107,7 +118,7 @@ impl Hub {
         self.look_later();
     }
 
-    /// Something could not be raised. If that is because somebody unwinds, all are looked at when nobody does any
+    /// Something could not be raised. If that may be because somebody unwinds, all are looked at when nobody does any
     /// more, once. If it lies in the one that it is for, that one finds it before its next wait.
     pub(super) fn look_later(&self) {
         self.late.set(self.late.get() || panicking());

@@ -210,7 +210,7 @@ impl Hub {
     pub(crate) fn rest_until(&self, purpose: &'static &'static str, deadline: Moment) {
         let me = self.thread().current();
         let _alarm = self.wake_at(me, Some(deadline));
-        note_unwinding(me);
+        me.set_panics_aside();
         // Most of those who wait for the first of several things wait for nobody who is known.
         if me.waits_for_known() {
             self.bind();
@@ -221,7 +221,7 @@ impl Hub {
 
     /// Before one stands in line: raises what is due.
     pub(crate) fn before_resting(&self, purpose: &'static &'static str) {
-        self.before_waiting(self.thread().current(), purpose);
+        self.raise_what_is_due(self.thread().current(), purpose);
     }
 
     /// Act one of a wait: `me` is parked. Returns in whom to go on; that is `me` if its turn has come already. It does
@@ -264,7 +264,7 @@ impl Hub {
         if next != ControlRef::from(me) {
             transfer::give_way(self.thread(), me, next);
         }
-        me.unwinding.set(false);
+        me.count_panics_again();
     }
 
     /// Act three, by one that stands in line no more: raises what came. `lost` comes first, which passes on what it was
@@ -311,10 +311,15 @@ impl Hub {
     /// The rare things: something is due before it waits, or it cannot wait here, or it unwinds.
     #[inline(always)]
     pub(super) fn before_waiting(&self, me: &Control, purpose: &str) {
+        self.raise_what_is_due(me, purpose);
+        me.set_panics_aside();
+    }
+
+    #[inline(always)]
+    fn raise_what_is_due(&self, me: &Control, purpose: &str) {
         if me.alert.get() != 0 || self.closed.get() || self.thread().is_ending_all() {
             self.due_before_waiting(me, purpose);
         }
-        note_unwinding(me);
     }
 
     #[cold]
@@ -355,7 +360,7 @@ impl Hub {
 
     /// Goes on in whoever is ready, and returns when somebody goes on in `me`.
     pub(super) fn leave(&self, me: &Control) {
-        note_unwinding(me);
+        me.set_panics_aside();
         let next = self.choose(me, None);
         self.switch(next, me);
     }
@@ -651,22 +656,11 @@ impl Hub {
 
     /// What is due in `me`, before it waits.
     pub(super) fn due_in(&self, me: &Control) -> Option<Payload> {
-        if panicking() || me.shielded.get() {
+        if me.shielded.get() || me.alert.get() & (alert::DEFERRED | alert::OVERDUE) == 0 {
             return None;
         }
-        if let Some(payload) = exit::take_deferred(me) {
-            return Some(payload);
-        }
-        (me.alert.get() & alert::OVERDUE != 0)
-            .then(|| super::deadline::take_due(me))
-            .flatten()
+        exit::take_deferred(me).or_else(|| super::deadline::take_due(me, me.depth_now()?))
     }
-}
-
-/// Before `me` waits.
-#[inline(always)]
-fn note_unwinding(me: &Control) {
-    me.unwinding.set(panicking());
 }
 
 /// Fetches what a greenlet touches when it goes on, whose control block is there. Returns for how many more it counts.

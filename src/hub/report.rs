@@ -15,7 +15,7 @@ use crate::switch::thread::say;
 const NAMED: usize = 50;
 
 /// What is added where somebody waits in a destructor while it unwinds (law 10).
-const UNWINDING: &str = "\n  a greenlet that is unwound waits in a destructor: whatever was to be raised in those that began to wait after it waits for that";
+const UNWINDING: &str = "\n  a greenlet that is unwound waits in a destructor: nothing is raised in it before that has ended";
 
 /// So much stack is needed to look up the names of functions, with a good deal to spare.
 const ROOM: usize = 128 * 1024;
@@ -35,7 +35,7 @@ impl Hub {
         if !self.can_interrupt(main) {
             let why = match main.shielded.get() {
                 true => "which waits at the end of a scope",
-                false => "which waits in a destructor, or began to wait while another greenlet did",
+                false => "which waits in a destructor while it unwinds",
             };
             say(format_args!(
                 "nothing can be raised in {main}, {why}; aborting"

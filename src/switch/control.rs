@@ -18,14 +18,14 @@ use std::fmt;
 use std::mem::offset_of;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
-use std::thread::panicking;
 
 use super::body::Body;
 use super::exit::Waiting;
 use super::local::Locals;
 use super::subject::{Awaited, Awaits};
 use super::thread::Thread;
-use crate::sys::context::{Context, Entry, FETCHES, SHARES_THREAD};
+use crate::sys::context::{Context, Entry, FETCHES};
+use crate::sys::panics::Aside;
 use crate::sys::stack::{Pages, Stack};
 
 /// What a throw or a panic carries.
@@ -93,8 +93,8 @@ pub(crate) struct Control {
     pub(crate) expects: Cell<&'static Family>,
     pub(crate) alert: Cell<u8>,
     pub(crate) phase: Cell<Phase>,
-    /// Switched away while `thread::panicking()`, which may mean: from a destructor that runs while unwinding.
-    pub(crate) unwinding: Cell<bool>,
+    /// In the middle of how many unwindings of its own it waits; see [`super::unwinding`].
+    pub(super) unwinding: Cell<u8>,
     pub(crate) wait: Cell<Wait>,
     /// How often it has let others run, in the hub.
     pub(crate) turns: Cell<u32>,
@@ -124,8 +124,6 @@ pub(crate) struct Control {
     pub(crate) shielded: Cell<bool>,
     /// When it ends, it is looked up how deep its stack was used.
     pub(crate) counted: Cell<bool>,
-    /// How often something was raised in it; what counts is whether that has changed.
-    pub(crate) raised: Cell<u16>,
     /// What the hub knows of it: the innermost deadline that it is under.
     pub(crate) deadline: Cell<*const ()>,
     /// What it is parked for, in words.
@@ -167,6 +165,8 @@ pub(crate) struct Extra {
     pub(crate) name: Option<Box<str>>,
     pub(crate) locals: Locals,
     pub(crate) deferred: Cell<Option<Payload>>,
+    /// Its share of the panic count, while it does not run.
+    pub(super) panics: Cell<Option<Aside>>,
 }
 
 impl Extra {
@@ -213,7 +213,7 @@ impl Control {
             expects: Cell::new(Family::NOBODY),
             alert: Cell::new(0),
             phase: Cell::new(phase),
-            unwinding: Cell::new(false),
+            unwinding: Cell::new(0),
             wait: Cell::new(Wait::Switch),
             turns: Cell::new(0),
             // Any control block will do for a first guess.
@@ -235,7 +235,6 @@ impl Control {
             pages: birth.pages,
             shielded: Cell::new(false),
             counted: Cell::new(false),
-            raised: Cell::new(0),
             deadline: Cell::new(ptr::null()),
             purpose: Cell::new(&"nothing"),
             awaits: Cell::new(Awaits::NOTHING),
@@ -355,18 +354,6 @@ impl Control {
     #[inline]
     pub(crate) fn is(&self, other: &Control) -> bool {
         ptr::eq(self, other)
-    }
-
-    /// Whether something may be raised at its pending switch (law 10). If nothing unwinds on this thread
-    /// by now, it does not either, whatever it looked like when it left.
-    pub(crate) fn can_be_raised_in(&self) -> bool {
-        (!self.may_unwind() || self.lenient.get()) && !self.shielded.get()
-    }
-
-    /// Whether it waits in a destructor that runs while it unwinds, as far as can be told: std knows only that
-    /// somebody of this thread does.
-    pub(crate) fn may_unwind(&self) -> bool {
-        self.unwinding.get() && (panicking() || !SHARES_THREAD)
     }
 
     /// Has `payload` raised where it waits, when it runs.

@@ -579,9 +579,5 @@ pub(crate) fn raise(payload: Payload) -> ! {
         mem::forget(payload);
         std::process::abort();
     }
-    if let Some(thread) = Thread::here_if_any() {
-        let raised = &thread.current().raised;
-        raised.set(raised.get().wrapping_add(1));
-    }
     resume_unwind(payload)
 }

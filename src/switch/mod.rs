@@ -10,6 +10,7 @@
 //! | [`transfer`] | leaving one greenlet and arriving in another |
 //! | [`family`] | parents: who gets a result or a panic |
 //! | [`exit`] | kill, drop, the end of the thread, reaping |
+//! | [`unwinding`] | in whom nothing may be raised |
 //! | [`trace`] | observers of switches |
 //! | [`census`] | how deep stacks were used |
 //! | [`subject`] | what one waits for, as others may know it |
@@ -36,3 +37,4 @@ pub(crate) mod thread;
 pub(crate) mod trace;
 #[allow(unsafe_code)]
 pub(crate) mod transfer;
+mod unwinding;

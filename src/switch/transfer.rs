@@ -173,8 +173,7 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
 pub(crate) fn hop(thread: &Thread, me: &Control, to: ControlRef, lenient: bool) {
     // SAFETY: the caller has just looked at it. It may be gone when this greenlet runs again.
     let to = unsafe { to.as_ref() };
-    let unwinding = panicking();
-    me.unwinding.set(unwinding);
+    me.set_panics_aside();
     me.lenient.set(lenient);
     if me.take_alert(alert::UNHELD) && me.strong.get() == 0 {
         me.ending.set(true);
@@ -184,7 +183,7 @@ pub(crate) fn hop(thread: &Thread, me: &Control, to: ControlRef, lenient: bool) 
     thread.set_current(to);
     // SAFETY: `me` runs; `to` is suspended or freshly bound, and lives; both on this thread.
     unsafe { Context::switch(&raw const me.context, &raw const to.context) };
-    me.unwinding.set(false);
+    me.count_panics_again();
     me.lenient.set(false);
 }
 

@@ -87,40 +87,23 @@ impl Lock {
     }
 }
 
-/// Whether somebody unwound while it changed a value.
-///
-/// `thread::panicking()` is of the thread, so a guard that is dropped while another greenlet is parked in the
-/// middle of its unwinding poisons as well. And a guard that is made meanwhile poisons if something was raised in its
-/// greenlet since, by a kill or a deadline, but not for a panic of the program: of that nobody can tell whose it is.
+/// Whether somebody unwound while it changed a value: as in std, the guard was made by one who did not unwind yet.
 pub(super) struct Poison(Cell<bool>);
 
-/// What a guard remembers of the moment at which it was made.
+/// What a guard remembers of the moment at which it was made: whether its greenlet unwound.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Calm {
-    /// Nobody of the thread unwound.
-    Yes,
-    /// Somebody did, after so many raises in this greenlet.
-    Amid(u16),
-}
+pub(crate) struct Calm(bool);
 
 impl Calm {
     #[inline(always)]
     pub(crate) fn now() -> Calm {
-        match panicking() {
-            false => Calm::Yes,
-            true => Calm::amid(),
-        }
+        Calm(!panicking())
     }
 
-    /// Whether the greenlet unwinds that had the guard, as far as that can be told.
+    /// Whether the greenlet unwinds that had the guard, because of something that began after it was made.
     #[inline(always)]
     pub(crate) fn is_over(self) -> bool {
-        panicking() && (self == Calm::Yes || self != Calm::amid())
-    }
-
-    #[cold]
-    fn amid() -> Calm {
-        Calm::Amid(Thread::here_if_any().map_or(0, |thread| thread.current().raised.get()))
+        self.0 && panicking()
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) mod memory;
 #[allow(unsafe_code)]
 pub(crate) mod overflow;
 #[allow(unsafe_code)]
+pub(crate) mod panics;
+#[allow(unsafe_code)]
 pub(crate) mod poller;
 #[allow(unsafe_code)]
 pub(crate) mod stack;

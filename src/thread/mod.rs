@@ -10,8 +10,8 @@
 //!   [`greenlet_local!`](crate::greenlet_local), and its key [`LocalKey`](crate::LocalKey).
 //! - [`Builder::stack_size`] takes no less than a greenlet needs, and says how much that is; std takes more than was
 //!   asked for. A stack is taken at the first turn: where there is none, `join` says so, not `spawn`.
-//! - [`panicking`] is std's as well: it tells whether anybody unwinds on this OS thread, which need not be the
-//!   greenlet that asks, since others may run while destructors of one wait.
+//! - [`panicking`] is std's as well. It tells of the greenlet that asks, also while destructors of another one wait in the
+//!   middle of an unwinding: see [caveats](crate::manual::caveats).
 
 pub use crate::spawn::{
     Builder, JoinHandle, Scope, ScopedJoinHandle, StackSize, Thread, current, park, park_timeout,

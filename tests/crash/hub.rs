@@ -134,6 +134,14 @@ pub(crate) fn run(scenario: &str) -> bool {
         "hub_timeout_without_unwinding" => {
             let _ = time::timeout(MS, || say("it must not run"));
         }
+        "hub_hook_waits_without_unwinding" => {
+            std::panic::set_hook(Box::new(|_| {
+                sleep(2 * MS);
+                say("the hook has waited");
+            }));
+            drop(spawn(|| say("another one runs")));
+            panic!("aborts after the hook");
+        }
         _ => return false,
     }
     true
@@ -406,12 +414,14 @@ fn deadlock_behind_a_destructor() {
         let _stuck = Stuck;
         sleep(LONG);
     });
+    let _parks = thread_named("parks", greenlet::thread::park);
     yield_now();
-    stuck.start_kill();
-    yield_now();
-    let victim = thread_named("victim", greenlet::thread::park);
-    yield_now();
-    victim.kill();
+    (0..2).for_each(|_| {
+        stuck.start_kill();
+        yield_now();
+    });
+    let _stuck = Stuck;
+    std::panic::resume_unwind(Box::new("planted"));
 }
 
 fn leave_three_kinds() {

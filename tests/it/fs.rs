@@ -526,6 +526,40 @@ fn a_lock_that_comes_too_late_is_given_back() {
     });
 }
 
+/// Whoever has the lock needs a worker to give it back to those who wait for it.
+#[test]
+fn those_who_wait_for_a_lock_keep_no_worker_from_the_one_who_has_it() {
+    let name = "fs::those_who_wait_for_a_lock_keep_no_worker_from_the_one_who_has_it";
+    if survived_in_child(name) {
+        return;
+    }
+    // SAFETY: this process runs one test, and nobody reads the environment yet.
+    unsafe { std::env::set_var("GREENLET_WORKERS", "2") };
+    run(|| {
+        let folder = Folder::new();
+        let path = Rc::new(folder.join("file"));
+        let mut has = File::create(&*path).unwrap();
+        has.lock().unwrap();
+        let wait: Vec<_> = (0..8)
+            .map(|_| {
+                spawn(own!(path => move || {
+                    let file = File::open(&*path).unwrap();
+                    file.lock_shared().unwrap();
+                    fs::read(&*path).unwrap()
+                }))
+            })
+            .collect();
+        sleep(20 * MS);
+        has.write_all(b"written under the lock").unwrap();
+        has.sync_all().unwrap();
+        assert!(wait.iter().all(|handle| !handle.is_finished()));
+        drop(has);
+        for handle in wait {
+            assert_eq!(handle.join().unwrap(), b"written under the lock");
+        }
+    });
+}
+
 #[test]
 fn a_killed_iteration_over_a_folder_loses_no_entry() {
     run(|| {

@@ -287,18 +287,6 @@ pub(crate) fn act(act: impl FnMut() + 'static) -> Act {
     OnDrop(Box::new(act))
 }
 
-/// Somebody who unwinds, and waits in a destructor for so long.
-pub(crate) fn unwinds_for(time: Duration) -> JoinHandle<()> {
-    let unwinds = greenlet::spawn(move || {
-        let _waits = act(move || greenlet::sleep(time));
-        greenlet::sleep(Duration::from_secs(3600));
-    });
-    greenlet::yield_now();
-    unwinds.start_kill();
-    greenlet::yield_now();
-    unwinds
-}
-
 /// So many rounds of something that is to go well each time; on a slow machine as many as there is time for.
 pub(crate) fn rounds(most: usize) -> impl Iterator<Item = usize> {
     let begin = Instant::now();

@@ -271,7 +271,7 @@ fn one_that_has_just_ended_is_not() {
             park();
         });
         let report = text(&*caught(|| parked.wait()));
-        assert!(!report.contains("switch"), "{report}");
+        assert!(!report.contains("to switch to it"), "{report}");
         parked.kill();
     });
 }

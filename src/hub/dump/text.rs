@@ -165,7 +165,7 @@ fn write_line(f: &mut dyn Write, seen: &Seen, names: &Names<'_>) -> fmt::Result 
     write!(f, "\n  {seen} ")?;
     names.write_does(f, seen)?;
     if seen.sight.may_unwind {
-        f.write_str(", in a destructor or since another greenlet waits in one")?;
+        f.write_str(", in a destructor while it unwinds")?;
     }
     if seen.sight.is_due {
         f.write_str(", with a kill, a deadline or a throw to come")?;

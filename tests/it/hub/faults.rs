@@ -13,7 +13,7 @@ use greenlet::time::{Elapsed, sleep_until, timeout, timeout_at};
 use greenlet::{GreenletExit, hub_stats, offload, sleep, spawn, thread, yield_now};
 
 use crate::support::{
-    Drops, OnDrop, child, complaint, own, own_stacks, raise, run, stderr, survived_in_child,
+    Drops, OnDrop, child, complaint, own, raise, run, stderr, survived_in_child,
     take_all_descriptors, text,
 };
 
@@ -308,24 +308,56 @@ fn a_panic_hook_may_wait() {
     });
 }
 
-/// To std it is one thread that panics while it is in its hook.
+/// To std it is one thread that panics while it is in its hook, unless what the first one has of the count goes with it.
 #[test]
-fn a_panic_while_a_hook_waits_aborts() {
-    match child("hub::faults::a_panic_while_a_hook_waits_aborts") {
-        Some(output) if own_stacks() => {
-            assert!(!output.status.success());
-            let words = "thread panicked while processing panic";
-            assert!(stderr(&output).contains(words), "{}", stderr(&output));
+fn others_may_panic_and_be_killed_while_a_hook_waits() {
+    if survived_in_child("hub::faults::others_may_panic_and_be_killed_while_a_hook_waits") {
+        return;
+    }
+    wait_in_hook();
+    run(|| {
+        for _ in 0..3 {
+            let both = [0, 1].map(|n| spawn(move || panic!("number {n}")));
+            yield_now();
+            assert!(!std::thread::panicking());
+            let killed = spawn(|| sleep(LONG));
+            yield_now();
+            assert!(killed.kill());
+            assert!(!both[0].is_finished() && !both[1].is_finished());
+            for (n, one) in both.into_iter().enumerate() {
+                assert_eq!(text(&*one.join().unwrap_err()), format!("number {n}"));
+            }
+            assert!(!std::thread::panicking());
         }
-        Some(_) => {}
-        None => {
-            wait_in_hook();
-            run(|| {
-                let both = [0, 1].map(|n| spawn(move || panic!("number {n}")));
-                for one in both {
-                    one.join().unwrap_err();
+    });
+}
+
+/// In a hook nothing is raised, but for a time limit that was set there.
+#[test]
+fn a_hook_that_waits_is_not_cut_short() {
+    if survived_in_child("hub::faults::a_hook_that_waits_is_not_cut_short") {
+        return;
+    }
+    std::panic::set_hook(Box::new(|_| {
+        if greenlet::alive() > 0 {
+            sleep(3 * MS);
+            assert_eq!(timeout(MS, || sleep(LONG)), Err(Elapsed));
+            assert_eq!(timeout(Duration::ZERO, || sleep(LONG)), Err(Elapsed));
+        }
+    }));
+    run(|| {
+        for _ in 0..3 {
+            let panics = spawn(|| {
+                let outcome = timeout(MS, || panic!("after the hook"));
+                match outcome {
+                    Ok(()) => unreachable!(),
+                    Err(Elapsed) => panic!("the limit got into the hook"),
                 }
             });
+            yield_now();
+            panics.start_kill();
+            assert_eq!(text(&*panics.join().unwrap_err()), "after the hook");
+            assert!(!std::thread::panicking());
         }
-    }
+    });
 }

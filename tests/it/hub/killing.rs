@@ -9,7 +9,7 @@ use greenlet::sync::Event;
 use greenlet::time::timeout;
 use greenlet::{Greenlet, GreenletExit, JoinHandle, current, sleep, spawn, yield_now};
 
-use crate::support::{Drops, Log, Place, act, caught, own, own_stacks, raise, run};
+use crate::support::{Drops, Log, Place, act, caught, own, raise, run};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -167,35 +167,6 @@ fn a_kill_during_that_waits_for_its_end() {
         assert!(handle.kill());
         assert_eq!(log.take(), ["rolled back"]);
         was_killed(handle);
-    });
-}
-
-#[test]
-fn while_another_one_unwinds_it_is_late_but_comes() {
-    run(|| {
-        let log = Log::new();
-        let unwinds = spawn(own!(log => move || {
-            let _bye = act(own!(log => move || {
-                sleep(5 * MS);
-                log.push("unwound");
-            }));
-            sleep(LONG);
-        }));
-        yield_now();
-        unwinds.start_kill();
-        yield_now();
-        // It parks while something unwinds on this thread, and cannot be told from that.
-        let parks = spawn(own!(log => move || {
-            let _bye = act(own!(log => move || log.push("killed")));
-            sleep(LONG);
-        }));
-        yield_now();
-        assert!(parks.kill());
-        if own_stacks() {
-            assert_eq!(log.take(), ["unwound", "killed"]);
-        }
-        was_killed(unwinds);
-        was_killed(parks);
     });
 }
 

@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use greenlet::sync::Event;
 use greenlet::{
     Coroutine, Generator, Greenlet, GreenletExit, JoinHandle, RefusalKind, SwitchError,
     Undeliverable, current, sleep, spawn, yield_now,
 };
 
-use crate::support::{
-    Log, Place, caught, caught_as, complaint, own, raise, run, text, unwinds_for,
-};
+use super::unwinding::{ends, unwinds_until};
+use crate::support::{Log, Place, caught, caught_as, complaint, own, raise, run, text};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -329,9 +329,10 @@ fn a_throw_at_a_parked_one_is_raised_where_it_waits() {
 }
 
 #[test]
-fn what_ends_below_a_parked_one_while_another_one_unwinds_is_told_later() {
+fn what_ends_below_a_parked_one_while_another_one_unwinds_is_told() {
     run(|| {
-        let unwinds = unwinds_for(5 * MS);
+        let go_on = Rc::new(Event::new());
+        let unwinds = unwinds_until(&go_on);
         let dies = Greenlet::new(|()| {
             sleep(MS);
             raise("below main");
@@ -339,7 +340,7 @@ fn what_ends_below_a_parked_one_while_another_one_unwinds_is_told_later() {
         let asks = spawn(move || dies.switch(()));
         assert_eq!(caught_as::<&str, _>(|| sleep(LONG)), "below main");
         asks.kill();
-        unwinds.kill();
+        ends(&go_on, unwinds);
     });
 }
 
@@ -400,9 +401,10 @@ fn locals_belong_to_the_spawned_greenlet() {
 }
 
 #[test]
-fn what_ends_below_one_in_next_while_another_one_unwinds_is_told_later() {
+fn what_ends_below_one_in_next_while_another_one_unwinds_is_told() {
     run(|| {
-        let unwinds = unwinds_for(5 * MS);
+        let go_on = Rc::new(Event::new());
+        let unwinds = unwinds_until(&go_on);
         let dies = Greenlet::new(|()| {
             sleep(MS);
             raise("below main");
@@ -411,6 +413,6 @@ fn what_ends_below_one_in_next_while_another_one_unwinds_is_told_later() {
         let mut slow = Generator::<()>::new(|_| sleep(LONG));
         assert_eq!(caught_as::<&str, _>(|| slow.next()), "below main");
         asks.kill();
-        unwinds.kill();
+        ends(&go_on, unwinds);
     });
 }

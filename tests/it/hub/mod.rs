@@ -10,3 +10,4 @@ mod order;
 mod remote;
 mod scopes;
 mod timeouts;
+mod unwinding;

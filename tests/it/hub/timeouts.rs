@@ -11,7 +11,7 @@ use greenlet::{
     yield_now,
 };
 
-use crate::support::{Log, Place, act, caught, caught_as, own, raise, run, text, unwinds_for};
+use crate::support::{Log, Place, act, caught, caught_as, own, raise, run, text};
 
 const MS: Duration = Duration::from_millis(1);
 const NANO: Duration = Duration::from_nanos(1);
@@ -276,17 +276,6 @@ fn a_panic_and_a_deadline_in_one_turn() {
             assert_eq!(timeout_at(at + NANO, || child.switch(())), Err(Elapsed));
             assert_eq!(text(&*caught(|| sleep(LONG))), "of the child");
         });
-    });
-}
-
-#[test]
-fn in_a_switch_while_another_one_unwinds_it_is_late_but_comes() {
-    run(|| {
-        let unwinds = unwinds_for(5 * MS);
-        let slow = Greenlet::new(|()| sleep(LONG));
-        let asks = spawn(move || timeout(MS, || slow.switch(())));
-        assert_eq!(asks.join().unwrap(), Err(Elapsed));
-        unwinds.wait();
     });
 }
 

@@ -1,0 +1,87 @@
+//! Who waits in a destructor in the middle of an unwinding, and how deep (law 10).
+//!
+//! Nothing but the end of a stretch within that destructor may be raised there: what gets out of a destructor that runs
+//! while unwinding aborts the process. And what such a greenlet has of std's panic count goes with it, so that whoever runs
+//! meanwhile does not seem to unwind: see [`panics`](crate::sys::panics).
+//!
+//! Where a greenlet's share cannot be set aside, it stays on the count, and from then on nobody knows who unwinds while that
+//! is not zero. So whoever leaves then counts as one who does, until it runs again or the count is zero.
+
+use std::thread::panicking;
+
+use super::control::Control;
+use crate::sys::context::SHARES_THREAD;
+use crate::sys::panics::{self, MOST};
+
+/// It may unwind.
+const IN_DOUBT: u8 = MOST + 1;
+
+impl Control {
+    /// Before others run; this one does.
+    #[inline(always)]
+    pub(crate) fn set_panics_aside(&self) {
+        if panicking() {
+            self.set_them_aside();
+        }
+    }
+
+    /// It runs again.
+    #[inline(always)]
+    pub(crate) fn count_panics_again(&self) {
+        if self.unwinding.get() != 0 {
+            self.count_them_again();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_them_aside(&self) {
+        if !SHARES_THREAD || cfg!(panic = "abort") {
+            // Its thread has it alone; or it is in a panic hook, and nothing can be raised anywhere. One unwinding looks
+            // like several.
+            return self.unwinding.set(1);
+        }
+        let aside = panics::set_aside(&self.context);
+        let depth = aside.as_ref().map_or(IN_DOUBT, panics::Aside::depth);
+        self.extra_or_new().panics.set(aside);
+        self.unwinding.set(depth);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn count_them_again(&self) {
+        self.unwinding.set(0);
+        if let Some(aside) = self.extra().and_then(|extra| extra.panics.take()) {
+            aside.count(&self.context);
+        }
+    }
+
+    /// Whether something that is not told to get only so far may be raised where it waits (law 10).
+    pub(crate) fn can_be_raised_in(&self) -> bool {
+        (!self.may_unwind() || self.lenient.get()) && !self.shielded.get()
+    }
+
+    /// Whether it waits in a destructor in the middle of an unwinding, as far as that can be told.
+    pub(crate) fn may_unwind(&self) -> bool {
+        self.depth() != Some(0)
+    }
+
+    /// In the middle of how many unwindings it waits; none where nobody can tell.
+    pub(crate) fn depth(&self) -> Option<u8> {
+        match self.unwinding.get() {
+            IN_DOUBT if panicking() => None,
+            // Nobody of this thread unwinds, so it does not either, whatever it looked like when it left.
+            IN_DOUBT => Some(0),
+            depth => Some(depth),
+        }
+    }
+
+    /// In the middle of how many unwindings it is, which runs.
+    #[inline]
+    pub(crate) fn depth_now(&self) -> Option<u8> {
+        self.set_panics_aside();
+        let depth = self.depth();
+        self.count_panics_again();
+        depth
+    }
+}
