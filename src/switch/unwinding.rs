@@ -5,15 +5,16 @@
 //! meanwhile does not seem to unwind: see [`panics`](crate::sys::panics).
 //!
 //! Where a greenlet's share cannot be set aside, it stays on the count, and from then on nobody knows who unwinds while that
-//! is not zero. So whoever leaves then counts as one who does, until it runs again or the count is zero.
+//! is not zero. So whoever leaves then counts as one who does, until it runs again or the count is zero. Where each greenlet
+//! has a thread, it is known who unwinds, but not how deep.
 
 use std::thread::panicking;
 
 use super::control::Control;
 use crate::sys::context::SHARES_THREAD;
-use crate::sys::panics::{self, MOST};
+use crate::sys::panics::{self, Aside, MOST};
 
-/// It may unwind.
+/// It may unwind, nobody knows how deep.
 const IN_DOUBT: u8 = MOST + 1;
 
 impl Control {
@@ -36,15 +37,14 @@ impl Control {
     #[cold]
     #[inline(never)]
     fn set_them_aside(&self) {
-        if !SHARES_THREAD || cfg!(panic = "abort") {
-            // Its thread has it alone; or it is in a panic hook, and nothing can be raised anywhere. One unwinding looks
-            // like several.
-            return self.unwinding.set(1);
+        // Without unwinding it is in a panic hook, and nothing can be raised anywhere.
+        let can_be = SHARES_THREAD && cfg!(panic = "unwind");
+        let aside = can_be.then(|| panics::set_aside(&self.context)).flatten();
+        self.unwinding
+            .set(aside.as_ref().map_or(IN_DOUBT, Aside::depth));
+        if aside.is_some() {
+            self.extra_or_new().panics.set(aside);
         }
-        let aside = panics::set_aside(&self.context);
-        let depth = aside.as_ref().map_or(IN_DOUBT, panics::Aside::depth);
-        self.extra_or_new().panics.set(aside);
-        self.unwinding.set(depth);
     }
 
     #[cold]
@@ -69,7 +69,7 @@ impl Control {
     /// In the middle of how many unwindings it waits; none where nobody can tell.
     pub(crate) fn depth(&self) -> Option<u8> {
         match self.unwinding.get() {
-            IN_DOUBT if panicking() => None,
+            IN_DOUBT if panicking() || !SHARES_THREAD => None,
             // Nobody of this thread unwinds, so it does not either, whatever it looked like when it left.
             IN_DOUBT => Some(0),
             depth => Some(depth),
