@@ -164,8 +164,9 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
                 None => return Err(what),
             },
         };
-        let body = self.body.control();
-        let _asking = Asking::by(&self.ends, body, Thread::here().current());
+        let (body, me) = (self.body.control(), Thread::here().current());
+        transfer::raise_due(me);
+        let _asking = Asking::by(&self.ends, body, me);
         let got = |slot: &mut MaybeUninit<_>| {
             // SAFETY: it is initialised and ours; the one variant that it is is read once, where it lies.
             unsafe {
@@ -249,11 +250,14 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
     #[track_caller]
     #[inline]
     pub fn yield_(&self, item: Out) -> In {
-        let Some(outside) = self.ends.outside.take() else {
+        let Some(outside) = self.ends.outside.get() else {
             return self.answer_nobody(item);
         };
         let me = Thread::here().current();
         let _answering = Answering::by(&self.ends, me);
+        // Before whoever asks has got its answer.
+        transfer::raise_due(me);
+        self.ends.outside.set(None);
         let got = |slot: &mut MaybeUninit<_>| {
             // SAFETY: as in `ask`.
             unsafe {
@@ -284,8 +288,7 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
         }
     }
 
-    /// Whoever asked was raised in meanwhile, and the hub has run this greenlet to its answer: waits there for
-    /// the next question.
+    /// Whoever asked was raised in meanwhile, and the hub has run this greenlet to its answer: waits there for the next question.
     #[cold]
     #[track_caller]
     fn answer_nobody(&self, item: Out) -> In {

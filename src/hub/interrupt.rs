@@ -16,7 +16,7 @@ use super::Hub;
 use super::deadline::{self, Expired};
 use crate::switch::control::{Control, Family, Payload, Phase, Wait, alert};
 use crate::switch::exit::{self, GreenletExit};
-use crate::switch::thread::{report, say};
+use crate::switch::thread::say;
 use std::thread::panicking;
 
 /// What has become of a kill.
@@ -69,11 +69,8 @@ impl Hub {
     /// Where an end of a stretch may be raised in `control`, which waits: if the stretch was begun in the middle of so many
     /// unwindings at least.
     pub(super) fn depth_to_interrupt(&self, control: &Control) -> Option<u8> {
-        match control.wait.get() != Wait::Yield && !control.shielded.get() {
-            true if control.lenient.get() => Some(0),
-            true => control.depth(),
-            false => None,
-        }
+        let may_be = control.wait.get() != Wait::Yield && !control.shielded.get();
+        may_be.then(|| control.depth()).flatten()
     }
 
     /// Whether it waits, in the hub or for somebody to switch to it, and not for the next question.
@@ -89,8 +86,8 @@ impl Hub {
             other => (payload, other),
         };
         control.tell(payload);
-        if let Some(lost) = lost {
-            self.displace(control, lost);
+        if let Some(lost) = lost.and_then(|lost| self.put_off(control, lost)) {
+            exit::lost_to_an_exit(control, lost);
         }
         if control.wait.get() != Wait::Ready {
             // Whatever it waited for will not come any more: nobody may bring it.
@@ -99,17 +96,16 @@ impl Hub {
         }
     }
 
-    /// An exit is raised in `control`, and not what was to be raised there. Whoever catches the exit may still be
-    /// under a deadline that has passed.
-    pub(super) fn displace(&self, control: &Control, payload: Payload) {
-        match payload.downcast::<Expired>() {
-            Ok(expired) => {
-                deadline::untell(control, &expired);
-                self.leave_for_later(control, alert::OVERDUE);
-            }
-            Err(other) if other.is::<GreenletExit>() => {}
-            Err(other) => report(format_args!("lost: {control} is told to exit"), other),
-        }
+    /// What was to be raised in `control` is not, because something else is, or cannot be there: a deadline that has passed
+    /// stays due, whoever catches what is raised may still be under it. Anything else is given back.
+    pub(super) fn put_off(&self, control: &Control, payload: Payload) -> Option<Payload> {
+        let expired = match payload.downcast::<Expired>() {
+            Ok(expired) => expired,
+            Err(other) => return Some(other),
+        };
+        deadline::untell(control, &expired);
+        self.leave_for_later(control, alert::OVERDUE);
+        None
     }
 
     /// Remembers that something is due in `control`.

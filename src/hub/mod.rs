@@ -298,8 +298,8 @@ impl Upstairs for Hub {
         Hub::grow_all(self);
     }
 
-    fn displaced(&self, control: &Control, payload: Payload) {
-        self.displace(control, payload);
+    fn put_off(&self, control: &Control, payload: Payload) -> Option<Payload> {
+        Hub::put_off(self, control, payload)
     }
 
     /// What is ready will not run any more; it is ended with everything else that is suspended.

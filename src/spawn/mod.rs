@@ -12,7 +12,7 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::thread;
+use std::thread::{self, panicking};
 
 use crate::hub::interrupt::Kill;
 use crate::hub::wait::WaitList;
@@ -241,7 +241,8 @@ impl<R> JoinHandle<R> {
     /// No.
     ///
     /// # Panics
-    /// Killing oneself unwinds: it does not return.
+    /// Killing oneself unwinds: it does not return. In a destructor that runs while it unwinds already, it is false, and
+    /// the exit is raised at the first wait after that.
     pub fn start_kill(&self) -> bool {
         if self.is_finished() {
             return true;
@@ -252,6 +253,10 @@ impl<R> JoinHandle<R> {
         match Hub::here().kill(greenlet) {
             Kill::Dead | Kill::Told => true,
             Kill::Impossible => false,
+            Kill::Myself if panicking() => {
+                exit::defer(greenlet, Box::new(GreenletExit));
+                false
+            }
             Kill::Myself => exit::raise(Box::new(GreenletExit)),
         }
     }

@@ -12,6 +12,7 @@
 //! A greenlet cannot free the stack it stands on (law 11), so whoever runs next does.
 
 use std::cell::Cell;
+use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
@@ -228,25 +229,57 @@ pub(crate) fn end_orphan(orphan: ControlRef) -> Option<Payload> {
     None
 }
 
-/// Two things cannot be raised at once: the first one is, and the other is reported.
+/// Two things cannot be raised at once: the first one is, and the other is reported, unless it stays due.
 pub(crate) fn keep_first(kept: &mut Option<Payload>, other: Option<Payload>) {
     match other {
-        Some(other) if kept.is_some() => report(format_args!("lost to what came first"), other),
+        Some(other) if kept.is_some() => lose(format_args!("lost to what came first"), other),
         Some(other) => *kept = Some(other),
         None => {}
     }
 }
 
-/// Something was thrown at a greenlet that was dropping a handle.
+/// What came for the one who runs is not raised in it: it stays due, or is reported.
+pub(crate) fn lose(why: fmt::Arguments<'_>, payload: Payload) {
+    let left = match Thread::here_if_any() {
+        Some(thread) => put_off(thread, thread.current(), payload),
+        None => Some(payload),
+    };
+    if let Some(payload) = left {
+        report(why, payload);
+    }
+}
+
+/// Gives back what does not stay due in `control`.
+fn put_off(thread: &Thread, control: &Control, payload: Payload) -> Option<Payload> {
+    match thread.upstairs() {
+        Some(upstairs) => upstairs.put_off(control, payload),
+        None => Some(payload),
+    }
+}
+
+/// An exit is raised in `control`, and this is not. One exit is as good as another.
+pub(crate) fn lost_to_an_exit(control: &Control, payload: Payload) {
+    if !payload.is::<GreenletExit>() {
+        report(format_args!("lost: {control} is told to exit"), payload);
+    }
+}
+
+/// Something was thrown at a greenlet that was dropping a handle. While it unwinds that can be the end of a stretch only
+/// which gets no further than the destructor that has begun it.
 #[cold]
 fn raise_in_drop(payload: Payload) {
-    if panicking() {
-        report(
-            format_args!("thrown while a destructor ran during unwinding"),
-            payload,
-        );
-    } else {
+    if !panicking() {
         resume_unwind(payload);
+    }
+    lose(
+        format_args!("thrown while a destructor ran during unwinding"),
+        payload,
+    );
+    if let Some(thread) = Thread::here_if_any()
+        && let Some(upstairs) = thread.upstairs()
+        && let Some(expired) = upstairs.take_due(thread.current())
+    {
+        resume_unwind(expired);
     }
 }
 
@@ -422,11 +455,12 @@ pub(crate) fn end(
     let thrown = Waiting::during(target, me, || {
         let displaced = target.raise.replace(Some(Box::new(GreenletExit)));
         target.raise_alert(alert::RAISE);
-        if let (Some(payload), Some(upstairs)) = (displaced, thread.upstairs()) {
-            upstairs.displaced(target, payload);
+        if let Some(lost) = displaced.and_then(|lost| put_off(thread, target, lost)) {
+            lost_to_an_exit(target, lost);
         }
         trace::note(thread, Kind::Throw, me, target);
         me.expects.set(wait);
+        transfer::leave_if_unheld(thread, me, target);
         transfer::hop(thread, me, NonNull::from(target), false);
         transfer::on_arrival(thread, me)
     });
@@ -542,6 +576,7 @@ fn leak(thread: &Thread, control: &Control, when: &str) {
 /// Dead from now on, its stack is never used again.
 fn give_up(thread: &Thread, control: &Control) {
     bury(thread, control);
+    control.forget_panics();
     // What it has left behind on its stack, in timers and wait lists, wakes nobody.
     control.wait.set(Wait::Switch);
     control.ending.set(true);

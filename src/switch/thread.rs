@@ -87,8 +87,8 @@ pub(crate) trait Upstairs {
     fn withdraw(&self, me: &Control);
     /// What is due in `me`, which runs and is about to wait.
     fn take_due(&self, me: &Control) -> Option<Payload>;
-    /// What was to be raised in `control` is not, because something else is.
-    fn displaced(&self, control: &Control, payload: Payload);
+    /// What was to be raised in `control` is not, for now: gives it back, unless it stays due.
+    fn put_off(&self, control: &Control, payload: Payload) -> Option<Payload>;
 }
 
 impl Thread {

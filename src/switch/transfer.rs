@@ -150,8 +150,9 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
     }
     if let Some(event) = event
         && let Err(panic) = trace::tell(thread, event)
+        && let Some(lost) = payload.replace(panic)
     {
-        drop_contained(payload.replace(panic));
+        exit::lose(format_args!("lost to a panic of the tracer"), lost);
     }
     if let Some((nobodys, passed)) = litter {
         drop_contained(nobodys);
@@ -175,16 +176,23 @@ pub(crate) fn hop(thread: &Thread, me: &Control, to: ControlRef, lenient: bool) 
     let to = unsafe { to.as_ref() };
     me.set_panics_aside();
     me.lenient.set(lenient);
-    if me.take_alert(alert::UNHELD) && me.strong.get() == 0 {
-        me.ending.set(true);
-        thread.orphan.set(Some(NonNull::from(me)));
-        to.raise_alert(alert::ORPHAN);
-    }
     thread.set_current(to);
     // SAFETY: `me` runs; `to` is suspended or freshly bound, and lives; both on this thread.
     unsafe { Context::switch(&raw const me.context, &raw const to.context) };
     me.count_panics_again();
     me.lenient.set(false);
+}
+
+/// Before `me` waits at a switch to `to`: if nobody has a handle to it, `to` ends it.
+///
+/// One that the hub lets wait goes on by itself. Whoever runs next there is anybody, and would have to wait for its
+/// destructors.
+pub(crate) fn leave_if_unheld(thread: &Thread, me: &Control, to: &Control) {
+    if me.take_alert(alert::UNHELD) && me.strong.get() == 0 {
+        me.ending.set(true);
+        thread.orphan.set(Some(NonNull::from(me)));
+        to.raise_alert(alert::ORPHAN);
+    }
 }
 
 /// Leaves `me`, which the hub lets wait, and goes on in `to`, whose turn it is. Returns when `me` goes on; what
@@ -238,10 +246,21 @@ fn slow<T: 'static>(to: ControlRef, value: T, lenient: bool) -> Result<T, Switch
         }
     }
     trace::note(thread, Kind::Switch, me, target);
-    wait_after_hop(thread, me, NonNull::from(target), lenient).map_err(SwitchError::Thrown)
+    wait_after_hop(thread, me, target, lenient).map_err(SwitchError::Thrown)
+}
+
+/// Raises what came for `me` when it could not be raised there: before it does what it could not take back.
+#[inline(always)]
+pub(crate) fn raise_due(me: &Control) {
+    if me.alert.get() != 0
+        && let Some(payload) = take_due(Thread::here(), me)
+    {
+        exit::raise(payload);
+    }
 }
 
 /// What came for `me` when it could not be raised there.
+#[cold]
 fn take_due(thread: &Thread, me: &Control) -> Option<Payload> {
     match thread.upstairs() {
         Some(upstairs) => upstairs.take_due(me),
@@ -253,12 +272,13 @@ fn take_due(thread: &Thread, me: &Control) -> Option<Payload> {
 fn wait_after_hop<T: 'static>(
     thread: &Thread,
     me: &Control,
-    target: ControlRef,
+    target: &Control,
     lenient: bool,
 ) -> Result<T, Payload> {
     let mut slot = MaybeUninit::<T>::uninit();
     expect_value(me, &mut slot);
-    hop(thread, me, target, lenient);
+    leave_if_unheld(thread, me, target);
+    hop(thread, me, target.into(), lenient);
     arrive(thread, me, slot)
 }
 
@@ -447,7 +467,7 @@ fn raise_and_wait<T: 'static, V>(
     match family::raise_from(thread, me, to, payload, family::Cause::Throw) {
         family::Landing::Here(payload) => Err(SwitchError::Thrown(payload)),
         family::Landing::At(target) => {
-            wait_after_hop(thread, me, NonNull::from(target), lenient).map_err(SwitchError::Thrown)
+            wait_after_hop(thread, me, target, lenient).map_err(SwitchError::Thrown)
         }
         family::Landing::Deferred(target) => Err(SwitchError::Deferred(unwinding(target))),
     }

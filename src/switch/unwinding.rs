@@ -4,9 +4,9 @@
 //! while unwinding aborts the process. And what such a greenlet has of std's panic count goes with it, so that whoever runs
 //! meanwhile does not seem to unwind: see [`panics`](crate::sys::panics).
 //!
-//! Where a greenlet's share cannot be set aside, it stays on the count, and from then on nobody knows who unwinds while that
-//! is not zero. So whoever leaves then counts as one who does, until it runs again or the count is zero. Where each greenlet
-//! has a thread, it is known who unwinds, but not how deep.
+//! Where a greenlet's share cannot be set aside, it stays on the count, and nobody knows who unwinds while that is not zero. So
+//! whoever leaves then counts as one who does, until it runs again or the count is zero. Where each greenlet has a thread, it
+//! is known who unwinds, but not how deep.
 
 use std::thread::panicking;
 
@@ -40,20 +40,29 @@ impl Control {
         // Without unwinding it is in a panic hook, and nothing can be raised anywhere.
         let can_be = SHARES_THREAD && cfg!(panic = "unwind");
         let aside = can_be.then(|| panics::set_aside(&self.context)).flatten();
-        self.unwinding
-            .set(aside.as_ref().map_or(IN_DOUBT, Aside::depth));
+        let depth = aside.as_ref().map_or(IN_DOUBT, Aside::depth);
+        let before = self.unwinding.replace(depth);
         if aside.is_some() {
             self.extra_or_new().panics.set(aside);
+        } else if before != IN_DOUBT {
+            panics::it_stays();
         }
     }
 
     #[cold]
     #[inline(never)]
     fn count_them_again(&self) {
-        self.unwinding.set(0);
+        if self.unwinding.replace(0) == IN_DOUBT {
+            panics::it_goes_on();
+        }
         if let Some(aside) = self.extra().and_then(|extra| extra.panics.take()) {
             aside.count(&self.context);
         }
+    }
+
+    /// It never runs again.
+    pub(super) fn forget_panics(&self) {
+        drop(self.extra().and_then(|extra| extra.panics.take()));
     }
 
     /// Whether something that is not told to get only so far may be raised where it waits (law 10).

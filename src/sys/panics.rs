@@ -19,7 +19,8 @@
 //! ```
 //!
 //! The first loans are begun on a thread of their own, the lender, which takes them back when nobody has needed them for
-//! [a while](IDLE), and ends. Where there is no lender to be had, the count stays where it is, and whoever leaves is told.
+//! [a while](IDLE), gives their memory back, and ends. Where there is no loan to be had, the count stays where it is, and
+//! whoever leaves is told.
 //!
 //! The flag by which std notices a panic within a panic hook is of the thread as well. It is down when a hook goes on that
 //! has let others run: then a panic in it calls the hook again, where std aborts.
@@ -28,13 +29,13 @@ use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, panicking};
 use std::time::Duration;
 
 use super::context::Context;
-use super::fork::Own;
+use super::fork::{self, Own};
 use super::lock::lock;
 use super::stack::{Pages, Stack, Stacks};
 use super::tasks;
@@ -48,17 +49,30 @@ const AT_ONCE: usize = 256;
 /// The lender takes back what nobody has needed for so long.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// So many shares stay on the count of their thread while those whose they are do not run.
+static STAYING: AtomicUsize = AtomicUsize::new(0);
+
+/// A share that cannot be set aside stays on the count, until whoever it is of goes on.
+pub(crate) fn it_stays() {
+    STAYING.fetch_add(1, Ordering::Relaxed);
+}
+
+/// One whose share has stayed on the count goes on.
+pub(crate) fn it_goes_on() {
+    STAYING.fetch_sub(1, Ordering::Relaxed);
+}
+
 /// A share of the panic count that has been set aside: a loan that has ended for each.
 pub(crate) struct Aside(Vec<&'static Loan>);
 
 /// Takes everything off the panic count of this thread, on which `here` runs. None if that cannot be done: then it is as
-/// it was.
+/// it was. So it is while the share of anybody stays on the count, which might be taken for that of somebody else.
 #[cold]
 pub(crate) fn set_aside(here: &Context) -> Option<Aside> {
     let mut aside = Aside(Vec::new());
     while panicking() {
-        let most = aside.depth() == MOST;
-        let Some(loan) = lender().borrow().filter(|_| !most) else {
+        let can_be = aside.depth() < MOST && STAYING.load(Ordering::Relaxed) == 0;
+        let Some(loan) = can_be.then(|| lender().borrow()).flatten() else {
             aside.count(here);
             return None;
         };
@@ -77,21 +91,30 @@ impl Aside {
 
     /// Puts it back on the count of this thread, on which `here` runs.
     #[cold]
-    pub(crate) fn count(self, here: &Context) {
-        for loan in self.0 {
+    pub(crate) fn count(mut self, here: &Context) {
+        for loan in self.0.drain(..) {
             loan.begin(here);
             lender().keep(loan);
         }
     }
 }
 
-/// An unwinding that counts on the thread that it is begun on, until it is ended on any other. It is never freed: there
-/// are as many as greenlets have waited at once in the middle of an unwinding.
+/// Whoever it was of never goes on.
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|loan| lender().write_off(loan));
+    }
+}
+
+/// An unwinding that counts on the thread that it is begun on, until it is ended on any other. What is left of one that is
+/// not needed any more has no stack, and is used again.
 struct Loan {
     context: Context,
-    stack: Stack,
+    stack: Cell<Option<Stack>>,
     /// Who has begun it, or ends it.
     back: Cell<*const Context>,
+    /// Its process has been forked so often when it was made.
+    forks: u32,
 }
 
 // SAFETY: it is begun, kept and ended by one thread after the other: it passes between them under the lock of the books.
@@ -102,21 +125,32 @@ unsafe impl Send for Loan {}
 unsafe impl Sync for Loan {}
 
 impl Loan {
-    fn new(stacks: &Stacks) -> io::Result<&'static Loan> {
-        Ok(Box::leak(Box::new(Loan {
+    fn new() -> &'static Loan {
+        Box::leak(Box::new(Loan {
             context: Context::unbound(),
-            stack: stacks.take(Pages::checked(STACK)?, 0)?,
+            stack: Cell::new(None),
             back: Cell::new(ptr::null()),
-        })))
+            forks: fork::count(),
+        }))
+    }
+
+    /// Whether it stands in the books of this process, and not of one that this is a child of.
+    fn is_ours(&self) -> bool {
+        self.forks == fork::count()
     }
 
     /// One more on the count of this thread.
     fn begin(&'static self, here: &Context) {
         self.back.set(here);
+        let stack = self
+            .stack
+            .take()
+            .expect("whoever begins it has given it one");
         let argument = ptr::from_ref(self).cast();
-        // SAFETY: the stack is its own for good, and nothing is on it: it is new, or has ended.
-        let bound = unsafe { self.context.bind(&self.stack, unwind, argument) };
+        // SAFETY: the stack is its own, and nothing is on it: it is new, or the loan has ended. It stays until the next end.
+        let bound = unsafe { self.context.bind(&stack, unwind, argument) };
         bound.expect("a context that shares its thread needs nothing but a stack");
+        self.stack.set(Some(stack));
         // SAFETY: `here` runs (caller's promise); the context has just been bound, and comes back from `Wait::drop`.
         unsafe { Context::switch(here, &raw const self.context) };
     }
@@ -139,10 +173,16 @@ unsafe fn unwind(loan: *const ()) -> *const Context {
     let loan: &'static Loan = unsafe { &*loan.cast::<Loan>() };
     let unwound = catch_unwind(AssertUnwindSafe(|| {
         let _wait = Wait(loan);
-        resume_unwind(Box::new(()))
+        begin_to_unwind()
     }));
     drop(unwound);
     loan.back.get()
+}
+
+/// A function of its own: where the count of one thread lies must not be remembered for that of another.
+#[inline(never)]
+fn begin_to_unwind() {
+    resume_unwind(Box::new(()))
 }
 
 struct Wait(&'static Loan);
@@ -160,16 +200,19 @@ struct Lender {
     changed: Condvar,
 }
 
+/// Of the loans that were begun by the lender, each has been begun and is kept here, or has ended and is somebody's share.
 #[derive(Default)]
 struct Books {
     /// Those that have been begun, and can be ended by whoever needs that.
     begun: Vec<&'static Loan>,
-    /// Those that the lender has ended, for the next time.
+    /// Those that have ended and are nobody's, for the next time.
     ended: Vec<&'static Loan>,
     /// So many were begun by the lender and have not been ended by it.
     lent: usize,
     /// Somebody waits for one.
     wanted: bool,
+    /// How often there was none.
+    refused: usize,
     /// The lender has a thread.
     works: bool,
     vault: Vault,
@@ -192,43 +235,57 @@ fn lender() -> &'static Lender {
     })
 }
 
-/// Once there was no loan to be had. After that no share is set aside any more: one that stayed on the count might be taken
-/// for that of somebody else.
-static CLOSED: AtomicBool = AtomicBool::new(false);
-
 impl Lender {
     /// A loan that has been begun, if one can be had.
     fn borrow(&'static self) -> Option<&'static Loan> {
         let mut books = lock(&self.books);
-        while !CLOSED.load(Ordering::Relaxed) {
-            if let Some(loan) = books.begun.pop() {
-                return Some(loan);
+        let refused = books.refused;
+        loop {
+            let loan = books.begun.pop();
+            if loan.is_some() || books.refused != refused {
+                return loan;
+            }
+            if !books.works {
+                self.open()?;
+                books.works = true;
             }
             books.wanted = true;
-            books.works = books.works || self.open();
-            if books.works {
-                self.changed.notify_all();
-                books = self.wait(books, None).0;
-            }
+            self.changed.notify_all();
+            books = self.wait(books, None).0;
         }
-        None
     }
 
-    /// Takes a loan that has been begun, for the next one.
+    /// Takes a loan that has been begun, for the next one. One of the parent of a fork is nobody's here, and is left as it
+    /// is.
     fn keep(&self, loan: &'static Loan) {
+        if loan.is_ours() {
+            self.change(|books| books.begun.push(loan));
+        }
+    }
+
+    /// Takes a loan that has ended and will not be begun any more by whoever had it.
+    fn write_off(&self, loan: &'static Loan) {
+        if loan.is_ours() {
+            self.change(|books| {
+                books.ended.push(loan);
+                books.lent -= 1;
+            });
+        }
+    }
+
+    /// The lender is told when nobody has a loan any more.
+    fn change(&self, change: impl FnOnce(&mut Books)) {
         let mut books = lock(&self.books);
-        books.begun.push(loan);
+        change(&mut books);
         if books.works && books.are_balanced() {
             self.changed.notify_all();
         }
     }
 
-    /// Starts the thread, or closes for good.
-    fn open(&'static self) -> bool {
+    /// Starts the thread, if there can be one.
+    fn open(&'static self) -> Option<()> {
         let thread = thread::Builder::new().name("greenlet-lender".into());
-        let works = thread.spawn(|| self.lend()).is_ok();
-        CLOSED.store(!works, Ordering::Relaxed);
-        works
+        thread.spawn(|| self.lend()).ok().map(drop)
     }
 
     /// What the thread does: begins loans for those who want some, and ends them when nobody has needed any for a while.
@@ -267,35 +324,55 @@ impl Lender {
 }
 
 impl Books {
-    /// All that were lent have come back.
+    /// Nobody has a share set aside.
     fn are_balanced(&self) -> bool {
-        self.begun.len() >= self.lent
+        self.begun.len() == self.lent
     }
 
     /// Begins a loan, and as many more as have been lent already: where one greenlet waits in the middle of an unwinding,
-    /// others may follow. If there is not one, the lender closes.
+    /// others may follow.
     fn begin_some(&mut self, here: &Context) {
         self.wanted = false;
         for _ in 0..self.lent.clamp(1, AT_ONCE) {
-            let loan = match self.ended.pop() {
-                Some(loan) => Ok(loan),
-                None => Loan::new(&self.vault.0),
-            };
-            let Ok(loan) = loan else { break };
+            let Ok(loan) = self.one_more() else { break };
             loan.begin(here);
             self.begun.push(loan);
             self.lent += 1;
         }
-        CLOSED.fetch_or(self.begun.is_empty(), Ordering::Relaxed);
+        if self.begun.is_empty() {
+            self.refused += 1;
+        }
     }
 
-    /// Ends as many as the lender has begun, by which its count is what it was, and that of the process.
+    /// A loan with a stack, to be begun.
+    fn one_more(&mut self) -> io::Result<&'static Loan> {
+        let loan = self.ended.pop().unwrap_or_else(Loan::new);
+        let stack = match loan.stack.take() {
+            Some(stack) => Ok(stack),
+            None => Pages::checked(STACK).and_then(|pages| self.vault.0.take(pages, 0)),
+        };
+        match stack {
+            Ok(stack) => {
+                loan.stack.set(Some(stack));
+                Ok(loan)
+            }
+            Err(error) => {
+                self.ended.push(loan);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends all that the lender has begun, by which its count is what it was, and that of the process. Then no loan has
+    /// begun, and none is anybody's: the stacks are not needed.
     fn end_all(&mut self, here: &Context) {
-        let rest = self.begun.len() - self.lent;
-        for loan in self.begun.drain(rest..) {
+        for loan in self.begun.drain(..) {
             loan.end(here);
             self.ended.push(loan);
         }
+        let stacks = self.ended.iter().filter_map(|loan| loan.stack.take());
+        stacks.for_each(|stack| self.vault.0.put(stack));
+        self.vault = Vault::default();
         (self.lent, self.works) = (0, false);
     }
 }

@@ -223,6 +223,10 @@ impl<E> Log<E> {
     pub(crate) fn take(&self) -> Vec<E> {
         self.0.take()
     }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
 }
 
 impl<E> Clone for Log<E> {

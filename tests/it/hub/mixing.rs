@@ -5,13 +5,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use greenlet::sync::Event;
+use greenlet::time::timeout;
 use greenlet::{
     Coroutine, Generator, Greenlet, GreenletExit, JoinHandle, RefusalKind, SwitchError,
     Undeliverable, current, sleep, spawn, yield_now,
 };
 
-use super::unwinding::{ends, unwinds_until};
-use crate::support::{Log, Place, caught, caught_as, complaint, own, raise, run, text};
+use super::unwinding::{amid_unwinding, ends, unwinds_until};
+use crate::support::{Log, Place, act, caught, caught_as, complaint, own, raise, run, text};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -341,6 +342,48 @@ fn what_ends_below_a_parked_one_while_another_one_unwinds_is_told() {
         assert_eq!(caught_as::<&str, _>(|| sleep(LONG)), "below main");
         asks.kill();
         ends(&go_on, unwinds);
+    });
+}
+
+/// What is due in a body before it answers does not leave whoever asks behind.
+#[test]
+fn a_body_that_is_killed_before_its_answer_leaves_nobody_behind() {
+    run(|| {
+        let body = Place::<Greenlet<()>>::new();
+        let asks = spawn(own!(body => move || {
+            let mut items = Generator::new(own!(body => move |y| {
+                body.put(current());
+                amid_unwinding(|| sleep(2 * MS));
+                y.yield_(1);
+            }));
+            caught_as::<Undeliverable, _>(|| items.next());
+            assert_eq!(items.next(), None);
+        }));
+        yield_now();
+        assert!(!body.take().unwrap().kill(), "it unwinds");
+        asks.join().unwrap();
+    });
+}
+
+/// Whoever happens to run next has nothing to do with it.
+#[test]
+fn one_whose_last_handle_goes_while_it_runs_lives_on_while_it_is_parked() {
+    run(|| {
+        let (log, place) = (Log::new(), Place::<Greenlet<()>>::new());
+        let greenlet = Greenlet::new(own!(log, place => move |()| {
+            sleep(2 * MS);
+            drop(place.take());
+            let _ends = act(own!(log => move || log.push("ends")));
+            sleep(2 * MS);
+            log.push("goes on");
+        }));
+        place.put(greenlet.clone());
+        spawn(move || timeout(MS, || greenlet.switch(())).unwrap_err())
+            .join()
+            .unwrap();
+        // What it leaves comes to its parent, which waits for nothing of the kind.
+        caught_as::<Undeliverable, _>(|| sleep(LONG));
+        assert_eq!(log.take(), ["goes on", "ends"]);
     });
 }
 

@@ -144,7 +144,7 @@ fn many_unwind_at_once() {
 }
 
 /// A destructor, in the middle of an unwinding, does `act`.
-fn amid_unwinding(mut act: impl FnMut()) {
+pub(super) fn amid_unwinding(mut act: impl FnMut()) {
     let payload = catch_unwind(AssertUnwindSafe(|| {
         let _last = crate::support::OnDrop(&mut act);
         raise("planted")
@@ -321,4 +321,82 @@ fn many_threads() {
         });
     };
     std::thread::scope(|scope| (0..4).for_each(|_| _ = scope.spawn(unwinds)));
+}
+
+/// The limit passes while a destructor waits for the end of somebody whose last handle it drops.
+#[test]
+fn a_time_limit_that_passes_in_a_drop_there_holds() {
+    if !knows_how_deep() {
+        return;
+    }
+    run(|| {
+        let slow_to_end = || {
+            let child = Greenlet::new(|()| {
+                let _slow = act(|| sleep(5 * MS));
+                let parent = current::<()>().parent().unwrap();
+                parent.switch(());
+            });
+            child.switch(());
+            child
+        };
+        amid_unwinding(|| {
+            let child = slow_to_end();
+            let outcome = timeout(MS, || {
+                drop(child);
+                sleep(LONG);
+            });
+            assert_eq!(outcome, Err(Elapsed));
+        });
+        // One from before is not lost.
+        let outcome = timeout(MS, || {
+            amid_unwinding(|| drop(slow_to_end()));
+            sleep(LONG);
+        });
+        assert_eq!(outcome, Err(Elapsed));
+        // They end nevertheless.
+        while greenlet::alive() > 0 {
+            sleep(MS);
+        }
+    });
+}
+
+#[test]
+fn a_lenient_switch_there_is_not_told_of_a_time_limit_from_before() {
+    run(|| {
+        let slow = Greenlet::new(|()| sleep(5 * MS));
+        let outcome = timeout(MS, || {
+            amid_unwinding(|| slow.try_switch(()).unwrap());
+            sleep(LONG);
+        });
+        assert_eq!(outcome, Err(Elapsed));
+    });
+}
+
+#[test]
+fn whoever_kills_itself_there_is_killed_after_that() {
+    run(|| {
+        let log = Log::new();
+        let place = crate::support::Place::<JoinHandle<()>>::new();
+        let handle = spawn(own!(log, place => move || {
+            yield_now();
+            let me = place.take().unwrap();
+            amid_unwinding(|| {
+                assert!(!me.start_kill() && !me.kill());
+                sleep(MS);
+                log.push("told");
+            });
+            place.put(me);
+            log.push("unwound");
+            sleep(LONG);
+        }));
+        let id = handle.id();
+        place.put(handle);
+        while log.len() < 2 {
+            yield_now();
+        }
+        let handle = place.take().unwrap();
+        assert_eq!(handle.id(), id);
+        assert!(handle.join().unwrap_err().is::<GreenletExit>());
+        assert_eq!(log.take(), ["told", "unwound"]);
+    });
 }
