@@ -9,5 +9,6 @@ mod mixing;
 mod order;
 mod remote;
 mod scopes;
+mod storm;
 mod timeouts;
 mod unwinding;
