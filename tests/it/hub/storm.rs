@@ -88,7 +88,10 @@ impl Actor {
             }),
             _ => {
                 let (sender, receiver) = mpsc::channel();
-                drop(spawn(move || sender.send(yield_now())));
+                drop(spawn(move || {
+                    yield_now();
+                    sender.send(())
+                }));
                 let _ = receiver.recv_timeout(self.some_time());
             }
         }
