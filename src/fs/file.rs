@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use super::OpenOptions;
+use super::claims::{Came, Claim, Claims};
 use super::open::Open;
 use crate::offload::{blocking, blocking_for_others};
 use crate::sys::lock::lock;
@@ -98,6 +99,13 @@ impl File {
         OpenOptions::new()
     }
 
+    fn of(theirs: fs::File, claims: Claims) -> File {
+        File {
+            theirs: Open::new(theirs, claims),
+            buffer: Mutex::default(),
+        }
+    }
+
     /// Makes a call on a worker.
     fn call<R: Send + 'static>(
         &self,
@@ -158,7 +166,8 @@ impl File {
     pub fn try_clone(&self) -> io::Result<File> {
         // What cannot be moved back is a pipe, and stays with this one.
         let _ = self.theirs.settle();
-        self.theirs.try_clone().map(File::from)
+        let clone = self.theirs.try_clone()?;
+        Ok(File::of(clone, self.theirs.claims.clone()))
     }
 
     /// Changes who may do what with it.
@@ -200,7 +209,8 @@ impl File {
     /// Until others have unlocked it; a thread of its own waits as well.
     ///
     /// # Cancellation
-    /// A lock that comes too late is given back, when it comes.
+    /// A lock that comes too late is given back when it comes, unless it was asked for again meanwhile, through this file or a
+    /// clone.
     ///
     /// # Errors
     /// What the system says, also if it has no thread more.
@@ -227,17 +237,19 @@ impl File {
         try_lock: fn(&fs::File) -> Result<(), TryLockError>,
         lock: fn(&fs::File) -> io::Result<()>,
     ) -> io::Result<()> {
-        match try_lock(&self.theirs) {
+        let claims = &self.theirs.claims;
+        match claims.try_lock(|| try_lock(&self.theirs)) {
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(error),
             Ok(()) => return Ok(()),
         }
+        let claim = Claim::to(&self.theirs);
         let theirs = Arc::clone(&self.theirs);
-        let locked = blocking_for_others(move || {
+        let _came = blocking_for_others(move || {
             lock(&theirs)?;
-            Ok(Unlock(Some(theirs)))
-        });
-        locked?.keep();
+            Ok(Came(theirs))
+        })?;
+        claim.holds();
         Ok(())
     }
 
@@ -246,7 +258,8 @@ impl File {
     /// # Errors
     /// `WouldBlock` if somebody else has a lock.
     pub fn try_lock(&self) -> Result<(), TryLockError> {
-        self.theirs.try_lock()
+        let theirs = &self.theirs;
+        theirs.claims.try_lock(|| theirs.try_lock())
     }
 
     /// Locks it for all who share the lock, if that can be had at once.
@@ -254,7 +267,8 @@ impl File {
     /// # Errors
     /// `WouldBlock` if somebody else has it for himself.
     pub fn try_lock_shared(&self) -> Result<(), TryLockError> {
-        self.theirs.try_lock_shared()
+        let theirs = &self.theirs;
+        theirs.claims.try_lock(|| theirs.try_lock_shared())
     }
 
     /// Gives its lock back.
@@ -262,7 +276,7 @@ impl File {
     /// # Errors
     /// What the system says.
     pub fn unlock(&self) -> io::Result<()> {
-        self.theirs.unlock()
+        self.theirs.claims.unlock(&self.theirs)
     }
 
     /// Whether it is a terminal.
@@ -334,23 +348,6 @@ impl File {
 
     fn buffer(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
         lock(&self.buffer)
-    }
-}
-
-/// A lock that nobody may have asked for any more by the time it was had.
-struct Unlock(Option<Arc<Open>>);
-
-impl Unlock {
-    fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Unlock {
-    fn drop(&mut self) {
-        if let Some(file) = &self.0 {
-            let _ = file.unlock();
-        }
     }
 }
 
@@ -465,10 +462,7 @@ impl FileExt for File {
 
 impl From<fs::File> for File {
     fn from(theirs: fs::File) -> File {
-        File {
-            theirs: Open::new(theirs),
-            buffer: Mutex::default(),
-        }
+        File::of(theirs, Claims::default())
     }
 }
 

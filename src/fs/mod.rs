@@ -18,6 +18,7 @@
 //! - On a thread without a hub, or at its end, when nobody could run meanwhile, calls are made in place.
 //! - What opens or reads a FIFO keeps a worker for as long as it waits. [`pipe`](crate::io::pipe) does not.
 
+mod claims;
 mod dir;
 mod file;
 mod open;

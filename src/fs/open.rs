@@ -11,12 +11,14 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Deref;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use super::claims::Claims;
 use crate::sys::lock::lock;
 
 pub(super) struct Open {
     file: fs::File,
     reads: Mutex<Reads>,
     settled: Condvar,
+    pub(super) claims: Claims,
 }
 
 #[derive(Default)]
@@ -38,11 +40,12 @@ pub(super) struct Came {
 }
 
 impl Open {
-    pub(super) fn new(file: fs::File) -> Arc<Open> {
+    pub(super) fn new(file: fs::File, claims: Claims) -> Arc<Open> {
         Arc::new(Open {
             file,
             reads: Mutex::default(),
             settled: Condvar::new(),
+            claims,
         })
     }
 

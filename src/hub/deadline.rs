@@ -219,11 +219,12 @@ fn due(control: &Control) -> impl Iterator<Item = &Stretch> {
     stretches(control).filter(|stretch| stretch.expired.get() && !stretch.raised.get())
 }
 
-/// What was to be raised for this stretch will not be.
-pub(super) fn untell(control: &Control, expired: &Expired) {
-    if let Some(stretch) = stretches(control).find(|stretch| stretch.id == expired.0) {
-        stretch.raised.set(false);
-    }
+/// What was to be raised for this stretch will not be. False if `control` is not in it.
+pub(super) fn untell(control: &Control, expired: &Expired) -> bool {
+    let stretch = stretches(control).find(|stretch| stretch.id == expired.0);
+    stretch
+        .inspect(|stretch| stretch.raised.set(false))
+        .is_some()
 }
 
 /// What is due in `control`, to be raised there now: for the outermost of those that were begun in the middle of so many

@@ -103,7 +103,9 @@ impl Hub {
             Ok(expired) => expired,
             Err(other) => return Some(other),
         };
-        deadline::untell(control, &expired);
+        if !deadline::untell(control, &expired) {
+            return Some(expired);
+        }
         self.leave_for_later(control, alert::OVERDUE);
         None
     }

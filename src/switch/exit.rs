@@ -114,7 +114,7 @@ pub(crate) fn bury_pending(thread: &Thread, control: &Control) {
     if let Some(body) = body {
         let discarded = catch_unwind(AssertUnwindSafe(|| body.discard(thread)));
         if let Err(payload) = discarded {
-            report(
+            lose(
                 format_args!("dropping the body of {control} panicked"),
                 payload,
             );
@@ -238,14 +238,17 @@ pub(crate) fn keep_first(kept: &mut Option<Payload>, other: Option<Payload>) {
     }
 }
 
-/// What came for the one who runs is not raised in it: it stays due, or is reported.
+/// What came for the one who runs is not raised in it: a deadline stays due, an exit is raised at its next wait, and
+/// anything else is reported.
 pub(crate) fn lose(why: fmt::Arguments<'_>, payload: Payload) {
-    let left = match Thread::here_if_any() {
-        Some(thread) => put_off(thread, thread.current(), payload),
-        None => Some(payload),
+    let Some(thread) = Thread::here_if_any() else {
+        return report(why, payload);
     };
-    if let Some(payload) = left {
-        report(why, payload);
+    let me = thread.current();
+    match put_off(thread, me, payload) {
+        Some(exit) if exit.is::<GreenletExit>() => defer(me, exit),
+        Some(other) => report(why, other),
+        None => {}
     }
 }
 
@@ -576,7 +579,7 @@ fn leak(thread: &Thread, control: &Control, when: &str) {
 /// Dead from now on, its stack is never used again.
 fn give_up(thread: &Thread, control: &Control) {
     bury(thread, control);
-    control.forget_panics();
+    drop(control.forget_panics());
     // What it has left behind on its stack, in timers and wait lists, wakes nobody.
     control.wait.set(Wait::Switch);
     control.ending.set(true);

@@ -49,6 +49,8 @@ pub(crate) struct Thread {
     /// A value that nobody waits for, dropped on arrival.
     pub(crate) discarded: Cell<Option<Box<dyn std::any::Any>>>,
     pub(crate) tracer: RefCell<Option<Rc<Tracer>>>,
+    /// So many of those that do not run have left their share on std's panic count.
+    pub(super) in_doubt: Cell<usize>,
     pub(crate) main: Control,
     /// How many greenlets are not dead and have a control block, main not counted.
     alive: Cell<usize>,
@@ -172,6 +174,7 @@ impl Thread {
             passed: Cell::default(),
             event: Cell::new(None),
             discarded: Cell::new(None),
+            in_doubt: Cell::new(0),
             tracer: RefCell::new(None),
             ids: Cell::new((first, first + ID_RUN - 1)),
             main,

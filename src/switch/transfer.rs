@@ -25,7 +25,7 @@ use std::thread::panicking;
 use super::control::{Control, ControlRef, Family, Payload, Phase, Wait, alert};
 use super::error::{Refusal, RefusalKind, SwitchError, Undeliverable};
 use super::exit::GreenletExit;
-use super::thread::{Thread, report, say};
+use super::thread::{Thread, say};
 use super::trace::{self, Kind};
 use super::{census, exit, family};
 use crate::sys::context::Context;
@@ -287,6 +287,7 @@ fn wait_after_hop<T: 'static>(
 #[cold]
 pub(crate) fn wait_in_hub<T: 'static>(me: &Control) -> T {
     let thread = Thread::here();
+    raise_due(me);
     let mut slot = MaybeUninit::<T>::uninit();
     expect_value(me, &mut slot);
     let upstairs = thread.upstairs().expect("the hub has run this greenlet");
@@ -506,7 +507,7 @@ pub(crate) fn no_value(from: &Control, receiver: &Control, expects: &Family) -> 
 pub(crate) fn drop_contained<V>(value: V) {
     let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(value)));
     if let Err(payload) = dropped {
-        report(format_args!("a destructor panicked"), payload);
+        exit::lose(format_args!("a destructor panicked"), payload);
     }
 }
 

@@ -11,6 +11,7 @@
 use std::thread::panicking;
 
 use super::control::Control;
+use super::thread::Thread;
 use crate::sys::context::SHARES_THREAD;
 use crate::sys::panics::{self, Aside, MOST};
 
@@ -37,32 +38,33 @@ impl Control {
     #[cold]
     #[inline(never)]
     fn set_them_aside(&self) {
-        // Without unwinding it is in a panic hook, and nothing can be raised anywhere.
-        let can_be = SHARES_THREAD && cfg!(panic = "unwind");
+        // Without unwinding it is in a panic hook, and nothing can be raised anywhere. And what others have left on the count
+        // might be taken for a share of this one.
+        let can_be = SHARES_THREAD && cfg!(panic = "unwind") && in_doubt(0) == 0;
         let aside = can_be.then(|| panics::set_aside(&self.context)).flatten();
         let depth = aside.as_ref().map_or(IN_DOUBT, Aside::depth);
         let before = self.unwinding.replace(depth);
         if aside.is_some() {
             self.extra_or_new().panics.set(aside);
         } else if before != IN_DOUBT {
-            panics::it_stays();
+            in_doubt(1);
         }
     }
 
     #[cold]
     #[inline(never)]
     fn count_them_again(&self) {
-        if self.unwinding.replace(0) == IN_DOUBT {
-            panics::it_goes_on();
-        }
-        if let Some(aside) = self.extra().and_then(|extra| extra.panics.take()) {
+        if let Some(aside) = self.forget_panics() {
             aside.count(&self.context);
         }
     }
 
-    /// It never runs again.
-    pub(super) fn forget_panics(&self) {
-        drop(self.extra().and_then(|extra| extra.panics.take()));
+    /// Its share, of one that runs again or never.
+    pub(super) fn forget_panics(&self) -> Option<Aside> {
+        if self.unwinding.replace(0) == IN_DOUBT {
+            in_doubt(-1);
+        }
+        self.extra()?.panics.take()
     }
 
     /// Whether something that is not told to get only so far may be raised where it waits (law 10).
@@ -93,4 +95,14 @@ impl Control {
         self.count_panics_again();
         depth
     }
+}
+
+/// So many more of this thread are in doubt; returns how many.
+fn in_doubt(more: isize) -> usize {
+    let Some(thread) = Thread::here_if_any() else {
+        return 0;
+    };
+    let count = thread.in_doubt.get().saturating_add_signed(more);
+    thread.in_doubt.set(count);
+    count
 }

@@ -29,7 +29,6 @@ use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, panicking};
 use std::time::Duration;
@@ -49,29 +48,16 @@ const AT_ONCE: usize = 256;
 /// The lender takes back what nobody has needed for so long.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// So many shares stay on the count of their thread while those whose they are do not run.
-static STAYING: AtomicUsize = AtomicUsize::new(0);
-
-/// A share that cannot be set aside stays on the count, until whoever it is of goes on.
-pub(crate) fn it_stays() {
-    STAYING.fetch_add(1, Ordering::Relaxed);
-}
-
-/// One whose share has stayed on the count goes on.
-pub(crate) fn it_goes_on() {
-    STAYING.fetch_sub(1, Ordering::Relaxed);
-}
-
 /// A share of the panic count that has been set aside: a loan that has ended for each.
 pub(crate) struct Aside(Vec<&'static Loan>);
 
 /// Takes everything off the panic count of this thread, on which `here` runs. None if that cannot be done: then it is as
-/// it was. So it is while the share of anybody stays on the count, which might be taken for that of somebody else.
+/// it was.
 #[cold]
 pub(crate) fn set_aside(here: &Context) -> Option<Aside> {
     let mut aside = Aside(Vec::new());
     while panicking() {
-        let can_be = aside.depth() < MOST && STAYING.load(Ordering::Relaxed) == 0;
+        let can_be = aside.depth() < MOST;
         let Some(loan) = can_be.then(|| lender().borrow()).flatten() else {
             aside.count(here);
             return None;

@@ -526,6 +526,38 @@ fn a_lock_that_comes_too_late_is_given_back() {
     });
 }
 
+/// To the system it is one lock, whoever asked for it through the same file.
+#[test]
+fn a_lock_that_comes_too_late_is_left_to_who_has_asked_again() {
+    run(|| {
+        let folder = Folder::new();
+        let path = folder.join("file");
+        let other = std::fs::File::create(&path).unwrap();
+        for asks_again in [true, false] {
+            for _ in 0..20 {
+                other.lock().unwrap();
+                let file = Rc::new(File::open(&path).unwrap());
+                assert!(timeout(2 * MS, || file.lock()).is_err());
+                let clone = file.try_clone().unwrap();
+                let again = asks_again.then(|| spawn(move || clone.lock()));
+                sleep(MS);
+                other.unlock().unwrap();
+                if let Some(again) = again {
+                    again.join().unwrap().unwrap();
+                    sleep(MS);
+                    assert!(other.try_lock().is_err(), "it is locked");
+                    file.unlock().unwrap();
+                }
+                // Free by now, or soon.
+                while other.try_lock().is_err() {
+                    sleep(MS);
+                }
+                other.unlock().unwrap();
+            }
+        }
+    });
+}
+
 /// Whoever has the lock needs a worker to give it back to those who wait for it.
 #[test]
 fn those_who_wait_for_a_lock_keep_no_worker_from_the_one_who_has_it() {

@@ -400,3 +400,65 @@ fn whoever_kills_itself_there_is_killed_after_that() {
         assert_eq!(log.take(), ["told", "unwound"]);
     });
 }
+
+/// A destructor may wait; what ends that wait is not lost where its panics are contained.
+#[test]
+fn what_is_raised_where_a_drop_is_contained_comes_later() {
+    run(|| {
+        fn waits() -> crate::support::Act {
+            act(|| sleep(LONG))
+        }
+        // The closure of one that never runs, and the result of one that nobody joins.
+        let pending = || {
+            let waits = waits();
+            spawn(move || drop(waits)).start_kill();
+        };
+        let result = || {
+            let waits = waits();
+            let handle = spawn(move || waits);
+            yield_now();
+            drop(handle);
+        };
+        assert_eq!(
+            timeout(MS, || {
+                pending();
+                sleep(LONG)
+            }),
+            Err(Elapsed)
+        );
+        assert_eq!(
+            timeout(MS, || {
+                result();
+                sleep(LONG)
+            }),
+            Err(Elapsed)
+        );
+        let killed = spawn(move || {
+            pending();
+            sleep(LONG)
+        });
+        yield_now();
+        assert!(killed.kill());
+        assert!(killed.join().unwrap_err().is::<GreenletExit>());
+    });
+}
+
+/// The body is at work on the question of somebody else; what is due comes before one waits for its answer.
+#[test]
+fn what_is_due_is_raised_before_one_waits_for_a_body_at_work() {
+    if !knows_how_deep() {
+        return;
+    }
+    run(|| {
+        let mut items = greenlet::Generator::new(|y: greenlet::Yielder<u32>| {
+            sleep(LONG);
+            y.yield_(1);
+        });
+        assert_eq!(timeout(MS, || items.next()), Err(Elapsed));
+        let outcome = timeout(MS, || {
+            amid_unwinding(|| sleep(3 * MS));
+            items.next()
+        });
+        assert_eq!(outcome, Err(Elapsed));
+    });
+}
