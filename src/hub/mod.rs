@@ -298,6 +298,10 @@ impl Upstairs for Hub {
         Hub::grow_all(self);
     }
 
+    fn has_launched(&self, control: &Control) -> bool {
+        control.family.is(Family::of::<launch::Launched>())
+    }
+
     fn put_off(&self, control: &Control, payload: Payload) -> Option<Payload> {
         Hub::put_off(self, control, payload)
     }

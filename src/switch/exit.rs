@@ -238,18 +238,24 @@ pub(crate) fn keep_first(kept: &mut Option<Payload>, other: Option<Payload>) {
     }
 }
 
-/// What came for the one who runs is not raised in it: a deadline stays due, an exit is raised at its next wait, and
-/// anything else is reported.
+/// What came for the one who runs is not raised in it: a deadline stays due, the exit of one that the hub runs is raised at
+/// its next wait, and anything else is reported.
 pub(crate) fn lose(why: fmt::Arguments<'_>, payload: Payload) {
     let Some(thread) = Thread::here_if_any() else {
         return report(why, payload);
     };
     let me = thread.current();
     match put_off(thread, me, payload) {
-        Some(exit) if exit.is::<GreenletExit>() => defer(me, exit),
+        Some(exit) if exit.is::<GreenletExit>() && is_launched(thread, me) => defer(me, exit),
         Some(other) => report(why, other),
         None => {}
     }
+}
+
+fn is_launched(thread: &Thread, control: &Control) -> bool {
+    thread
+        .upstairs()
+        .is_some_and(|upstairs| upstairs.has_launched(control))
 }
 
 /// Gives back what does not stay due in `control`.

@@ -89,6 +89,8 @@ pub(crate) trait Upstairs {
     fn withdraw(&self, me: &Control);
     /// What is due in `me`, which runs and is about to wait.
     fn take_due(&self, me: &Control) -> Option<Payload>;
+    /// Whether it runs `control`, and was not told to by a switch.
+    fn has_launched(&self, control: &Control) -> bool;
     /// What was to be raised in `control` is not, for now: gives it back, unless it stays due.
     fn put_off(&self, control: &Control, payload: Payload) -> Option<Payload>;
 }

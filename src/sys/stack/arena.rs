@@ -301,7 +301,12 @@ impl Kind {
         if self.begun == self.guarded {
             // The more there are, the more there will be: several guards are cheaper at once.
             let ahead = (self.begun / 8).clamp(1, chunk.slots - self.begun);
-            self.guarded += guard::install(slot, self.slot_size, ahead)?;
+            self.guarded += guard::install(&guard::Slots {
+                first: slot,
+                distance: self.slot_size,
+                count: ahead,
+                first_page: guard_size() + self.usable - page_size(),
+            })?;
         }
         let colour = self.begun % COLOURS * COLOUR_STEP;
         self.begun += 1;

@@ -19,15 +19,25 @@ pub(super) fn guard_size() -> usize {
     GUARD.next_multiple_of(page_size())
 }
 
-/// Makes the lowest parts of some slots inaccessible, `distance` bytes apart; returns of how many: one at
-/// least, `count` at most.
+/// Some slots that lie side by side, and were never handed out.
+pub(super) struct Slots {
+    pub(super) first: NonNull<u8>,
+    /// From one to the next, in bytes.
+    pub(super) distance: usize,
+    pub(super) count: usize,
+    /// Where in each the page lies that is used first.
+    pub(super) first_page: usize,
+}
+
+/// Makes the lowest parts of slots inaccessible; returns of how many: one at least.
 ///
 /// # Errors
 /// What the system says if not even one can be had.
-pub(super) fn install(slot: NonNull<u8>, distance: usize, count: usize) -> io::Result<usize> {
+pub(super) fn install(slots: &Slots) -> io::Result<usize> {
+    let slot = slots.first;
     if light_guards() {
-        let at_once = count.min(AT_ONCE);
-        if at_once > 1 && several_light_guards(slot, distance, at_once) {
+        let at_once = slots.count.min(AT_ONCE);
+        if at_once > 1 && several_light_guards(slots, at_once) {
             return Ok(at_once);
         }
         if light_guard(slot).is_ok() {
@@ -63,10 +73,52 @@ fn light_guard(slot: NonNull<u8>) -> io::Result<()> {
 /// So many guards are made by one call.
 const AT_ONCE: usize = 64;
 
-/// Whether all of these guards could be made by one call, which costs two thirds of as many calls.
+/// Whether so many guards could be made by one call, which costs two thirds of as many calls. Where that is as many as it
+/// can be, the first pages are made as well: for them all a call costs less than a fault each.
 #[cfg(target_os = "linux")]
-fn several_light_guards(slot: NonNull<u8>, distance: usize, count: usize) -> bool {
-    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+fn several_light_guards(slots: &Slots, count: usize) -> bool {
+    use std::os::fd::{FromRawFd, OwnedFd};
+
+    // It names this process, so it is asked for each time: after a fork it would name the parent.
+    // SAFETY: makes a descriptor, which is ours.
+    let process = match unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) } {
+        // SAFETY: as above.
+        fd if fd >= 0 => unsafe { OwnedFd::from_raw_fd(fd as i32) },
+        _ => return false,
+    };
+    // SAFETY: the guard regions of slots that were never handed out; nothing is stored there. A part of them may have been
+    // made: making them again does no harm.
+    let guarded = unsafe {
+        advise(
+            &process,
+            slots,
+            count,
+            (0, guard_size()),
+            MADV_GUARD_INSTALL,
+        )
+    };
+    if guarded && count == AT_ONCE {
+        let page = (slots.first_page, page_size());
+        // SAFETY: makes pages that would be made at their first use; where there is no memory, then.
+        unsafe { advise(&process, slots, count, page, libc::MADV_POPULATE_WRITE) };
+    }
+    guarded
+}
+
+/// Gives one advice about the same part of several slots, which is so many bytes from the begin of each, and so long. False if
+/// it was not taken for all.
+///
+/// # Safety
+/// The advice does no harm to what is stored there.
+#[cfg(target_os = "linux")]
+unsafe fn advise(
+    process: &std::os::fd::OwnedFd,
+    slots: &Slots,
+    count: usize,
+    (begin, length): (usize, usize),
+    advice: i32,
+) -> bool {
+    use std::os::fd::AsRawFd;
 
     let mut ranges = [const {
         libc::iovec {
@@ -75,33 +127,26 @@ fn several_light_guards(slot: NonNull<u8>, distance: usize, count: usize) -> boo
         }
     }; AT_ONCE];
     for (number, range) in ranges[..count].iter_mut().enumerate() {
-        range.iov_base = slot.as_ptr().wrapping_add(number * distance).cast();
-        range.iov_len = guard_size();
+        let part = number * slots.distance + begin;
+        range.iov_base = slots.first.as_ptr().wrapping_add(part).cast();
+        range.iov_len = length;
     }
-    // It names this process, so it is asked for each time: after a fork it would name the parent.
-    // SAFETY: makes a descriptor, which is ours.
-    let process = match unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) } {
-        // SAFETY: as above.
-        fd if fd >= 0 => unsafe { OwnedFd::from_raw_fd(fd as i32) },
-        _ => return false,
-    };
-    // SAFETY: the guard regions of slots that were never handed out; nothing is stored there.
+    // SAFETY: the ranges lie in slots, and are there for the call; caller's promise.
     let advised = unsafe {
         libc::syscall(
             libc::SYS_process_madvise,
             process.as_raw_fd(),
             ranges.as_ptr(),
             count,
-            MADV_GUARD_INSTALL,
+            advice,
             0,
         )
     };
-    // A part of them may have been made: making them again does no harm.
-    usize::try_from(advised) == Ok(count * guard_size())
+    usize::try_from(advised) == Ok(count * length)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn several_light_guards(_slot: NonNull<u8>, _distance: usize, _count: usize) -> bool {
+fn several_light_guards(_slots: &Slots, _count: usize) -> bool {
     false
 }
 
