@@ -39,7 +39,7 @@ use super::lock::lock;
 use super::stack::{Pages, Stack, Stacks};
 use super::tasks;
 
-/// A loan has so much stack, in bytes. The unwinder of a debug build takes some twelve thousand.
+/// A loan has so much stack, in bytes. In a release build the unwinder touches little more than a page of it.
 const STACK: usize = 64 * 1024;
 /// No greenlet is in the middle of so many unwindings at once: if there seem to be more, std counts in another way.
 pub(crate) const MOST: u8 = 100;
