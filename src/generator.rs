@@ -288,7 +288,8 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
         }
     }
 
-    /// Whoever asked was raised in meanwhile, and the hub has run this greenlet to its answer: waits there for the next question.
+    /// Whoever asked was raised in meanwhile, and the hub has run this greenlet to its answer: waits there for
+    /// the next question.
     #[cold]
     #[track_caller]
     fn answer_nobody(&self, item: Out) -> In {

@@ -26,8 +26,8 @@ struct State {
 /// Somebody waits for the lock of a file. If that is given up, the lock is given back, as soon as it comes.
 pub(super) struct Claim<'a>(&'a Open);
 
-/// A lock that has come, on the thread that has waited.
-pub(super) struct Came(pub(super) Arc<Open>);
+/// A lock that the thread has got that waited for it.
+pub(super) struct Taken(pub(super) Arc<Open>);
 
 impl Claims {
     /// Locks it, if that can be had at once.
@@ -77,7 +77,7 @@ impl Drop for Claim<'_> {
     }
 }
 
-impl Drop for Came {
+impl Drop for Taken {
     fn drop(&mut self) {
         let claims = &self.0.claims;
         claims.give_back(&lock(&claims.0), &self.0);

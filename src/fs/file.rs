@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use super::OpenOptions;
-use super::claims::{Came, Claim, Claims};
+use super::claims::{Claim, Claims, Taken};
 use super::open::Open;
 use crate::offload::{blocking, blocking_for_others};
 use crate::sys::lock::lock;
@@ -245,9 +245,9 @@ impl File {
         }
         let claim = Claim::to(&self.theirs);
         let theirs = Arc::clone(&self.theirs);
-        let _came = blocking_for_others(move || {
+        let _taken = blocking_for_others(move || {
             lock(&theirs)?;
-            Ok(Came(theirs))
+            Ok(Taken(theirs))
         })?;
         claim.holds();
         Ok(())
