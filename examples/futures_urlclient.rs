@@ -60,10 +60,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
                     .map(drop)
                     .map_err(|error| format!("no thread: {error}").into())
             })
-            .and_then(|()| measure(arguments, &promises));
+            .and_then(|()| measure(arguments, server.address, &promises));
         over.store(true, Relaxed);
         drop(promises); // the threads go home
-        outcome.map_err(|error| format!("{}: {error}", server.address).into())
+        outcome
     })
 }
 
@@ -84,6 +84,7 @@ fn one(server: SocketAddr, url: u16) -> io::Result<()> {
 
 fn measure(
     Arguments { task, threads }: &Arguments,
+    server: SocketAddr,
     pool: &Sender<Promise>,
 ) -> Result<(), Box<dyn Error>> {
     let (mut rounds, busy) = (Vec::new(), cpu());
@@ -91,10 +92,10 @@ fn measure(
         let (promise, future) = channel();
         let begin = Instant::now();
         (0..task.urls).try_for_each(|url| pool.send((url, promise.clone())))?;
-        future
-            .iter()
-            .take(task.urls.into())
-            .collect::<io::Result<()>>()?;
+        let mut outcomes = future.iter().take(task.urls.into());
+        outcomes
+            .try_for_each(|outcome| outcome)
+            .map_err(|error| format!("{server}: {error}"))?;
         rounds.push(begin.elapsed().as_secs_f64() * 1e3);
     }
     let how = format!("{threads} threads");

@@ -22,6 +22,8 @@ pub(crate) enum Chart {
     Bars,
     /// A line for each way, over `x`.
     Lines,
+    /// Its one line is a bar of the chart that ends the chapter.
+    Shared,
     /// What blocking, polling and greenlets do, as it was recorded.
     Timeline,
 }

@@ -42,25 +42,33 @@ pub(crate) fn write(
     for chapter in chapters {
         let [title, text] = [chapter.title, chapter.text].map(escaped);
         writeln!(page, "<h2>{title}</h2>\n<p>{text}</p>")?;
+        let mut shared = vec![];
         for program in chapter.programs {
-            let (body, end) = section(program, stage);
+            let (body, end) = section(program, stage, &mut shared);
             writeln!(page, "<h3>{}</h3>\n{body}", program.name)?;
             failed.extend(matches!(end, End::Failed(_)).then_some(program.name));
             bar.inc(1);
+        }
+        if let [first, _, ..] = &shared[..] {
+            let name = first.text("program");
+            let chart = svg::bars(&stage.folder, name, &shared);
+            let chart = chart.map_err(|error| io::Error::other(error.to_string()))?;
+            page.write_all(figure(name, &chart).as_bytes())?;
         }
     }
     writeln!(page, "</body></html>")?;
     Ok(failed)
 }
 
-fn section(program: &Program, stage: &Stage) -> (String, End) {
+/// What a program has said. What it shares with others of its chapter comes to `shared`.
+fn section(program: &Program, stage: &Stage, shared: &mut Vec<Line>) -> (String, End) {
     if program.chart == Chart::Timeline {
         return (figure(program.name, &timeline::drawn()), End::Well);
     }
     let mut ran = program.run(stage, program.chart != Chart::None);
     let mut body = text("said", &ran.said);
     if matches!(ran.end, End::Well) {
-        match results(program, &ran, stage) {
+        match results(program, &ran, stage, shared) {
             Ok(None) => {}
             Ok(Some(results)) => body = results,
             Err(error) => ran.end = End::Failed(error.to_string()),
@@ -77,22 +85,29 @@ fn section(program: &Program, stage: &Stage) -> (String, End) {
 }
 
 /// The table and the chart of a program that has some.
-fn results(program: &Program, ran: &Ran, stage: &Stage) -> Result<Option<String>, Box<dyn Error>> {
-    let draw = match program.chart {
-        Chart::Bars => svg::bars,
-        Chart::Lines => svg::lines,
-        Chart::None | Chart::Timeline => return Ok(None),
-    };
+fn results(
+    program: &Program,
+    ran: &Ran,
+    stage: &Stage,
+    shared: &mut Vec<Line>,
+) -> Result<Option<String>, Box<dyn Error>> {
+    if matches!(program.chart, Chart::None | Chart::Timeline) {
+        return Ok(None);
+    }
     let lines = ran.said.lines().map(Line::parse);
     let lines: Vec<Line> = lines.collect::<Result<_, _>>()?;
     if lines.is_empty() {
         return Err("it has printed no results".into());
     }
     let table = table::of(&lines);
-    if lines.len() == 1 {
-        return Ok(Some(table)); // one bar alone says nothing
-    }
-    let chart = draw(&stage.folder, program.name, &lines)?;
+    let chart = match program.chart {
+        Chart::Lines => svg::lines(&stage.folder, program.name, &lines)?,
+        Chart::Bars => svg::bars(&stage.folder, program.name, &lines)?,
+        _ => {
+            shared.extend(lines);
+            return Ok(Some(table));
+        }
+    };
     Ok(Some(table + &figure(program.name, &chart)))
 }
 

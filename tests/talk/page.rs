@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use super::{Folder, bad, command, good, runner, text};
 
 /// What is drawn in a quick run, too.
-const DRAWN: &str = "costs bigfile_all fibonacci optimizations timeline readiness event_bench";
+const DRAWN: &str =
+    "costs bigfile_all fibonacci optimizations timeline readiness event_bench urlclient";
 
 /// Examples that are no programs of the talk, and what examples have in common. `echo_server` is
 /// started beside its client.

@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
@@ -55,6 +55,15 @@ impl Options {
 /// Nobody is named where all are wanted.
 fn is_named(wanted: &[String], name: &str) -> bool {
     wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str()))
+}
+
+/// A name that nobody has would leave a table empty.
+fn all_known(what: &str, wanted: &[String], names: &[&str]) -> Result<()> {
+    let unknown = |part: &&String| !names.iter().any(|name| name.contains(part.as_str()));
+    match wanted.iter().find(unknown) {
+        Some(part) => bail!("no {what} is named {part:?}; there are {names:?}"),
+        None => Ok(()),
+    }
 }
 
 type Measure = Box<dyn FnMut(usize) -> Result<Option<f64>>>;
@@ -141,6 +150,10 @@ pub fn answer(
     mut contenders: Vec<Contender>,
     options: &Options,
 ) -> Result<()> {
+    let columns: Vec<&str> = question.columns.iter().map(String::as_str).collect();
+    let peers: Vec<&str> = contenders.iter().map(|peer| peer.name).collect();
+    all_known("column", &options.column, &columns)?;
+    all_known("peer", &options.peer, &peers)?;
     let yardstick = contenders.first().map(|first| first.name);
     contenders.retain(|peer| Some(peer.name) == yardstick || is_named(&options.peer, peer.name));
     for contender in &mut contenders {
@@ -217,13 +230,22 @@ mod tests {
     fn who_fails_is_missing_from_then_on() {
         let mut contender = Contender::new("late", String::new(), |column| match column {
             0 => Ok(Some(1.0)),
-            _ => anyhow::bail!("no such ring"),
+            _ => bail!("no such ring"),
         });
         contender.figures = vec![vec![]; 2];
         contender.measure(0);
         assert!(contender.reason().is_none());
         contender.measure(1);
         assert!(contender.reason().is_some());
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_is_refused() {
+        let wanted = ["to".to_owned(), "rust".to_owned()];
+        assert!(all_known("peer", &wanted[..1], &["tokio", "may"]).is_ok());
+        let refused = all_known("peer", &wanted, &["tokio", "may"]).unwrap_err();
+        let said = r#"no peer is named "rust"; there are ["tokio", "may"]"#;
+        assert_eq!(refused.to_string(), said);
     }
 
     #[test]

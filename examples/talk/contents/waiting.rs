@@ -54,9 +54,13 @@ pub(super) const CLIENTS: Chapter = Chapter {
     text: "35 URLs from a slow server, by greenlets and by threads; an echo server with a client \
            that measures it; channels, the prime sieve, select.",
     programs: &[
-        Program::drawn("urlclient", Chart::Bars)
+        Program::drawn("urlclient", Chart::Shared)
             .with(&["--rounds", "20"], &["--rounds", "2", "--delay", "2"]),
-        Program::drawn("futures_urlclient", Chart::Bars)
+        Program::drawn("urlclient", Chart::Shared).with(
+            &["--keep-alive", "--rounds", "20"],
+            &["--keep-alive", "--rounds", "2", "--delay", "2"],
+        ),
+        Program::drawn("futures_urlclient", Chart::Shared)
             .with(&["--rounds", "20"], &["--rounds", "2", "--delay", "2"]),
         Program {
             beside: Beside::EchoServer,
