@@ -53,8 +53,7 @@ impl<T: Copy> Register<T> {
         let place = &mut places[index as usize];
         place.value = Some(value);
         self.taken.set(self.taken.get() + 1);
-        let key = u64::from(place.generation) << 32 | u64::from(index);
-        Key::new(key).expect("generations begin with one")
+        Place::<T>::key(place.generation, index.into())
     }
 
     /// The value with this key, if it is not dead.
@@ -79,6 +78,23 @@ impl<T: Copy> Register<T> {
         self.free.borrow_mut().push(index);
         self.taken.set(self.taken.get() - 1);
         true
+    }
+
+    /// Changes the value with this key, if it is not dead.
+    pub(crate) fn change(&self, key: Key, change: impl FnOnce(&mut T)) {
+        if self.find(key).is_some() {
+            let place = &mut self.places.borrow_mut()[key.get() as u32 as usize];
+            place.value.as_mut().map(change);
+        }
+    }
+
+    /// The keys of all such values.
+    pub(crate) fn keys_of(&self, is_such: impl Fn(T) -> bool) -> Vec<Key> {
+        let key = |(index, place): (u64, &Place<T>)| {
+            place.value.filter(|value| is_such(*value))?;
+            Some(Place::<T>::key(place.generation, index))
+        };
+        (0..).zip(&*self.places.borrow()).filter_map(key).collect()
     }
 
     /// Strikes out everything, which `see` gets to see.
@@ -106,6 +122,10 @@ impl<T: Copy> Register<T> {
 }
 
 impl<T> Place<T> {
+    fn key(generation: u32, index: u64) -> Key {
+        Key::new(u64::from(generation) << 32 | index).expect("generations begin with one")
+    }
+
     fn end(&mut self) {
         self.value = None;
         self.generation = match self.generation {

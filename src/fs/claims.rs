@@ -6,16 +6,17 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::open::Open;
+use crate::sys::fork::{Own, inherited};
 use crate::sys::lock::lock;
 
 /// Those of all handles to what was opened once.
-#[derive(Clone, Default)]
-pub(super) struct Claims(Arc<Mutex<State>>);
+#[derive(Clone)]
+pub(super) struct Claims(Arc<Own<Mutex<State>>>);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     /// Somebody was told that it is locked.
     held: bool,
@@ -29,20 +30,35 @@ pub(super) struct Claim<'a>(&'a Open);
 /// A lock that the thread has got that waited for it.
 pub(super) struct Taken(pub(super) Arc<Open>);
 
+impl Default for Claims {
+    fn default() -> Claims {
+        Claims(Arc::new(Own::new()))
+    }
+}
+
 impl Claims {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(self.0.or_make(|parents| {
+            let state = inherited(parents);
+            // The threads that wait are the parent's.
+            lock(&state).waiting = 0;
+            state
+        }))
+    }
+
     /// Locks it, if that can be had at once.
     pub(super) fn try_lock(
         &self,
         try_lock: impl FnOnce() -> Result<(), TryLockError>,
     ) -> Result<(), TryLockError> {
-        let mut state = lock(&self.0);
+        let mut state = self.state();
         try_lock()?;
         state.held = true;
         Ok(())
     }
 
     pub(super) fn unlock(&self, file: &File) -> io::Result<()> {
-        let mut state = lock(&self.0);
+        let mut state = self.state();
         file.unlock()?;
         state.held = false;
         Ok(())
@@ -58,20 +74,20 @@ impl Claims {
 
 impl<'a> Claim<'a> {
     pub(super) fn to(file: &'a Open) -> Claim<'a> {
-        lock(&file.claims.0).waiting += 1;
+        file.claims.state().waiting += 1;
         Claim(file)
     }
 
     /// It is locked.
     pub(super) fn holds(self) {
-        lock(&self.0.claims.0).held = true;
+        self.0.claims.state().held = true;
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         let claims = &self.0.claims;
-        let mut state = lock(&claims.0);
+        let mut state = claims.state();
         state.waiting -= 1;
         claims.give_back(&state, self.0);
     }
@@ -80,6 +96,6 @@ impl Drop for Claim<'_> {
 impl Drop for Taken {
     fn drop(&mut self) {
         let claims = &self.0.claims;
-        claims.give_back(&lock(&claims.0), &self.0);
+        claims.give_back(&claims.state(), &self.0);
     }
 }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, TryLockError};
 
 use crate::offload::blocking;
+use crate::sys::fork;
 use crate::sys::lock::lock;
 
 /// So many entries are read at once.
@@ -24,6 +25,8 @@ const AHEAD: usize = 64;
 /// No entry is lost.
 pub struct ReadDir {
     state: Arc<Mutex<State>>,
+    /// The process whose workers may be at it: how many forks it comes from.
+    asked_in: u32,
 }
 
 struct State {
@@ -52,7 +55,19 @@ impl ReadDir {
                 ahead: VecDeque::new(),
                 ended: false,
             })),
+            asked_in: fork::count(),
         }
+    }
+
+    /// Whether one reads that is not of this process: it will for ever.
+    fn is_left_behind(&mut self) -> bool {
+        let asked_here = self.asked_in == fork::count();
+        let is_read = matches!(self.state.try_lock(), Err(TryLockError::WouldBlock));
+        let is_left = is_read && !asked_here;
+        if !is_left {
+            self.asked_in = fork::count();
+        }
+        is_left
     }
 
     /// The next entry that was read; an error if a worker has to be asked.
@@ -77,6 +92,10 @@ impl Iterator for ReadDir {
         loop {
             if let Ok(entry) = self.ready() {
                 return entry;
+            }
+            if self.is_left_behind() {
+                let error = "a worker of the parent process was reading this folder at the fork";
+                return Some(Err(io::Error::other(error)));
             }
             let state = Arc::clone(&self.state);
             let read = blocking(move || {

@@ -12,17 +12,24 @@ use std::ops::Deref;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::claims::Claims;
+use crate::sys::fork::{Own, inherited};
 use crate::sys::lock::lock;
 
 pub(super) struct Open {
     file: fs::File,
-    reads: Mutex<Reads>,
-    settled: Condvar,
+    /// After a fork a worker of the parent may read for ever.
+    reads: Own<Reads>,
     pub(super) claims: Claims,
 }
 
 #[derive(Default)]
 struct Reads {
+    state: Mutex<State>,
+    settled: Condvar,
+}
+
+#[derive(Clone, Default)]
+struct State {
     /// Somebody reads, or has not taken yet what it has read.
     busy: bool,
     /// What was read, and never taken.
@@ -30,11 +37,11 @@ struct Reads {
 }
 
 /// Nobody else reads.
-pub(super) struct Turn(Arc<Open>);
+pub(super) struct ReadTurn(Arc<Open>);
 
 /// What was read, until it is taken.
 pub(super) struct Came {
-    turn: Turn,
+    turn: ReadTurn,
     buffer: Vec<u8>,
     count: usize,
 }
@@ -43,18 +50,28 @@ impl Open {
     pub(super) fn new(file: fs::File, claims: Claims) -> Arc<Open> {
         Arc::new(Open {
             file,
-            reads: Mutex::default(),
-            settled: Condvar::new(),
+            reads: Own::new(),
             claims,
         })
     }
 
+    fn reads(&self) -> &Reads {
+        self.reads.or_make(|parents| {
+            let state = inherited(parents.map(|parents| &parents.state));
+            lock(&state).busy = false;
+            Reads {
+                state,
+                settled: Condvar::new(),
+            }
+        })
+    }
+
     /// Waits until nobody reads.
-    fn turn(self: &Arc<Open>) -> Turn {
-        let reads = lock(&self.reads);
-        let reads = self.settled.wait_while(reads, |reads| reads.busy);
-        reads.unwrap_or_else(PoisonError::into_inner).busy = true;
-        Turn(Arc::clone(self))
+    fn turn(self: &Arc<Open>) -> ReadTurn {
+        let Reads { state, settled } = self.reads();
+        let state = settled.wait_while(lock(state), |state| state.busy);
+        state.unwrap_or_else(PoisonError::into_inner).busy = true;
+        ReadTurn(Arc::clone(self))
     }
 
     /// Waits until nobody reads. The buffer is for what will come.
@@ -86,7 +103,7 @@ impl Open {
     }
 
     fn take_unread(&self, into: &mut [u8]) -> usize {
-        let unread = &mut lock(&self.reads).unread;
+        let unread = &mut lock(&self.reads().state).unread;
         let count = unread.len().min(into.len());
         into[..count].copy_from_slice(&unread[..count]);
         unread.drain(..count);
@@ -96,7 +113,7 @@ impl Open {
     /// Reads all that is left; what came before an error is there.
     pub(super) fn read_to_end(self: &Arc<Open>) -> (Came, io::Result<usize>) {
         let mut came = self.begin(Vec::new());
-        came.buffer = std::mem::take(&mut lock(&self.reads).unread);
+        came.buffer = std::mem::take(&mut lock(&self.reads().state).unread);
         let outcome = (&self.file).read_to_end(&mut came.buffer);
         came.count = came.buffer.len();
         let count = came.count;
@@ -113,7 +130,7 @@ impl Open {
     ///
     /// # Errors
     /// If it has no position, as a pipe: there a read may take for ever, and nobody waits for it.
-    pub(super) fn stand_still(self: &Arc<Open>) -> io::Result<Turn> {
+    pub(super) fn stand_still(self: &Arc<Open>) -> io::Result<ReadTurn> {
         (&self.file).stream_position()?;
         let turn = self.turn();
         self.settle()?;
@@ -122,7 +139,7 @@ impl Open {
 
     /// Moves the position of the system back to where this file is. What cannot be moved keeps what is unread.
     pub(super) fn settle(&self) -> io::Result<()> {
-        let unread = &mut lock(&self.reads).unread;
+        let unread = &mut lock(&self.reads().state).unread;
         if !unread.is_empty() {
             (&self.file).seek(SeekFrom::Current(-(unread.len() as i64)))?;
             unread.clear();
@@ -157,14 +174,16 @@ impl Came {
 
 impl Drop for Came {
     fn drop(&mut self) {
-        let unread = &mut lock(&self.turn.0.reads).unread;
-        unread.extend_from_slice(&self.buffer[..self.count]);
+        // It was read before what is still unread.
+        let came = self.buffer[..self.count].iter().copied();
+        lock(&self.turn.0.reads().state).unread.splice(0..0, came);
     }
 }
 
-impl Drop for Turn {
+impl Drop for ReadTurn {
     fn drop(&mut self) {
-        lock(&self.0.reads).busy = false;
-        self.0.settled.notify_one();
+        let reads = self.0.reads();
+        lock(&reads.state).busy = false;
+        reads.settled.notify_one();
     }
 }

@@ -22,9 +22,17 @@ pub(super) type Way = Arc<Remote>;
 #[derive(Default)]
 pub(super) struct Desk {
     door: RefCell<Option<Way>>,
-    enrolled: Register<ControlRef>,
+    enrolled: Register<Enrolled>,
     /// How many of those nobody can wake after all.
     forlorn: Cell<usize>,
+}
+
+/// One who may be woken from outside.
+#[derive(Clone, Copy)]
+struct Enrolled {
+    who: ControlRef,
+    /// What is to be done for it if it is given up.
+    leave: Option<*const dyn Fn()>,
 }
 
 /// The greenlet that has enrolled may be woken from outside for as long as it has this.
@@ -49,8 +57,8 @@ impl Knocker {
     pub(crate) fn wake(&self) -> bool {
         match Hub::here_if_open() {
             Some(hub) if hub.desk.has(&self.door) => {
-                if let Some(who) = hub.desk.enrolled.find(self.key) {
-                    hub.wake(who);
+                if let Some(enrolled) = hub.desk.enrolled.find(self.key) {
+                    hub.wake(enrolled.who);
                 }
                 true
             }
@@ -97,7 +105,7 @@ impl Hub {
     /// What the system says if the hub has no poller yet and cannot have one.
     pub(crate) fn enrol(&self) -> io::Result<(Ticket, Knocker)> {
         let door = self.desk.door(self)?;
-        let key = self.desk.enrolled.enter(self.current());
+        let key = self.desk.enter(self.current());
         Ok((Ticket { key }, Knocker { door, key }))
     }
 
@@ -110,7 +118,7 @@ impl Hub {
         if let Some(knocker) = knocker
             && self.desk.has(&knocker.door)
         {
-            knocker.key = self.desk.enrolled.enter(self.current());
+            knocker.key = self.desk.enter(self.current());
             return Ok(Ticket { key: knocker.key });
         }
         let (ticket, new) = self.enrol()?;
@@ -119,7 +127,51 @@ impl Hub {
     }
 }
 
+impl Hub {
+    /// Does `rest`. If the one with this ticket, which does it, is given up meanwhile, `leave` is done for it: others may
+    /// count on what it stands for.
+    pub(crate) fn leaving<R>(
+        &self,
+        ticket: &Ticket,
+        leave: &dyn Fn(),
+        rest: impl FnOnce() -> R,
+    ) -> R {
+        struct Stays<'a>(&'a Desk, Key);
+        impl Drop for Stays<'_> {
+            fn drop(&mut self) {
+                self.0
+                    .enrolled
+                    .change(self.1, |enrolled| enrolled.leave = None);
+            }
+        }
+        let _stays = Stays(&self.desk, ticket.key);
+        // SAFETY: it is the same pointer; `Stays` takes it back before `leave` goes.
+        let leave: *const (dyn Fn() + 'static) = unsafe { std::mem::transmute(leave) };
+        self.desk
+            .enrolled
+            .change(ticket.key, |enrolled| enrolled.leave = Some(leave));
+        rest()
+    }
+
+    /// `who` will never run again: it leaves where it stands, and nobody outside can wake it.
+    pub(super) fn strike_out(&self, who: ControlRef) {
+        let enrolled = &self.desk.enrolled;
+        for key in enrolled.keys_of(|enrolled| enrolled.who == who) {
+            let leave = enrolled.find(key).and_then(|enrolled| enrolled.leave);
+            enrolled.strike(key);
+            if let Some(leave) = leave {
+                // SAFETY: the frame that has lent it is there (`leaving`): it is not unwound, and its stack is never used again.
+                unsafe { (*leave)() };
+            }
+        }
+    }
+}
+
 impl Desk {
+    fn enter(&self, who: ControlRef) -> Key {
+        self.enrolled.enter(Enrolled { who, leave: None })
+    }
+
     fn door(&self, hub: &Hub) -> io::Result<Way> {
         let mut door = self.door.borrow_mut();
         if let Some(door) = &*door {
@@ -135,8 +187,8 @@ impl Desk {
         let door = self.door.borrow();
         let door = door.as_ref().filter(|door| !door.is_quiet())?;
         loop {
-            if let Some(who) = self.enrolled.find(door.answer()?) {
-                return Some(who);
+            if let Some(enrolled) = self.enrolled.find(door.answer()?) {
+                return Some(enrolled.who);
             }
         }
     }

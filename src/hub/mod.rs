@@ -161,7 +161,7 @@ impl Hub {
     #[cold]
     fn begin_again(&self) {
         self.forks.set(fork::count());
-        roll::enter(self);
+        roll::enter_again(self);
         self.grow_all();
         while self.ready.pop().is_some() {}
         self.io.begin_again();
@@ -304,6 +304,10 @@ impl Upstairs for Hub {
 
     fn put_off(&self, control: &Control, payload: Payload) -> Option<Payload> {
         Hub::put_off(self, control, payload)
+    }
+
+    fn is_given_up(&self, control: &Control) {
+        self.strike_out(control.into());
     }
 
     /// What is ready will not run any more; it is ended with everything else that is suspended.

@@ -87,7 +87,7 @@ pub(crate) enum Silence {
 
 fn entries() -> &'static Mutex<Vec<Entry>> {
     static ENTRIES: Own<Mutex<Vec<Entry>>> = Own::new();
-    ENTRIES.or_make(|_| Mutex::default())
+    ENTRIES.get()
 }
 
 /// So many hubs are shown to debuggers.
@@ -122,6 +122,11 @@ fn show(old: *mut Thread, new: *mut Thread) {
 /// Puts the hub of this thread on the roll.
 pub(super) fn enter(hub: &Hub) {
     show(ptr::null_mut(), ptr::from_ref(hub.thread()).cast_mut());
+    enter_again(hub);
+}
+
+/// The same in the child of a fork, which begins a list of its own, but is shown already.
+pub(super) fn enter_again(hub: &Hub) {
     let entry = Entry {
         hub: NonNull::from(hub),
         // SAFETY: asks who we are.
@@ -209,7 +214,7 @@ pub(crate) unsafe fn ask(
     if !CAN_ASK || number == 0 {
         return Err(Silence::Unknown);
     }
-    let _one = lock(ASKING.or_make(|_| Mutex::default()));
+    let _one = lock(ASKING.get());
     if listen().is_none() {
         return Err(Silence::Unknown);
     }

@@ -123,8 +123,7 @@ impl<V, K: Known> WaitList<V, K> {
     #[inline(always)]
     pub(crate) fn call_one(&self, hub: &Hub) -> Option<u64> {
         let node = self.first_parked()?;
-        // SAFETY: as in `first_parked`.
-        let who = unsafe { node.who.as_ref() };
+        let who = node.whose();
         self.unlink(node);
         hub.enqueue(who);
         Some(who.id)
@@ -133,7 +132,7 @@ impl<V, K: Known> WaitList<V, K> {
     /// Calls all who wait now.
     #[inline]
     pub(crate) fn call_all(&self, hub: &Hub) {
-        // SAFETY: as in `first_parked`.
+        // SAFETY: as in `linked`.
         while let Some(node) = unsafe { self.first.get().as_ref() } {
             self.unlink(node);
             hub.wake(node.who);
@@ -152,17 +151,21 @@ impl<V, K: Known> WaitList<V, K> {
 
     #[inline(always)]
     fn first_parked(&self) -> Option<&Node<V>> {
+        let is_parked = |node: &&Node<V>| node.whose().wait.get() == Wait::Parked;
+        self.linked().find(is_parked)
+    }
+
+    /// All who stand here, in order.
+    #[inline(always)]
+    fn linked(&self) -> impl Iterator<Item = &Node<V>> {
         let mut next = self.first.get();
-        loop {
+        std::iter::from_fn(move || {
             // SAFETY: a linked node stays where it is until the frame that linked it has unlinked it (`wait_in`, where nothing
             // unwinds between the two, and `Standing`); a stack that is given up is never used again, and nothing on it is dropped.
             let node = unsafe { next.as_ref() }?;
-            // SAFETY: the greenlet in whose frame a linked node lies is alive, or was given up and stays.
-            if unsafe { node.who.as_ref() }.wait.get() == Wait::Parked {
-                return Some(node);
-            }
             next = node.after.get();
-        }
+            Some(node)
+        })
     }
 
     /// Fetches the node of the first in line.
@@ -174,7 +177,7 @@ impl<V, K: Known> WaitList<V, K> {
     /// Fetches the control block of the first in line.
     #[inline]
     pub(crate) fn fetch_waiter(&self) {
-        // SAFETY: as in `first_parked`.
+        // SAFETY: as in `linked`.
         if let Some(node) = unsafe { self.first.get().as_ref() } {
             Control::fetch(node.who);
         }
@@ -204,7 +207,7 @@ impl<V, K: Known> WaitList<V, K> {
         next: *const Node<V>,
         previous: *const Node<V>,
     ) {
-        // SAFETY: neighbours of a linked node are linked, and live as it does (`first_parked`).
+        // SAFETY: neighbours of a linked node are linked, and live as it does (`linked`).
         match unsafe { before.as_ref() } {
             Some(before) => before.after.set(next),
             None => self.first.set(next),
@@ -480,11 +483,22 @@ impl<V> Default for WaitList<V> {
 
 impl<V, K: Known> Drop for WaitList<V, K> {
     fn drop(&mut self) {
-        debug_assert!(self.is_empty(), "somebody still waits here");
+        // Those who were given up stand where they stood.
+        debug_assert!(
+            self.linked().all(|node| node.whose().is_given_up()),
+            "somebody still waits here"
+        );
     }
 }
 
 impl<V> Node<V> {
+    /// The greenlet in whose frame a linked node lies.
+    #[inline(always)]
+    fn whose(&self) -> &Control {
+        // SAFETY: it is alive, or was given up and stays.
+        unsafe { self.who.as_ref() }
+    }
+
     #[inline(always)]
     fn of(who: &Control, offer: Option<V>) -> Node<V> {
         Node {

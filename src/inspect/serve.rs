@@ -54,7 +54,8 @@ pub struct Served {
 /// # Errors
 /// `AddrInUse` if there is something at that path: it is not removed, whatever it is; and what the system says.
 pub fn serve(path: impl AsRef<Path>) -> io::Result<Served> {
-    let path = path.as_ref().to_owned();
+    // The program may change its folder.
+    let path = std::path::absolute(path)?;
     let listener = UnixListener::bind(&path)?;
     let ends = Arc::new(AtomicBool::new(false));
     let served = Served {

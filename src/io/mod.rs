@@ -45,10 +45,10 @@ macro_rules! standard {
 use standard;
 
 mod descriptor;
+mod lock;
 mod output;
 mod pipe;
 mod stdin;
-mod turn;
 
 pub use crate::hub::io::Watchable;
 pub use descriptor::{Descriptor, readable, writable};

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::process::Stdio;
 
-use super::turn::{Taken, Turn};
+use super::lock::{StreamLock, Taken};
 use crate::hub::io::{Direction, count_call, is_ready_now, wait_for_foreign};
 use crate::offload;
 use crate::sys::fd;
@@ -13,8 +13,8 @@ use crate::sys::fd;
 /// So much is written by one call of a worker: as much as fits a pipe that has room at all.
 const CHUNK: usize = libc::PIPE_BUF;
 
-static OUT: Turn = Turn::new();
-static ERR: Turn = Turn::new();
+static OUT: StreamLock = StreamLock::new();
+static ERR: StreamLock = StreamLock::new();
 
 /// The standard output of the process: `std::io::stdout`.
 ///
@@ -88,7 +88,7 @@ impl Stdout {
     pub fn lock(&self) -> StdoutLock<'static> {
         StdoutLock {
             theirs: io::stdout(),
-            _taken: OUT.take(),
+            _taken: OUT.get().take(),
             _of: std::marker::PhantomData,
         }
     }
@@ -110,7 +110,7 @@ impl Stderr {
     pub fn lock(&self) -> StderrLock<'static> {
         StderrLock {
             theirs: io::stderr(),
-            _taken: ERR.take(),
+            _taken: ERR.get().take(),
             _of: std::marker::PhantomData,
         }
     }

@@ -4,27 +4,41 @@ use std::io::{self, BufRead, Lines, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Mutex, MutexGuard};
 
-use super::turn::{Taken, Turn};
+use super::lock::{Lock, Taken};
 use crate::hub::Hub;
 use crate::hub::desk::Knocker;
 use crate::hub::io::{Direction, is_ready_now, wait_for_foreign};
 use crate::offload;
 use crate::sys::fd;
+use crate::sys::fork::{Own, inherited};
 use crate::sys::lock::lock;
 
 /// So much is read at once, as by std.
 const CHUNK: usize = 8192;
 
-static TURN: Turn = Turn::new();
-/// Held by the worker that reads.
-static READING: Mutex<()> = Mutex::new(());
-/// Who waits for something to read.
-static WAITING: Mutex<Option<Knocker>> = Mutex::new(None);
-/// What was read and nobody has taken. Held for moments only.
-static UNREAD: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+/// What all who read share.
+#[derive(Default)]
+struct Shared {
+    turn: Lock,
+    /// Held by the worker that reads.
+    reading: Mutex<()>,
+    /// Who waits for something to read.
+    waiting: Mutex<Option<Knocker>>,
+    /// What was read and nobody has taken. Held for moments only.
+    unread: Mutex<Vec<u8>>,
+}
+
+/// That of this process. After a fork a worker of the parent may read for ever.
+fn shared() -> &'static Shared {
+    static SHARED: Own<Shared> = Own::new();
+    SHARED.or_make(|parents| Shared {
+        unread: inherited(parents.map(|parents| &parents.unread)),
+        ..Shared::default()
+    })
+}
 
 fn unread() -> MutexGuard<'static, Vec<u8>> {
-    lock(&UNREAD)
+    lock(&shared().unread)
 }
 
 /// The standard input of the process: `std::io::stdin`.
@@ -80,7 +94,7 @@ impl Stdin {
     /// # Differences from std
     /// A greenlet that has it and takes it again finds what is left unread by the first.
     pub fn lock(&self) -> StdinLock<'static> {
-        let turn = TURN.take();
+        let turn = shared().turn.take();
         StdinLock {
             theirs: io::stdin(),
             buffer: std::mem::take(&mut unread()),
@@ -148,7 +162,7 @@ fn fetch(from: BorrowedFd<'_>) -> io::Result<bool> {
     wait_for_some(from)?;
     let number = from.as_raw_fd();
     offload::blocking(move || {
-        let _reading = lock(&READING);
+        let _reading = lock(&shared().reading);
         if !unread().is_empty() {
             // It came for somebody who is not there any more.
             return Ok(true);
@@ -195,7 +209,7 @@ impl Drop for Waits {
 }
 
 fn waiting() -> MutexGuard<'static, Option<Knocker>> {
-    lock(&WAITING)
+    lock(&shared().waiting)
 }
 
 fn knock() {

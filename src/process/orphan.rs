@@ -18,7 +18,7 @@ use crate::sys::lock::lock;
 static ORPHANS: Own<Mutex<Vec<Child>>> = Own::new();
 
 fn orphans() -> &'static Mutex<Vec<Child>> {
-    ORPHANS.or_make(|_| Mutex::default())
+    ORPHANS.get()
 }
 
 /// A child that is nobody's, unless its status has been taken.

@@ -80,9 +80,10 @@ impl<R> Slot<R> {
         &self.shared().joiners
     }
 
+    /// Whether it has ended, or will never run again.
     #[inline(always)]
     pub(super) fn has_ended(&self) -> bool {
-        self.shared().ended.get()
+        self.shared().ended.get() || self.greenlet().is_some_and(Control::is_given_up)
     }
 
     /// The number of the greenlet.
@@ -139,7 +140,7 @@ impl<R> Slot<R> {
         }
         let hub = Hub::here();
         hub.bind();
-        while !self.has_ended() && !self.greenlet().is_some_and(Control::is_given_up) {
+        while !self.has_ended() {
             self.joiners()
                 .wait_together(hub, &"joins another greenlet", None);
         }

@@ -30,7 +30,7 @@ pub(crate) struct Record {
 
 fn records() -> &'static Mutex<HashMap<Location<'static>, Record>> {
     static RECORDS: Own<Mutex<HashMap<Location<'static>, Record>>> = Own::new();
-    RECORDS.or_make(|_| Mutex::default())
+    RECORDS.get()
 }
 
 pub(crate) fn turn(on: bool) {

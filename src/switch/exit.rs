@@ -580,6 +580,9 @@ fn leak(thread: &Thread, control: &Control, when: &str) {
     };
     say(format_args!("{control} is leaked {when}: {why}"));
     give_up(thread, control);
+    if let Some(upstairs) = thread.upstairs() {
+        upstairs.is_given_up(control);
+    }
 }
 
 /// Dead from now on, its stack is never used again.

@@ -6,6 +6,7 @@
 //! hold that lock at the fork, and in the child it is held for ever.
 
 use std::ptr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -35,7 +36,7 @@ extern "C" fn forked() {
 }
 
 /// What each process has for itself. A child of a fork makes its own, and never touches that of its parent.
-pub(crate) struct Own<T: 'static>(AtomicPtr<Made<T>>);
+pub(crate) struct Own<T>(AtomicPtr<Made<T>>);
 
 struct Made<T> {
     thing: T,
@@ -49,12 +50,12 @@ impl<T: Send + Sync> Own<T> {
 
     /// The thing of this process, made if need be, with that of the parent at hand. Without a lock: a fork may
     /// come at any time. Several threads may make one; one is kept.
-    pub(crate) fn or_make(&self, make: impl Fn(Option<&T>) -> T) -> &'static T {
+    pub(crate) fn or_make(&self, make: impl Fn(Option<&T>) -> T) -> &T {
         watch();
         loop {
             let there = self.0.load(Ordering::Acquire);
-            // SAFETY: null, or leaked below and never freed.
-            let before: Option<&'static Made<T>> = unsafe { there.as_ref() };
+            // SAFETY: null, or leaked below; the last one is freed with this, the others never.
+            let before: Option<&Made<T>> = unsafe { there.as_ref() };
             if let Some(made) = before.filter(|made| made.forks == count()) {
                 return &made.thing;
             }
@@ -69,6 +70,30 @@ impl<T: Send + Sync> Own<T> {
                 // SAFETY: made above, and nobody has seen it.
                 drop(unsafe { Box::from_raw(made) });
             }
+        }
+    }
+}
+
+impl<T: Send + Sync + Default> Own<T> {
+    /// The thing of this process: a new one in each.
+    pub(crate) fn get(&self) -> &T {
+        self.or_make(|_| T::default())
+    }
+}
+
+/// A copy of what the parent has behind a lock, unless somebody had that at the fork.
+pub(crate) fn inherited<T: Clone + Default>(parents: Option<&Mutex<T>>) -> Mutex<T> {
+    let theirs = parents.and_then(|parents| parents.try_lock().ok());
+    Mutex::new(theirs.map_or_else(T::default, |theirs| theirs.clone()))
+}
+
+impl<T> Drop for Own<T> {
+    fn drop(&mut self) {
+        let made = *self.0.get_mut();
+        // SAFETY: as in `or_make`; nobody else has this any more.
+        if unsafe { made.as_ref() }.is_some_and(|made| made.forks == count()) {
+            // SAFETY: made by this process, and nobody has a reference: they do not outlive this.
+            drop(unsafe { Box::from_raw(made) });
         }
     }
 }

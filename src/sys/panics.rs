@@ -181,6 +181,7 @@ impl Drop for Wait {
 }
 
 /// Where loans are kept, and the thread that begins the first ones.
+#[derive(Default)]
 struct Lender {
     books: Mutex<Books>,
     changed: Condvar,
@@ -215,10 +216,7 @@ unsafe impl Send for Vault {}
 /// the lock.
 fn lender() -> &'static Lender {
     static LENDER: Own<Lender> = Own::new();
-    LENDER.or_make(|_| Lender {
-        books: Mutex::default(),
-        changed: Condvar::new(),
-    })
+    LENDER.get()
 }
 
 impl Lender {

@@ -58,7 +58,7 @@ pub(crate) fn note_idle_workers(count: usize) {
 /// Those that stand aside, and workers.
 fn asides() -> &'static (AtomicUsize, AtomicUsize) {
     static ASIDES: Own<(AtomicUsize, AtomicUsize)> = Own::new();
-    ASIDES.or_make(|_| Default::default())
+    ASIDES.get()
 }
 
 /// The error number of the code that a signal has interrupted, put back when this goes.

@@ -478,6 +478,36 @@ fn a_killed_read_leaves_the_position_where_it_was() {
     });
 }
 
+#[test]
+fn what_killed_reads_have_left_comes_in_order() {
+    run(|| {
+        let folder = Folder::new();
+        let path = folder.join("text");
+        let text: Vec<u8> = (0..=255).collect();
+        std::fs::write(&path, &text).unwrap();
+        for round in rounds(60) {
+            let file = Rc::new(File::open(&path).unwrap());
+            let mut seen = vec![];
+            for step in 0..8 {
+                // A large piece, of which the next ones take parts.
+                let size = if step % 4 == 0 { 20 } else { 3 };
+                let reader = spawn(own!(file => move || {
+                    let mut piece = vec![0; size];
+                    let count = (&*file).read(&mut piece).unwrap();
+                    piece.truncate(count);
+                    piece
+                }));
+                yield_now();
+                sleep(MS * (round as u32 % 2));
+                reader.kill();
+                seen.extend(reader.join().unwrap_or_default());
+            }
+            (&*file).read_to_end(&mut seen).unwrap();
+            assert_eq!(seen, text);
+        }
+    });
+}
+
 fn wait<T>(thread: std::thread::JoinHandle<T>) -> std::thread::JoinHandle<T> {
     sleep(MS);
     thread

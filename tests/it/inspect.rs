@@ -14,7 +14,7 @@ use greenlet::net::TcpListener;
 use greenlet::sync::{Mutex, RwLock, Semaphore, channel, remote, select};
 use greenlet::{Greenlet, GreenletId, JoinHandle, current, sleep, spawn, thread, yield_now};
 
-use crate::support::{asks, rounds, run};
+use crate::support::{asks, rounds, run, survived_in_child};
 
 const MS: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -902,6 +902,25 @@ fn other_processes_are_answered() {
         drop(served);
         assert!(!path.exists());
         sleeper.kill();
+    });
+}
+
+#[test]
+fn a_relative_path_is_that_of_the_folder_of_the_time() {
+    let name = "inspect::a_relative_path_is_that_of_the_folder_of_the_time";
+    if survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        let folder = path("relative");
+        std::fs::create_dir(&folder).unwrap();
+        std::env::set_current_dir(&folder).unwrap();
+        let served = inspect::serve("socket").unwrap();
+        std::env::set_current_dir("/").unwrap();
+        assert!(folder.join("socket").exists());
+        drop(served);
+        assert!(!folder.join("socket").exists());
+        std::fs::remove_dir(&folder).unwrap();
     });
 }
 

@@ -11,7 +11,7 @@
 //! Looking and standing in line are one step under the lock, and so are changing and calling; so one of the two
 //! finds what the other has left, and no wake is lost. The bell is rung outside the lock. Who stands in line can
 //! be called once: its place is gone then, and that is how it knows. One that is called and raised in before it looks
-//! has lost its call: under the lock it goes to the next.
+//! has lost its call: under the lock it goes to the next. The same is done for one that is given up: it will never look.
 //!
 //! Nothing in here knows a hub, so the model checker runs it: `tests/loom`.
 
@@ -33,6 +33,12 @@ pub(crate) trait Sleeper {
     fn who(&self) -> u64;
     /// Sleeps; true if it is too late now.
     fn sleep(&self) -> bool;
+
+    /// Does `rest`, in which it sleeps. If it is given up there, which unwinds nothing, `leave` is done for it.
+    fn rest<R>(&self, leave: &dyn Fn(), rest: impl FnOnce() -> R) -> R {
+        let _ = leave;
+        rest()
+    }
 }
 
 pub(crate) struct Crossing<S, B, const LINES: usize> {
@@ -217,7 +223,7 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
                 Ok(outcome) => return outcome,
                 Err(number) => {
                     place = Some(number);
-                    late = self.in_line(line, number, || sleeper.sleep(), &lost);
+                    late = self.in_line(line, number, &sleeper, || sleeper.sleep(), &lost);
                 }
             }
         }
@@ -243,28 +249,32 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
             outcome.map_or_else(|| Err(lines.stand(line, &sleeper, None)), Ok)
         });
         place.unwrap_or_else(|number| {
-            self.in_line(line, number, rest, &lost);
+            self.in_line(line, number, &sleeper, rest, &lost);
             self.change(|_, lines| lines.leave(line, number))
         })
     }
 
-    /// Sleeps; if that unwinds, leaves the line, and what it was called for.
+    /// Sleeps; if that unwinds, or never ends, leaves the line, and what it was called for.
     fn in_line<R>(
         &self,
         line: usize,
         number: u64,
+        sleeper: &impl Sleeper<Bell = B>,
         sleep: impl FnOnce() -> R,
         lost: &impl Fn(&mut S, &mut Lines<B, LINES>, bool),
     ) -> R {
-        let leave = Leave(|| {
+        let leave = || {
             self.change(|state, lines| {
                 let called = lines.leave(line, number);
                 lost(state, lines, called);
             });
-        });
-        let slept = sleep();
-        std::mem::forget(leave);
-        slept
+        };
+        sleeper.rest(&leave, || {
+            let unwinds = Leave(&leave);
+            let slept = sleep();
+            std::mem::forget(unwinds);
+            slept
+        })
     }
 }
 

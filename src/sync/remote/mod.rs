@@ -125,7 +125,7 @@ impl Bell for Knocker {
 /// The greenlet that runs, about to wait for other threads.
 pub(crate) struct Parker {
     hub: &'static Hub,
-    _ticket: Ticket,
+    ticket: Ticket,
     knocker: Knocker,
     purpose: &'static &'static str,
     deadline: Option<Moment>,
@@ -146,7 +146,7 @@ impl Parker {
         });
         Parker {
             hub,
-            _ticket: ticket,
+            ticket,
             knocker,
             purpose,
             deadline,
@@ -170,5 +170,9 @@ impl Sleeper for Parker {
     fn sleep(&self) -> bool {
         self.hub
             .park_about(self.purpose, self.awaits, self.deadline)
+    }
+
+    fn rest<R>(&self, leave: &dyn Fn(), rest: impl FnOnce() -> R) -> R {
+        self.hub.leaving(&self.ticket, leave, rest)
     }
 }

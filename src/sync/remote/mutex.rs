@@ -172,10 +172,9 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut words = f.debug_struct("Mutex");
-        match self.value.try_lock() {
-            Ok(value) => words.field("data", &&*value),
-            Err(TryLockError::Poisoned(value)) => words.field("data", &&**value.get_ref()),
-            Err(TryLockError::WouldBlock) => words.field("data", &format_args!("<locked>")),
+        match self.turn.try_acquire() {
+            Some(_turn) => words.field("data", &&*value_of(self.value.lock())),
+            None => words.field("data", &format_args!("<locked>")),
         };
         words
             .field("poisoned", &self.is_poisoned())

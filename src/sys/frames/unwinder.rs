@@ -525,7 +525,7 @@ pub(crate) fn here(into: &mut [usize]) -> usize {
 /// The calls at a frame. Remembered for ever.
 pub(crate) fn symbols(frame: usize) -> Symbols {
     static KNOWN: Own<Mutex<HashMap<usize, Symbols>>> = Own::new();
-    let known = KNOWN.or_make(|_| Mutex::default());
+    let known = KNOWN.get();
     if let Some(symbols) = lock(known).get(&frame) {
         return Symbols::clone(symbols);
     }

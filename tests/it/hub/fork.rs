@@ -1,13 +1,17 @@
 //! A fork of a program with a live hub.
 
 use std::io::{Read, Write, pipe};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use greenlet::fs::File;
 use greenlet::group::Group;
 use greenlet::net::{TcpListener, TcpStream};
+use greenlet::sync::Event;
 use greenlet::time::{Instant, timeout};
 use greenlet::{scope, sleep, spawn, yield_now};
 
@@ -277,5 +281,77 @@ fn a_worker_may_fork() {
         });
         assert_eq!(wait_for(pid), 0, "the child failed");
         assert_eq!(greenlet::offload(|| 3), 3);
+    });
+}
+
+/// What a worker of the parent is at, or another greenlet has, is nothing to the child.
+#[test]
+fn files_folders_and_streams_can_be_used_whoever_uses_those_of_the_parent() {
+    let name = "hub::fork::files_folders_and_streams_can_be_used_whoever_uses_those_of_the_parent";
+    if !own_stacks() || survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        let (reader, mut writer) = pipe().unwrap();
+        let file = Rc::new(File::from(OwnedFd::from(reader)));
+        let theirs = file.clone();
+        let reads = spawn(move || (&*theirs).read(&mut [0]).unwrap());
+        let writes = spawn(|| {
+            let _lock = greenlet::io::stdout().lock();
+            sleep(50 * MS);
+        });
+        while greenlet::pool_stats().workers == greenlet::pool_stats().idle {
+            sleep(MS);
+        }
+        sleep(10 * MS);
+        let pid = fork(std::panic::AssertUnwindSafe(|| {
+            // SAFETY: ends a child that hangs.
+            unsafe { libc::alarm(10) };
+            writer.write_all(b"ab").unwrap();
+            assert_eq!((&*file).read(&mut [0]).unwrap(), 1);
+            writeln!(greenlet::io::stdout(), "the child").unwrap();
+            greenlet::io::stdout().flush().unwrap();
+            assert!(greenlet::fs::read_dir("/").unwrap().count() > 0);
+        }));
+        assert_eq!(wait_for(pid), 0, "the child failed");
+        writer.write_all(b"c").unwrap();
+        assert_eq!(reads.join().unwrap(), 1);
+        writes.join().unwrap();
+    });
+}
+
+/// Those who were left behind stand there for ever.
+#[test]
+fn what_others_waited_for_may_be_dropped() {
+    let name = "hub::fork::what_others_waited_for_may_be_dropped";
+    if !own_stacks() || survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        let parent = std::process::id();
+        let mut pid = -1;
+        let event = Event::new();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        scope(|s| {
+            s.spawn(|| event.wait());
+            s.spawn(|| _ = listener.accept());
+            yield_now();
+            // SAFETY: as above.
+            pid = unsafe { libc::fork() };
+            if pid > 0 {
+                event.set();
+                listener.close();
+            }
+        });
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            drop(event);
+            drop(listener);
+        }));
+        if std::process::id() != parent {
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(if outcome.is_ok() { 0 } else { 101 }) }
+        }
+        outcome.unwrap();
+        assert_eq!(wait_for(pid), 0, "the child failed");
     });
 }

@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use greenlet::sync::Event;
+use greenlet::group::wait_any;
+use greenlet::sync::{Event, select};
 use greenlet::time::timeout;
 use greenlet::{Greenlet, GreenletExit, JoinHandle, current, sleep, spawn, yield_now};
 
@@ -371,6 +372,26 @@ fn what_a_leaked_one_has_left_in_the_hub_wakes_nobody() {
             sleep(4 * MS);
             assert_eq!(greenlet::hub_stats().timers, 0);
             assert_eq!(greenlet::blocks_in_use(), left);
+        });
+    });
+}
+
+#[test]
+fn one_that_is_leaked_has_ended_for_whoever_waits_for_it() {
+    run(|| {
+        may_leak(|| {
+            let leaked = spawn(|| {
+                loop {
+                    caught(|| sleep(LONG));
+                }
+            });
+            yield_now();
+            greenlet::shutdown();
+            leaked.wait();
+            assert!(leaked.is_finished());
+            let chosen = select().join(&leaked, |()| 1).after(LONG, || 2).wait();
+            assert_eq!(chosen, 1);
+            assert_eq!(wait_any(std::slice::from_ref(&leaked)), 0);
         });
     });
 }

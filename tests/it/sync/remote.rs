@@ -9,7 +9,7 @@ use greenlet::sync::{LazyLock, Once, OnceLock, TryLockError};
 use greenlet::time::{Elapsed, timeout};
 use greenlet::{hub_stats, scope, sleep, spawn, yield_now};
 
-use crate::support::{complaint, run};
+use crate::support::{act, complaint, rounds, run};
 use crate::sync::{LONG, MS, end, settle};
 
 const THREADS: usize = 3;
@@ -430,4 +430,95 @@ fn they_go_anywhere() {
     anywhere::<OnceLock<u8>>();
     anywhere::<LazyLock<u8>>();
     goes::<channel::IntoIter<u8>>();
+}
+
+/// A thread in which somebody waits in a destructor while it unwinds, for ever: it is leaked when the thread ends.
+fn ends_while_one_waits(wait: impl Fn() + Clone + Send + 'static) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let waits = spawn(move || {
+            let _waits = act(wait);
+            sleep(LONG);
+        });
+        yield_now();
+        waits.start_kill();
+        yield_now();
+        yield_now();
+    })
+}
+
+/// What one would have been called for that is given up goes to the next.
+#[test]
+fn one_that_is_leaked_keeps_nothing_from_others() {
+    run(|| {
+        let permits = Arc::new(Semaphore::new(1));
+        let permit = permits.acquire();
+        let theirs = permits.clone();
+        let wait = move || _ = theirs.acquire();
+        ends_while_one_waits(wait).join().unwrap();
+        drop(permit);
+        assert_eq!(permits.available(), 1);
+
+        let mutex = Arc::new(Mutex::new(1));
+        let guard = mutex.lock().unwrap();
+        let theirs = mutex.clone();
+        let wait = move || _ = theirs.lock();
+        ends_while_one_waits(wait).join().unwrap();
+        drop(guard);
+        assert_eq!(*mutex.lock().unwrap(), 1);
+
+        // A rendezvous is promised to who waits.
+        let (sender, receiver) = channel::bounded(0);
+        let theirs = receiver.clone();
+        let wait = move || _ = theirs.recv();
+        ends_while_one_waits(wait).join().unwrap();
+        assert!(sender.try_send(1).is_err());
+        let next = std::thread::spawn(move || receiver.recv());
+        sender.send(2).unwrap();
+        assert_eq!(next.join().unwrap(), Ok(2));
+    });
+}
+
+/// The permit is on its way to the one that is given up meanwhile: it has had it, or it is there.
+#[test]
+fn one_that_is_leaked_passes_on_what_was_on_its_way() {
+    run(|| {
+        for round in rounds(300) {
+            let permits = Arc::new(Semaphore::new(0));
+            let (begun, begins) = mpsc::channel();
+            let count = Arc::new(AtomicUsize::new(0));
+            let theirs = (permits.clone(), count.clone());
+            let ends = ends_while_one_waits(move || {
+                begun.send(()).unwrap();
+                theirs.0.acquire().forget();
+                theirs.1.fetch_add(1, Ordering::Relaxed);
+            });
+            begins.recv().unwrap();
+            for _ in 0..round * 5 {
+                std::hint::spin_loop();
+            }
+            permits.release();
+            ends.join().unwrap();
+            let had = count.load(Ordering::Relaxed);
+            assert_eq!(permits.available() + had, 1);
+        }
+    });
+}
+
+#[test]
+fn a_mutex_that_is_shown_lets_others_wait() {
+    struct Slow;
+    impl std::fmt::Debug for Slow {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            yield_now();
+            f.write_str("slow")
+        }
+    }
+    run(|| {
+        let mutex = Arc::new(Mutex::new(Slow));
+        let theirs = mutex.clone();
+        let shows = spawn(move || format!("{theirs:?}"));
+        let waits = spawn(move || drop(mutex.lock()));
+        assert!(shows.join().unwrap().contains("data: slow"));
+        waits.join().unwrap();
+    });
 }
