@@ -7,7 +7,9 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-pub use std::time::{Duration, Instant, SystemTime, SystemTimeError, UNIX_EPOCH};
+pub use std::time::{
+    Duration, Instant, SystemTime, SystemTimeError, TryFromFloatSecsError, UNIX_EPOCH,
+};
 
 use crate::hub::Hub;
 use crate::sys::clock::Moment;

@@ -377,7 +377,12 @@ impl Read for &File {
     /// In one go. Nothing is kept of what is not UTF-8.
     fn read_to_string(&mut self, buf: &mut String) -> io::Result<usize> {
         let (all, outcome) = self.read_all()?;
-        let no_text = |_| io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8");
+        let no_text = |_| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "stream did not contain valid UTF-8",
+            )
+        };
         buf.push_str(str::from_utf8(&all).map_err(no_text)?);
         outcome
     }

@@ -33,7 +33,7 @@ impl Dump {
         write!(f, ",\"silence\":{}", maybe(self.silence().map(Text)))?;
         f.push_str(",\"cycles\":");
         list(f, self.cycles(), |f, cycle| {
-            list(f, cycle, |f, seen| write!(f, "{}", seen.id().0))
+            list(f, cycle, |f, seen| write!(f, "{}", seen.id().number()))
         })?;
         f.push_str(",\"greenlets\":");
         list(f, self.greenlets(), |f, seen| seen.write_json(f))?;
@@ -44,7 +44,7 @@ impl Dump {
 
 impl Seen {
     fn write_json(&self, f: &mut String) -> fmt::Result {
-        write!(f, "{{\"id\":{}", self.id().0)?;
+        write!(f, "{{\"id\":{}", self.id().number())?;
         write!(f, ",\"name\":{}", maybe(self.name().map(Text)))?;
         write!(f, ",\"main\":{}", self.is_main())?;
         write!(f, ",\"state\":{}", Text(self.state().name()))?;
@@ -58,13 +58,17 @@ impl Seen {
         list(f, self.descriptors(), |f, fd| write!(f, "{fd}"))?;
         f.push_str(",\"holders\":");
         list(f, self.holders(), |f, holders| {
-            list(f, holders, |f, id| write!(f, "{}", id.0))
+            list(f, holders, |f, id| write!(f, "{}", id.number()))
         })?;
-        write!(f, ",\"holder\":{}", maybe(self.holder().map(|id| id.0)))?;
+        write!(
+            f,
+            ",\"holder\":{}",
+            maybe(self.holder().map(|id| id.number()))
+        )?;
         match self.known_to() {
             Some(known_to) => {
                 f.push_str(",\"known_to\":");
-                list(f, known_to, |f, id| write!(f, "{}", id.0))?;
+                list(f, known_to, |f, id| write!(f, "{}", id.number()))?;
             }
             None => f.push_str(",\"known_to\":null"),
         }
@@ -73,7 +77,11 @@ impl Seen {
         write!(f, ",\"turns\":{}", self.turns())?;
         let site = (!self.is_main()).then(|| self.site().to_string());
         write!(f, ",\"site\":{}", maybe(site.as_deref().map(Text)))?;
-        write!(f, ",\"spawner\":{}", maybe(self.spawner().map(|id| id.0)))?;
+        write!(
+            f,
+            ",\"spawner\":{}",
+            maybe(self.spawner().map(|id| id.number()))
+        )?;
         let stack = self.stack();
         write!(
             f,

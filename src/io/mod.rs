@@ -19,25 +19,34 @@
 //! - [`stdin`] has a buffer of its own. Do not read through `std::io::stdin` as well.
 //! - [`stdout`] is not buffered by lines: each call writes what it is given, and a `write!` is one call. So
 //!   nothing is left behind at the end. `print!` and `eprint!` are std's: they may keep the thread waiting.
+//! - `IsTerminal` can be implemented by std alone, so `is_terminal` is a method of each.
+//! - There is no `FromRawFd`: `From<OwnedFd>` is the same, and safe.
 
-/// What std has for each handle to a standard stream: trait impls only.
+/// What std has for each handle to a standard stream.
 macro_rules! standard {
-    ($handle:ty) => {
-        impl AsFd for $handle {
+    ($handle:ident $(<$lifetime:lifetime>)?) => {
+        impl $handle$(<$lifetime>)? {
+            /// Whether it is a terminal.
+            pub fn is_terminal(&self) -> bool {
+                std::io::IsTerminal::is_terminal(&self.theirs)
+            }
+        }
+
+        impl AsFd for $handle$(<$lifetime>)? {
             fn as_fd(&self) -> BorrowedFd<'_> {
                 self.theirs.as_fd()
             }
         }
 
-        impl AsRawFd for $handle {
+        impl AsRawFd for $handle$(<$lifetime>)? {
             fn as_raw_fd(&self) -> RawFd {
                 self.theirs.as_raw_fd()
             }
         }
 
-        impl std::fmt::Debug for $handle {
+        impl std::fmt::Debug for $handle$(<$lifetime>)? {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                std::fmt::Debug::fmt(&self.theirs, f)
+                f.debug_struct(stringify!($handle)).finish_non_exhaustive()
             }
         }
     };

@@ -92,11 +92,6 @@ impl Stdout {
             _of: std::marker::PhantomData,
         }
     }
-
-    /// Whether it is a terminal.
-    pub fn is_terminal(&self) -> bool {
-        io::IsTerminal::is_terminal(&self.theirs)
-    }
 }
 
 impl Stderr {
@@ -113,11 +108,6 @@ impl Stderr {
             _taken: ERR.get().take(),
             _of: std::marker::PhantomData,
         }
-    }
-
-    /// Whether it is a terminal.
-    pub fn is_terminal(&self) -> bool {
-        io::IsTerminal::is_terminal(&self.theirs)
     }
 }
 
@@ -162,7 +152,7 @@ fn formatted(arguments: fmt::Arguments<'_>) -> String {
 
 /// What std has for each of the two: trait impls only.
 macro_rules! output {
-    ($handle:ty, $lock:ident) => {
+    ($handle:ident, $lock:ident) => {
         impl Write for $lock<'_> {
             fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
                 write(self.theirs.as_fd(), buf)

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::process::Stdio;
 
-use crate::hub::io::{Direction, Source, descriptor};
+use crate::hub::io::{Source, descriptor};
 
 /// An anonymous pipe: `std::io::pipe`.
 ///
@@ -69,11 +69,7 @@ impl Read for &PipeReader {
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let room = bufs.iter().map(|buf| buf.len()).sum();
-        self.source
-            .retry_moving(Direction::Read, None, room, |mut end| {
-                end.read_vectored(bufs)
-            })
+        self.source.read_vectored(bufs)
     }
 }
 
@@ -125,8 +121,7 @@ impl Write for &PipeWriter {
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.source
-            .retry(Direction::Write, None, |mut end| end.write_vectored(bufs))
+        self.source.write_vectored(bufs)
     }
 
     fn flush(&mut self) -> io::Result<()> {

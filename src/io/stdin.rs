@@ -119,11 +119,6 @@ impl Stdin {
     pub fn lines(self) -> Lines<StdinLock<'static>> {
         self.lock().lines()
     }
-
-    /// Whether it is a terminal.
-    pub fn is_terminal(&self) -> bool {
-        io::IsTerminal::is_terminal(&self.theirs)
-    }
 }
 
 impl BufRead for StdinLock<'_> {

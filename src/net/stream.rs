@@ -30,6 +30,9 @@ impl Receive for unix::net::UnixStream {
     }
 
     fn receive_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<Received> {
+        if fd::room(bufs) == 0 {
+            return Ok(fd::whole(0)); // as `readv`; `recvmsg` waits
+        }
         fd::receive(self.as_fd(), bufs)
     }
 }

@@ -78,7 +78,11 @@ use slot::{Owed, Slot};
 /// been destroyed.
 #[track_caller]
 #[inline]
-pub fn spawn<R: 'static>(f: impl FnOnce() -> R + 'static) -> JoinHandle<R> {
+pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
     spawn_for(Location::caller(), f)
 }
 
@@ -294,7 +298,7 @@ impl<R> JoinHandle<R> {
 
     /// Its number.
     pub fn id(&self) -> GreenletId {
-        GreenletId(self.slot.id())
+        GreenletId::of(self.slot.id())
     }
 
     /// The name its builder gave it.
@@ -340,28 +344,16 @@ pub struct Builder {
     stack_size: StackSize,
 }
 
-/// How large the stack of a greenlet is; a number is one of bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StackSize {
+/// How large the stack of a greenlet is.
+#[derive(Clone, Copy, Debug, Default)]
+enum StackSize {
     /// As large as the default says.
     #[default]
     Default,
     /// So many usable bytes, rounded up to whole pages.
     Bytes(usize),
-    /// Learned from those that were spawned at the same place before it: twice what any of them has used, and some KiB.
-    /// As long as not enough of them have ended, it is the default.
-    ///
-    /// What is learned comes from [`inspect::census`](crate::inspect::census), which must be on. One that suddenly
-    /// needs more than twice as much as all before it overflows: that ends the program, with a message. So this is for
-    /// greenlets that all do the same.
-    Auto,
-}
-
-impl From<usize> for StackSize {
-    fn from(bytes: usize) -> StackSize {
-        StackSize::Bytes(bytes)
-    }
+    /// Learned from those that were spawned at the same place before it.
+    Learned,
 }
 
 impl Builder {
@@ -376,9 +368,20 @@ impl Builder {
         self
     }
 
-    /// The usable size of its stack: a number of bytes, or what a [`StackSize`] says.
-    pub fn stack_size(mut self, size: impl Into<StackSize>) -> Builder {
-        self.stack_size = size.into();
+    /// The usable size of its stack, in bytes, which is rounded up to whole pages.
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_size = StackSize::Bytes(bytes);
+        self
+    }
+
+    /// A stack as large as those needed that were spawned at the same place before it: twice what any of them has used,
+    /// and some KiB. As long as not enough of them have ended, it is the default.
+    ///
+    /// What is learned comes from [`inspect::census`](crate::inspect::census), which must be on. One that suddenly
+    /// needs more than twice as much as all before it overflows: that ends the program, with a message. So this is for
+    /// greenlets that all do the same.
+    pub fn learned_stack_size(mut self) -> Builder {
+        self.stack_size = StackSize::Learned;
         self
     }
 
@@ -393,7 +396,11 @@ impl Builder {
     /// # Panics
     /// As [`spawn`], and if there is a zero in the name, as in std: what is written for greenlets may move to threads.
     #[track_caller]
-    pub fn spawn<R: 'static>(self, f: impl FnOnce() -> R + 'static) -> io::Result<JoinHandle<R>> {
+    pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
         // SAFETY: `f` borrows nothing.
         unsafe { self.launch(f) }
     }
@@ -405,7 +412,7 @@ impl Builder {
         let (hub, site) = (Hub::here(), Location::caller());
         let size = match self.stack_size {
             StackSize::Bytes(bytes) => Some(Pages::checked(bytes)?),
-            StackSize::Auto => census::suggestion(site),
+            StackSize::Learned => census::suggestion(site),
             StackSize::Default => None,
         };
         let pages = size.unwrap_or_else(|| hub.thread().default_pages());

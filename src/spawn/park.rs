@@ -69,7 +69,7 @@ impl Shared {
             true => std::thread::current().name().map(Box::from),
             false => control.name().map(Box::from),
         };
-        Shared::with(GreenletId(control.id), name)
+        Shared::with(GreenletId::of(control.id), name)
     }
 
     fn with(id: GreenletId, name: Option<Box<str>>) -> Arc<Shared> {

@@ -69,7 +69,10 @@ use crate::sys::memory;
 /// # Panics
 /// With a panic of `f`; or if a greenlet has panicked that was not joined.
 #[track_caller]
-pub fn scope<'env, R>(f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R) -> R {
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
     let scope = Scope {
         children: Rc::new(Children::new()),
         scope: PhantomData,
@@ -115,10 +118,11 @@ impl<'scope> Scope<'scope, '_> {
     /// # Panics
     /// As [`spawn`](crate::spawn).
     #[track_caller]
-    pub fn spawn<R: 'scope>(
-        &'scope self,
-        f: impl FnOnce() -> R + 'scope,
-    ) -> ScopedJoinHandle<'scope, R> {
+    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
         match Builder::new().spawn_scoped(self, f) {
             Ok(handle) => handle,
             Err(_) => spawn::no_memory(Hub::here(), Location::caller()),
@@ -139,11 +143,15 @@ impl Builder {
     /// # Errors
     /// As [`spawn`](Self::spawn).
     #[track_caller]
-    pub fn spawn_scoped<'scope, R: 'scope>(
+    pub fn spawn_scoped<'scope, 'env, F, T>(
         self,
-        scope: &'scope Scope<'scope, '_>,
-        f: impl FnOnce() -> R + 'scope,
-    ) -> io::Result<ScopedJoinHandle<'scope, R>> {
+        scope: &'scope Scope<'scope, 'env>,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
         if !Hub::here().thread().provide_controls() {
             return Err(memory::exhausted());
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io;
 use std::marker::PhantomData;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr::NonNull;
 
@@ -281,7 +282,7 @@ impl<T: 'static> Greenlet<T> {
 
     /// Its number: no other greenlet of the process has, had or will have the same.
     pub fn id(&self) -> GreenletId {
-        GreenletId(self.control().id)
+        GreenletId::of(self.control().id)
     }
 
     /// A handle that does not keep the greenlet.
@@ -519,7 +520,24 @@ impl<T: 'static> fmt::Debug for WeakGreenlet<T> {
 
 /// The number of a greenlet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GreenletId(pub(crate) u64);
+pub struct GreenletId(NonZero<u64>);
+
+impl GreenletId {
+    #[inline]
+    pub(crate) fn of(number: u64) -> GreenletId {
+        GreenletId::unless_zero(number).expect("greenlets are numbered from one")
+    }
+
+    /// Zero is nobody.
+    #[inline]
+    pub(crate) fn unless_zero(number: u64) -> Option<GreenletId> {
+        NonZero::new(number).map(GreenletId)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0.get()
+    }
+}
 
 impl fmt::Display for GreenletId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

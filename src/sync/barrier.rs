@@ -22,12 +22,14 @@ pub struct Barrier {
 
 /// Who came last; see [`Barrier::wait`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BarrierWaitResult(bool);
+pub struct BarrierWaitResult {
+    is_leader: bool,
+}
 
 impl BarrierWaitResult {
     /// True for one of those who met.
     pub fn is_leader(&self) -> bool {
-        self.0
+        self.is_leader
     }
 }
 
@@ -57,7 +59,7 @@ impl Barrier {
             self.arrived.set(0);
             self.round.set(self.round.get() + 1);
             self.waiters.call_all(hub);
-            return BarrierWaitResult(true);
+            return BarrierWaitResult { is_leader: true };
         }
         let arrival = Arrival {
             barrier: self,
@@ -66,7 +68,7 @@ impl Barrier {
         while self.round.get() == arrival.round {
             self.waiters.wait_together(hub, &"waits at a barrier", None);
         }
-        BarrierWaitResult(false)
+        BarrierWaitResult { is_leader: false }
     }
 }
 

@@ -82,13 +82,19 @@ impl Condvar {
     /// # Parks
     /// While `condition` holds.
     ///
+    /// # Cancellation
+    /// As [`wait`](Self::wait).
+    ///
     /// # Errors
     /// The guard, if the mutex is poisoned.
-    pub fn wait_while<'a, T>(
+    pub fn wait_while<'a, T, F>(
         &self,
         mut guard: MutexGuard<'a, T>,
-        mut condition: impl FnMut(&mut T) -> bool,
-    ) -> LockResult<MutexGuard<'a, T>> {
+        mut condition: F,
+    ) -> LockResult<MutexGuard<'a, T>>
+    where
+        F: FnMut(&mut T) -> bool,
+    {
         while condition(&mut guard) {
             guard = self.wait(guard)?;
         }
@@ -99,6 +105,9 @@ impl Condvar {
     ///
     /// # Parks
     /// Always.
+    ///
+    /// # Cancellation
+    /// As [`wait`](Self::wait).
     ///
     /// # Errors
     /// The guard, if the mutex is poisoned.
@@ -120,14 +129,20 @@ impl Condvar {
     /// # Parks
     /// While `condition` holds.
     ///
+    /// # Cancellation
+    /// As [`wait`](Self::wait).
+    ///
     /// # Errors
     /// The guard, if the mutex is poisoned.
-    pub fn wait_timeout_while<'a, T>(
+    pub fn wait_timeout_while<'a, T, F>(
         &self,
         mut guard: MutexGuard<'a, T>,
         limit: Duration,
-        mut condition: impl FnMut(&mut T) -> bool,
-    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
+        mut condition: F,
+    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)>
+    where
+        F: FnMut(&mut T) -> bool,
+    {
         let deadline = Moment::now().after(limit);
         let mut late = false;
         while condition(&mut guard) {

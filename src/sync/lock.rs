@@ -62,7 +62,8 @@ impl Lock {
         let me = hub.thread().current();
         assert!(
             self.waiters.holder().get() != me.id,
-            "{me} locks a mutex that it has locked already: it would wait for ever; drop the guard first"
+            "{me} locks a mutex that it has locked already: it would wait for ever; drop the guard first, \
+             whoever has it"
         );
         let purpose = &"waits for a mutex";
         let give_back = || self.release();

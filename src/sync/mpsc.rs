@@ -1,8 +1,11 @@
 //! `std::sync::mpsc` for greenlets of one thread: many senders, one receiver.
 //!
 //! # Differences from std
-//! Nothing is `Send`. Between threads: [`remote::channel`](super::remote).
+//! - Nothing is `Send`. Between threads: [`remote::channel`](super::remote).
+//! - What does not wait lets nobody else run: a loop that sends into a channel without a bound as long as there is a receiver, or
+//!   that asks `try_recv` again and again, never ends. It needs a [`yield_now`](crate::yield_now).
 
+use std::fmt;
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 use std::time::{Duration, Instant};
 
@@ -24,16 +27,31 @@ pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Receiver<T>) {
 }
 
 /// The end of [`channel()`] that messages go in.
-#[derive(Debug)]
 pub struct Sender<T>(channel::Sender<T>);
 
 /// The end of [`sync_channel`] that messages go in.
-#[derive(Debug)]
 pub struct SyncSender<T>(channel::Sender<T>);
 
 /// The end that messages come out of.
-#[derive(Debug)]
 pub struct Receiver<T>(channel::Receiver<T>);
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for SyncSender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncSender").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").finish_non_exhaustive()
+    }
+}
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Sender<T> {

@@ -59,7 +59,7 @@ impl Once {
     /// # Panics
     /// With a panic of `f`; if an earlier one has panicked; if `f` comes here again.
     #[track_caller]
-    pub fn call_once(&self, f: impl FnOnce()) {
+    pub fn call_once<F: FnOnce()>(&self, f: F) {
         if !self.is_completed() {
             self.run(false, |_| f());
         }
@@ -70,7 +70,7 @@ impl Once {
     /// # Panics
     /// With a panic of `f`; if `f` comes here again.
     #[track_caller]
-    pub fn call_once_force(&self, f: impl FnOnce(&OnceState)) {
+    pub fn call_once_force<F: FnOnce(&OnceState)>(&self, f: F) {
         if !self.is_completed() {
             self.run(true, f);
         }
@@ -140,7 +140,8 @@ impl Once {
     }
 }
 
-const POISONED: &str = "what was to be done once has panicked";
+/// As std says it.
+const POISONED: &str = "Once instance has previously been poisoned";
 
 /// One who is at it. What it leaves if it unwinds is poisoned.
 struct Attempt<'a> {
@@ -233,7 +234,7 @@ impl<T> OnceLock<T> {
     /// # Panics
     /// With a panic of `f`: there is no value then. If `f` comes here again.
     #[track_caller]
-    pub fn get_or_init(&self, f: impl FnOnce() -> T) -> &T {
+    pub fn get_or_init<F: FnOnce() -> T>(&self, f: F) -> &T {
         if let Some(value) = self.get() {
             return value;
         }

@@ -197,7 +197,7 @@ impl Drop for Wants<'_> {
 /// The right to read the value of a [`RwLock`].
 #[must_use = "dropped at once, it unlocks at once"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
-    lock: &'a RwLock<T>,
+    gate: &'a Gate,
     place: Place,
     value: Ref<'a, T>,
 }
@@ -292,7 +292,7 @@ impl<T: ?Sized> RwLock<T> {
 
     fn read_guard(&self, place: Place) -> RwLockReadGuard<'_, T> {
         RwLockReadGuard {
-            lock: self,
+            gate: &self.gate,
             place,
             value: self.value.borrow(),
         }
@@ -346,7 +346,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
 
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
-        self.lock.gate.leave_read(self.place);
+        self.gate.leave_read(self.place);
     }
 }
 

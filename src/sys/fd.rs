@@ -4,7 +4,7 @@
 //! descriptors that do not block, so that errors and corner cases are std's own. The last ones are for
 //! descriptors that must stay as they are, since other processes have them too.
 
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 #[cfg(target_os = "android")]
 use std::os::android::net::SocketAddrExt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -241,6 +241,13 @@ pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
 /// So many buffers std hands to one call.
 const BUFFERS: usize = 1024;
 
+/// As [`read`], into several buffers.
+pub(crate) fn read_vectored(fd: BorrowedFd<'_>, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    let count = bufs.len().min(BUFFERS) as i32;
+    // SAFETY: an `IoSliceMut` has the layout of an `iovec`; the call writes to as many as it is told.
+    counted(unsafe { libc::readv(fd.as_raw_fd(), bufs.as_mut_ptr().cast(), count) })
+}
+
 /// How many bytes one call reads into these buffers at most.
 pub(crate) fn room(bufs: &[IoSliceMut<'_>]) -> usize {
     bufs.iter().take(BUFFERS).map(|buf| buf.len()).sum()
@@ -283,6 +290,13 @@ pub(crate) fn is_stream(socket: &impl AsFd) -> bool {
 pub(crate) fn write(fd: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
     // SAFETY: the call reads at most the length of the buffer.
     counted(unsafe { libc::write(fd.as_raw_fd(), buf.as_ptr().cast(), buf.len()) })
+}
+
+/// As [`write`], from several buffers.
+pub(crate) fn write_vectored(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    let count = bufs.len().min(BUFFERS) as i32;
+    // SAFETY: an `IoSlice` has the layout of an `iovec`; the call reads as many as it is told.
+    counted(unsafe { libc::writev(fd.as_raw_fd(), bufs.as_ptr().cast(), count) })
 }
 
 /// One write that does not wait, on a descriptor that may be one that blocks.

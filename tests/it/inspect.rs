@@ -1001,7 +1001,7 @@ fn a_census_tells_how_deep_stacks_are_used_by_where_they_are_spawned() {
         let size_of_next = |learn: bool| {
             let builder = thread::Builder::new().name("learns".into());
             let builder = if learn {
-                builder.stack_size(thread::StackSize::Auto)
+                builder.learned_stack_size()
             } else {
                 builder
             };

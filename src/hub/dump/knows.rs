@@ -81,7 +81,7 @@ fn things(all: &[Seen]) -> Vec<Sought> {
 fn search(seen: &Seen, begin: usize, sought: &mut [Sought]) -> bool {
     let Seen { sight, things, .. } = seen;
     let is_own = |thing: &Thing| things.iter().any(|own| own.begin == thing.begin);
-    let id = GreenletId(sight.id);
+    let id = GreenletId::of(sight.id);
     let look_at = |word: usize| {
         let after = sought.partition_point(|sought| sought.thing.reach().start <= word);
         // Before a thing there may be another one, without anything in between.

@@ -96,7 +96,7 @@ impl Seen {
 
     /// Its number.
     pub fn id(&self) -> GreenletId {
-        GreenletId(self.sight.id)
+        GreenletId::of(self.sight.id)
     }
 
     /// The name its builder gave it.
@@ -142,7 +142,7 @@ impl Seen {
     /// without holders is open to anybody: a channel, an event, a descriptor. Of a very large group there may be some only.
     pub fn holders(&self) -> impl Iterator<Item = Vec<GreenletId>> {
         let things = each_thing(&self.holders);
-        things.map(|holders| holders.iter().copied().map(GreenletId).collect())
+        things.map(|holders| holders.iter().copied().map(GreenletId::of).collect())
     }
 
     /// The greenlet that alone can end its wait, whatever it waits for.
@@ -153,7 +153,7 @@ impl Seen {
         };
         things
             .all(|other| *other == [holder])
-            .then_some(GreenletId(holder))
+            .then(|| GreenletId::of(holder))
     }
 
     /// On whose stacks the address of one of those things was found, of those who do not wait for it themselves, in the order of
@@ -186,7 +186,7 @@ impl Seen {
 
     /// Who spawned it; nobody for the main greenlet.
     pub fn spawner(&self) -> Option<GreenletId> {
-        (self.sight.spawner != 0).then_some(GreenletId(self.sight.spawner))
+        GreenletId::unless_zero(self.sight.spawner)
     }
 
     /// How much of its stack is used.
@@ -337,9 +337,11 @@ impl Dump {
         let mut oldest_first: Vec<&Seen> = self.greenlets.iter().collect();
         oldest_first.sort_by_key(|seen| seen.sight.id);
         for seen in oldest_first {
-            let spawner = seen.spawner().filter(|spawner| there.contains(&spawner.0));
+            let spawner = seen
+                .spawner()
+                .filter(|spawner| there.contains(&spawner.number()));
             children
-                .entry(spawner.map_or(0, |id| id.0))
+                .entry(spawner.map_or(0, GreenletId::number))
                 .or_default()
                 .push(seen);
         }

@@ -57,7 +57,7 @@ impl<'a> Names<'a> {
     }
 
     fn write_greenlet(&self, f: &mut dyn Write, id: GreenletId) -> fmt::Result {
-        match self.greenlets.get(&id.0) {
+        match self.greenlets.get(&id.number()) {
             Some(seen) => write!(f, "{seen}"),
             None => write!(f, "greenlet {id}"),
         }

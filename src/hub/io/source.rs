@@ -1,7 +1,7 @@
 //! A source: a thing with a descriptor, and the one retry loop.
 
 use std::cell::{Cell, OnceCell};
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
@@ -227,10 +227,24 @@ impl<T: AsFd> Source<T> {
         })
     }
 
+    /// As [`read`](Self::read), into several buffers.
+    pub(crate) fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.retry_moving(Direction::Read, None, fd::room(bufs), |thing| {
+            fd::read_vectored(thing.as_fd(), bufs)
+        })
+    }
+
     /// Writes to something that is a stream of bytes.
     pub(crate) fn write(&self, buf: &[u8]) -> io::Result<usize> {
         self.retry(Direction::Write, None, |thing| {
             fd::write(thing.as_fd(), buf)
+        })
+    }
+
+    /// As [`write`](Self::write), from several buffers.
+    pub(crate) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.retry(Direction::Write, None, |thing| {
+            fd::write_vectored(thing.as_fd(), bufs)
         })
     }
 

@@ -270,3 +270,23 @@ fn a_child_may_cross_a_caught_panic() {
     fn may<T: UnwindSafe + RefUnwindSafe>() {}
     may::<Child>();
 }
+
+#[test]
+fn several_buffers_go_in_one_call() {
+    use std::io::{IoSlice, IoSliceMut};
+    run(|| {
+        let mut command = Command::new("/bin/cat");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let parts = [IoSlice::new(b"ab"), IoSlice::new(b"cd")];
+        assert_eq!(stdin.write_vectored(&parts).unwrap(), 4);
+        let (mut one, mut two) = ([0], [0; 9]);
+        let mut rooms = [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)];
+        let mut stdout = child.stdout.take().unwrap();
+        assert_eq!(stdout.read_vectored(&mut rooms).unwrap(), 4);
+        assert_eq!((&one, &two[..3]), (b"a", &b"bcd"[..]));
+        drop(stdin);
+        assert!(child.wait().unwrap().success());
+    });
+}

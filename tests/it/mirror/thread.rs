@@ -414,3 +414,26 @@ fn whether_somebody_panics() {
         assert!(seen.load(Ordering::Relaxed) && !thread::panicking());
     });
 }
+
+/// Types can be told where std takes them.
+#[test]
+fn what_a_closure_returns_can_be_told() {
+    run(|| {
+        let fails = thread::spawn::<_, Result<u8, String>>(|| Err("told".to_owned()));
+        assert_eq!(fails.join().unwrap(), Err("told".to_owned()));
+        let builder = Builder::new().stack_size("65536".parse().unwrap());
+        let size = builder.spawn::<_, Option<u8>>(|| None).unwrap();
+        assert_eq!(size.join().unwrap(), None);
+        let within = thread::scope::<_, Option<u8>>(|scope| {
+            let child = scope.spawn::<_, Option<u8>>(|| Some(1));
+            let other = Builder::new().spawn_scoped::<_, u8>(scope, || 2).unwrap();
+            Some(child.join().unwrap()? + other.join().unwrap())
+        });
+        assert_eq!(within, Some(3));
+    });
+}
+
+#[test]
+fn a_number_or_none_takes_no_more_than_a_number() {
+    assert_eq!(size_of::<Option<ThreadId>>(), size_of::<ThreadId>());
+}

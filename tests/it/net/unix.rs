@@ -53,6 +53,9 @@ fn several_buffers_are_written_and_read() {
         let (mut a, mut b) = ([0; 6], [0; 7]);
         let mut buffers = [&mut a[..], &mut b].map(IoSliceMut::new);
         assert_eq!(other.read_vectored(&mut buffers).unwrap(), 12);
+        assert_eq!(other.read_vectored(&mut []).unwrap(), 0);
+        let mut nothing = [IoSliceMut::new(&mut [])];
+        assert_eq!(other.read_vectored(&mut nothing).unwrap(), 0);
         assert_eq!((&a, &b), (b"hello ", b"world!\0"));
     });
 }

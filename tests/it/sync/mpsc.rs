@@ -124,3 +124,13 @@ fn iterators_borrow_try_or_own() {
         assert_eq!(receiver.into_iter().collect::<Vec<_>>(), [7, 8]);
     });
 }
+
+#[test]
+fn ends_are_shown_whatever_they_carry() {
+    struct Hidden;
+    run(|| {
+        let ((sender, receiver), (bounded, _)) = (channel::<Hidden>(), sync_channel::<Hidden>(1));
+        let shown = format!("{sender:?} {bounded:?} {receiver:?}");
+        assert_eq!(shown, "Sender { .. } SyncSender { .. } Receiver { .. }");
+    });
+}

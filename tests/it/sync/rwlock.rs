@@ -122,3 +122,20 @@ fn what_is_in_it_comes_out() {
         assert_eq!(*lock.read().unwrap(), [1, 3]);
     });
 }
+
+/// It may be used where the value lives shorter.
+#[test]
+fn a_guard_to_read_gets_shorter() {
+    use super::RwLockReadGuard;
+    fn shorter<'a>(
+        guard: RwLockReadGuard<'a, &'static str>,
+        _: &'a str,
+    ) -> RwLockReadGuard<'a, &'a str> {
+        guard
+    }
+    run(|| {
+        let lock = RwLock::new("value");
+        let here = String::new();
+        assert_eq!(*shorter(lock.read().unwrap(), &here), "value");
+    });
+}
