@@ -175,23 +175,26 @@ fn resolved(address: &str) -> Result<SocketAddr, String> {
 
 impl Server {
     /// Starts the example `slow_server`, which lies beside this program. It stands for another machine: where there are
-    /// two cores, it has the last one for itself, and this thread, with what it starts, has the others.
+    /// two cores, it has the last one for itself, and need not be woken for each request; this thread, with what it
+    /// starts, has the others.
     fn start(delay_ms: u64) -> Result<Server, Box<dyn Error>> {
         let all = cores::allowed();
         let (others, last) = all.split_at(all.len().saturating_sub(1));
         if others.is_empty() {
-            return Server::start_here(delay_ms);
+            return Server::start_here(delay_ms, 0);
         }
         cores::keep_to(last);
-        let server = Server::start_here(delay_ms);
+        let server = Server::start_here(delay_ms, 1);
         cores::keep_to(others);
         server
     }
 
-    fn start_here(delay_ms: u64) -> Result<Server, Box<dyn Error>> {
+    fn start_here(delay_ms: u64, awake_ms: u64) -> Result<Server, Box<dyn Error>> {
         let file = std::env::current_exe()?.with_file_name("slow_server");
         let mut command = Command::new(&file);
-        command.args(["--listen", "127.0.0.1:0", "--delay", &delay_ms.to_string()]);
+        command.args(["--listen", "127.0.0.1:0"]);
+        command.args(["--delay", &delay_ms.to_string()]);
+        command.args(["--awake", &awake_ms.to_string()]);
         // Its input ends with this process, however that ends.
         command.arg("--until-stdin-ends");
         let started = command.stdout(Stdio::piped()).stdin(Stdio::piped()).spawn();

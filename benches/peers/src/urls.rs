@@ -41,7 +41,8 @@ pub fn answer(options: &Options) -> Result<()> {
     // The server stands for another machine.
     let cores = Cores::choose();
     cores::pin(cores.measurer);
-    let server = Server::start(&options.ours.join("slow_server"))?;
+    let awake = cores.measurer != cores.measured;
+    let server = Server::start(&options.ours.join("slow_server"), awake)?;
     cores::pin(cores.measured);
     let columns: Vec<String> = COLUMNS.iter().map(|column| column.0.to_owned()).collect();
     let question = Question {
@@ -110,10 +111,12 @@ struct Server {
 }
 
 impl Server {
-    fn start(program: &Path) -> Result<Server> {
+    /// With a core for itself it stays `awake` while requests come: another machine need not be woken by who asks it.
+    fn start(program: &Path, awake: bool) -> Result<Server> {
         let mut command = Command::new(program);
         command
             .args(["--listen", "127.0.0.1:0", "--delay", "20"])
+            .args(["--awake", if awake { "1" } else { "0" }])
             .stdout(Stdio::piped());
         let build = "build it: `cargo build --release --examples`";
         let mut process = command
