@@ -28,10 +28,10 @@ use std::rc::Rc;
 
 use crate::switch::control::{Control, ControlRef, Wait};
 use crate::switch::error::{RefusalKind, SwitchError};
-use crate::switch::exit::Waiting;
 use crate::switch::greenlet::{Greenlet, failed};
 use crate::switch::thread::Thread;
 use crate::switch::transfer;
+use crate::switch::waiting::Waiting;
 
 /// What travels between inside and outside.
 enum Message<In, Out> {

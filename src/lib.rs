@@ -78,7 +78,6 @@ pub mod future;
 #[allow(unsafe_code)]
 mod generator;
 pub mod group;
-#[allow(unsafe_code)]
 mod hub;
 pub mod inspect;
 pub mod io;
@@ -90,7 +89,6 @@ pub mod process;
 pub mod signal;
 #[cfg(feature = "tracing")]
 mod spans;
-#[allow(unsafe_code)]
 mod spawn;
 mod switch;
 pub mod sync;

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use crate::hub::dump::{Seen, who_runs};
 use crate::hub::lateness;
-use crate::hub::park::Pulse;
+use crate::hub::pace::Pulse;
 use crate::hub::roll::{self, Face};
 use crate::switch::thread::{report, say};
 use crate::sys::clock::Moment;

@@ -14,7 +14,10 @@
 //!
 //! | module | what lives there |
 //! |---|---|
+//! | [`here`], [`upstairs`] | the hub of this thread; what the floor below asks of it |
 //! | [`park`] | parking, waking, the loop (law 2) |
+//! | [`pace`], [`rest`] | when the loop looks at the clock and at what may have happened, and where it waits for that |
+//! | [`ahead`] | fetching what the next turns touch |
 //! | [`interrupt`] | raising something in a greenlet that waits: kills, deadlines |
 //! | [`deadline`] | alarms, stretches of code under a deadline |
 //! | [`wait`] | wait lists |
@@ -22,7 +25,7 @@
 //! | [`door`], [`remote`], [`desk`] | the way in for other threads |
 //! | [`launch`], [`seed`] | greenlets that the hub runs, and those that have not had a turn |
 //! | [`lateness`] | how late alarms go off |
-//! | [`report`] | what is said when everybody waits for ever |
+//! | [`report`], [`alone`] | what is said when everybody waits for ever, and whether another thread could end that |
 //! | [`circle`] | the same of some, who wait for each other |
 //! | [`dump`], [`calls`] | the same, for people and programs |
 //! | [`seen`] | what can be seen of greenlets without running them |
@@ -37,29 +40,42 @@ use std::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 
 use crate::data::fifo::Fifo;
 use crate::data::timers::{TimerKey, Timers};
-use crate::switch::control::{Control, ControlRef, Family, Payload, Phase, Wait};
-use crate::switch::exit;
-use crate::switch::thread::{Thread, Upstairs};
+use crate::switch::thread::Thread;
 use crate::sys::clock::Moment;
-use crate::sys::fork;
 
+#[allow(unsafe_code)]
+mod ahead;
 mod alone;
 pub(crate) mod calls;
 pub(crate) mod circle;
+#[allow(unsafe_code)]
 pub(crate) mod deadline;
+#[allow(unsafe_code)]
 pub(crate) mod desk;
 mod door;
 pub(crate) mod dump;
+#[allow(unsafe_code)]
+mod here;
 pub(crate) mod interrupt;
 pub(crate) mod io;
 pub(crate) mod lateness;
+#[allow(unsafe_code)]
 pub(crate) mod launch;
-pub(crate) mod park;
+pub(crate) mod pace;
+#[allow(unsafe_code)]
+mod park;
 mod remote;
 mod report;
+mod rest;
+#[allow(unsafe_code)]
 pub(crate) mod roll;
+#[allow(unsafe_code)]
 mod seed;
+#[allow(unsafe_code)]
 pub(crate) mod seen;
+#[allow(unsafe_code)]
+mod upstairs;
+#[allow(unsafe_code)]
 pub(crate) mod wait;
 
 use deadline::Alarm;
@@ -69,7 +85,7 @@ use seed::Turn;
 pub(crate) struct Hub {
     thread: NonNull<Thread>,
     ready: Fifo<Turn>,
-    pace: park::Pace,
+    pace: pace::Pace,
     timers: RefCell<Timers<Alarm>>,
     /// The timers are being changed: a signal handler must not look at them.
     hands_on_timers: AtomicBool,
@@ -88,109 +104,6 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// The hub of the thread that runs this.
-    ///
-    /// # Panics
-    /// If the thread-locals of this thread have been destroyed.
-    #[inline(always)]
-    pub(crate) fn here() -> &'static Hub {
-        let hub = match Thread::here().upstairs() {
-            // SAFETY: nobody but `begin` moves in upstairs, and what moved in is a hub. It lives as long as
-            // the thread; what is reached from here does not outlive the call that asked.
-            Some(hub) => unsafe { &*std::ptr::from_ref(hub).cast::<Hub>() },
-            None => Hub::begin(),
-        };
-        if hub.forks.get() != fork::count() {
-            hub.begin_again();
-        }
-        hub
-    }
-
-    /// As [`here`](Self::here). None at the very end of the thread, when its thread-locals have been destroyed.
-    #[inline(always)]
-    pub(crate) fn here_to_the_end() -> Option<&'static Hub> {
-        Thread::is_possible().then(Hub::here)
-    }
-
-    /// The hub of the thread that runs this, if it has one.
-    pub(crate) fn here_if_any() -> Option<&'static Hub> {
-        Thread::here_if_any()?.upstairs()?;
-        Some(Hub::here())
-    }
-
-    /// The same, if it is not at its end.
-    pub(crate) fn here_if_open() -> Option<&'static Hub> {
-        Hub::here_if_any().filter(|hub| !hub.closed.get())
-    }
-
-    #[cold]
-    fn begin() -> &'static Hub {
-        fork::watch();
-        let thread = Thread::here();
-        thread.move_in(Box::new(Hub {
-            thread: NonNull::from(thread),
-            ready: Fifo::new(),
-            pace: park::Pace::default(),
-            timers: RefCell::new(Timers::new()),
-            hands_on_timers: AtomicBool::new(false),
-            io: io::Table::default(),
-            desk: desk::Desk::default(),
-            late: Cell::new(false),
-            closed: Cell::new(false),
-            circles: circle::Circles::default(),
-            stretches: Cell::new(0),
-            lot: Cell::new(0),
-            fetched: Cell::new(0),
-            forks: Cell::new(fork::count()),
-        }));
-        let hub = Hub::here();
-        roll::enter(hub);
-        hub
-    }
-
-    /// The hub of a thread, if it has one.
-    fn of(thread: &Thread) -> Option<&Hub> {
-        let hub = thread.upstairs()?;
-        // SAFETY: as in `here`.
-        Some(unsafe { &*std::ptr::from_ref(hub).cast::<Hub>() })
-    }
-
-    /// In the child of a fork: everything that waited in the hub stays behind with the parent, as other
-    /// threads do. The poller is a new one. The main greenlet stays, as its stack does: it looks again at what
-    /// it waits for (law 4).
-    #[cold]
-    fn begin_again(&self) {
-        self.forks.set(fork::count());
-        roll::enter_again(self);
-        self.grow_all();
-        while self.ready.pop().is_some() {}
-        self.io.begin_again();
-        self.desk.begin_again();
-        let me = self.thread().current();
-        for control in self.thread().all() {
-            if control.is_in_hub() && !control.is(me) {
-                exit::leave_behind(self.thread(), control);
-            }
-        }
-        self.with_timers(|timers| timers.retain(Alarm::is_for_the_living));
-        let main = &self.thread().main;
-        if main.is_in_hub() && !main.is(me) {
-            self.enqueue(main);
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn thread(&self) -> &'static Thread {
-        // SAFETY: the thread owns this hub.
-        unsafe { self.thread.as_ref() }
-    }
-
-    /// The greenlet that runs now.
-    #[inline(always)]
-    pub(crate) fn current(&self) -> ControlRef {
-        NonNull::from(self.thread().current())
-    }
-
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.get()
     }
@@ -258,75 +171,5 @@ pub fn hub_stats() -> HubStats {
         descriptors: hub.io.registered(),
         awaited: hub.io.awaited(),
         enrolled: hub.desk.enrolled(),
-    }
-}
-
-impl Upstairs for Hub {
-    fn end(&self) {
-        self.io.end();
-        self.desk.end();
-    }
-
-    fn run_others(&self, me: &Control) {
-        self.leave(me);
-    }
-
-    fn next_after_end(&self) -> &'static Control {
-        // What could not be raised in the one above it is raised when it can be.
-        self.look_later();
-        Hub::next_after_end(self)
-    }
-
-    fn take_due(&self, me: &Control) -> Option<Payload> {
-        match me.wait.get() {
-            // A deadline is not raised in `yield_`: whoever has asked gets an answer.
-            Wait::Yield => exit::take_deferred(me),
-            _ => self.due_in(me),
-        }
-    }
-
-    fn bring_back(&self, me: &Control) {
-        me.expects.set(Family::TURN);
-        self.enqueue(me);
-    }
-
-    fn withdraw(&self, me: &Control) {
-        self.ready.remove(Turn::of(me.into()));
-    }
-
-    fn grow_all(&self) {
-        Hub::grow_all(self);
-    }
-
-    fn has_launched(&self, control: &Control) -> bool {
-        control.family.is(Family::of::<launch::Launched>())
-    }
-
-    fn put_off(&self, control: &Control, payload: Payload) -> Option<Payload> {
-        Hub::put_off(self, control, payload)
-    }
-
-    fn is_given_up(&self, control: &Control) {
-        self.strike_out(control.into());
-    }
-
-    /// What is ready will not run any more; it is ended with everything else that is suspended.
-    fn close(&self) {
-        self.closed.set(true);
-        roll::leave(self);
-        self.circles.end();
-        self.desk.close();
-        while let Some(turn) = self.ready.pop() {
-            let control = turn.whose().unwrap_or_else(|seed| self.grow(seed));
-            // SAFETY: what is in the queue is kept: by the hub, or by whoever may take it out.
-            let held = unsafe { control.as_ref() };
-            held.wait.set(Wait::Parked);
-            if held.phase.get() == Phase::Pending {
-                exit::bury_pending(self.thread(), held);
-            }
-            if held.is_dead() {
-                exit::release(control);
-            }
-        }
     }
 }

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use super::Hub;
 use super::desk::Way;
-use super::park::Pulse;
+use super::pace::Pulse;
 use crate::switch::control::Control;
 use crate::switch::thread::Thread;
 use crate::sys::clock::Moment;

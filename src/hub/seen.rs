@@ -17,7 +17,7 @@ use std::panic::Location;
 use std::sync::atomic::Ordering;
 
 use super::Hub;
-use super::park::Pulse;
+use super::pace::Pulse;
 use crate::switch::control::{Control, Phase, Wait, alert};
 use crate::switch::subject::{Awaited, Thing};
 use crate::switch::thread::Thread;

@@ -348,7 +348,7 @@ impl<R> ScopedJoinHandle<'_, R> {
                 .slot
                 .take()
                 .and_then(Result::err)
-                .unwrap_or_else(|| Box::new(super::left_nothing(&self)))),
+                .unwrap_or_else(|| Box::new(super::handle::left_nothing(&self)))),
         }
     }
 

@@ -20,10 +20,10 @@ use std::panic::Location;
 use std::ptr::{self, NonNull};
 
 use super::body::Body;
-use super::exit::Waiting;
 use super::local::Locals;
 use super::subject::{Awaited, Awaits};
 use super::thread::Thread;
+use super::waiting::Waiting;
 use crate::sys::context::{Context, Entry, FETCHES};
 use crate::sys::panics::Aside;
 use crate::sys::stack::{Pages, Stack};

@@ -11,7 +11,6 @@
 //!
 //! A greenlet cannot free the stack it stands on (law 11), so whoever runs next does.
 
-use std::cell::Cell;
 use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -21,6 +20,7 @@ use std::thread::panicking;
 use super::control::{Control, ControlRef, Extra, Family, Payload, Phase, Wait, alert};
 use super::thread::{Thread, report, say};
 use super::trace::{self, Kind};
+use super::waiting::Waiting;
 use super::{census, family, transfer};
 
 /// What is raised in a greenlet to end it. It is no error: nobody is told that it passed through.
@@ -329,101 +329,6 @@ pub(crate) fn release_weak(control: ControlRef) {
     }
 }
 
-/// Somebody who waits for the end of a greenlet, and so stands in for its parent. Several may: each is an
-/// entry of a list that begins at the control block and runs through the frames of those who wait.
-#[derive(Default)]
-pub(crate) struct Waiting {
-    waiter: Cell<Option<ControlRef>>,
-    before: Cell<Option<NonNull<Waiting>>>,
-}
-
-impl Waiting {
-    /// Lets `me` stand in for the parent of `target` while `f` runs.
-    pub(crate) fn during<R>(target: &Control, me: &Control, f: impl FnOnce() -> R) -> R {
-        let entry = Waiting {
-            waiter: Cell::new(Some(NonNull::from(me))),
-            before: Cell::new(target.waiting.get()),
-        };
-        target.waiting.set(Some(NonNull::from(&entry)));
-        let _leave = Leave {
-            target,
-            entry: &entry,
-        };
-        f()
-    }
-
-    /// Lets `waiter` stand in for the parent of `target`, which is about to end, unless somebody does
-    /// already. The caller sees to it that the entry leaves before it goes.
-    pub(crate) fn stand_in_for_good(&self, target: &Control, waiter: ControlRef) {
-        if target.waiting.get().is_none() {
-            self.waiter.set(Some(waiter));
-            target.waiting.set(Some(NonNull::from(self)));
-        }
-    }
-
-    /// Whether it has been entered by `stand_in_for_good`, and has not left.
-    #[inline(always)]
-    pub(crate) fn is_entered(&self) -> bool {
-        self.waiter.get().is_some()
-    }
-
-    /// Takes this entry out of the list of `target`, if it is there. It need not be the first any more.
-    pub(crate) fn leave(&self, target: &Control) {
-        self.waiter.set(None);
-        let me = NonNull::from(self);
-        let mut link = &target.waiting;
-        while let Some(entry) = link.get() {
-            // SAFETY: as in `for_end_of`.
-            let before = unsafe { &(*entry.as_ptr()).before };
-            if entry == me {
-                link.set(before.get());
-                return;
-            }
-            link = before;
-        }
-    }
-
-    /// Several may have waited for the end of `target`. `next` goes on now, and the others at their turn.
-    #[cold]
-    fn bring_back_all_but(thread: &Thread, target: &Control, next: &Control) {
-        let mut link = target.waiting.get();
-        while let (Some(entry), Some(upstairs)) = (link, thread.upstairs()) {
-            // SAFETY: as in `for_end_of`.
-            let entry = unsafe { entry.as_ref() };
-            // SAFETY: one that waits is not dead.
-            let waiter = entry.waiter.get().map(|waiter| unsafe { waiter.as_ref() });
-            if let Some(waiter) = waiter
-                && !waiter.is(next)
-                && waiter.expects.get().takes_anything()
-            {
-                upstairs.bring_back(waiter);
-            }
-            link = entry.before.get();
-        }
-    }
-
-    /// Who stands in for the parent of `target`: the last one that came.
-    pub(crate) fn for_end_of(target: &Control) -> Option<ControlRef> {
-        // SAFETY: an entry is in the list for as long as it lies where it is.
-        target
-            .waiting
-            .get()
-            .and_then(|entry| unsafe { entry.as_ref() }.waiter.get())
-    }
-}
-
-/// Takes the entry out of the list on every way out (law 5).
-struct Leave<'a> {
-    target: &'a Control,
-    entry: &'a Waiting,
-}
-
-impl Drop for Leave<'_> {
-    fn drop(&mut self) {
-        self.entry.leave(self.target);
-    }
-}
-
 /// Raises [`GreenletExit`] in `target` and waits: true if it is dead then. An error is what was raised in
 /// the one who waits. The caller keeps `target`.
 pub(crate) fn end(
@@ -431,21 +336,27 @@ pub(crate) fn end(
     target: &Control,
     wait: &'static Family,
 ) -> Result<bool, Payload> {
-    let me = thread.current();
     match target.phase.get() {
-        Phase::Dead => return Ok(true),
-        Phase::Pending => {
-            trace::tell_now(thread, Kind::Throw, me, target)?;
-            if target.phase.get() != Phase::Pending {
-                // The tracer has started it, or ended it.
-                return end(thread, target, wait);
-            }
-            bury_pending(thread, target);
-            trace::tell_now(thread, Kind::Switch, target, me)?;
-            return Ok(true);
-        }
-        Phase::Started => {}
+        Phase::Dead => Ok(true),
+        Phase::Pending => end_pending(thread, target, wait),
+        Phase::Started => end_started(thread, target, wait),
     }
+}
+
+fn end_pending(thread: &Thread, target: &Control, wait: &'static Family) -> Result<bool, Payload> {
+    let me = thread.current();
+    trace::tell_now(thread, Kind::Throw, me, target)?;
+    if target.phase.get() != Phase::Pending {
+        // The tracer has started it, or ended it.
+        return end(thread, target, wait);
+    }
+    bury_pending(thread, target);
+    trace::tell_now(thread, Kind::Switch, target, me)?;
+    Ok(true)
+}
+
+fn end_started(thread: &Thread, target: &Control, wait: &'static Family) -> Result<bool, Payload> {
+    let me = thread.current();
     let here = target.is(me);
     if (here && panicking()) || (!here && !target.can_be_raised_in()) {
         defer(target, Box::new(GreenletExit));

@@ -23,6 +23,7 @@ use super::exit::{self, GreenletExit};
 use super::thread::{Thread, report, say};
 use super::trace::{self, Kind};
 use super::transfer;
+use super::waiting::Waiting;
 
 /// Where a payload comes down.
 pub(crate) enum Landing {
@@ -47,7 +48,7 @@ pub(crate) fn first_alive(control: &Control) -> &'static Control {
 
 /// Who receives for an ended greenlet, dead or alive: whoever waits for its end, or its parent.
 fn above(control: &Control) -> &'static Control {
-    let above = exit::Waiting::for_end_of(control).or(control.parent.get());
+    let above = Waiting::for_end_of(control).or(control.parent.get());
     match above {
         // SAFETY: a parent is kept by its children; one that waits is not dead.
         Some(above) => unsafe { above.as_ref() },
@@ -238,15 +239,14 @@ fn leave(thread: &Thread, target: &Control, passed: Vec<ControlRef>) {
 
 /// Whether `target` waits for the end of `me` because it drops the last handle to it.
 fn is_dropping(target: &Control, me: &Control) -> bool {
-    target.expects.get().is(Family::QUIET)
-        && exit::Waiting::for_end_of(me) == Some(NonNull::from(target))
+    target.expects.get().is(Family::QUIET) && Waiting::for_end_of(me) == Some(NonNull::from(target))
 }
 
 /// Where to go on after `passed_over`. Somebody who only stood in for the parent of `me` has ancestors of
 /// its own, to which `me` is nothing: it goes on with the parent.
 fn next_ancestor(me: &Control, passed_over: &Control, cause: Cause) -> &'static Control {
     let stood_in =
-        cause == Cause::Death && exit::Waiting::for_end_of(me) == Some(NonNull::from(passed_over));
+        cause == Cause::Death && Waiting::for_end_of(me) == Some(NonNull::from(passed_over));
     let child = if stood_in { me } else { passed_over };
     match child.parent.get() {
         // SAFETY: a parent is kept by its children.

@@ -10,6 +10,7 @@
 //! | [`transfer`] | leaving one greenlet and arriving in another |
 //! | [`family`] | parents: who gets a result or a panic |
 //! | [`exit`] | kill, drop, the end of the thread, reaping |
+//! | [`waiting`] | who waits for such an end, and stands in for the parent |
 //! | [`unwinding`] | in whom nothing may be raised |
 //! | [`trace`] | observers of switches |
 //! | [`census`] | how deep stacks were used |
@@ -38,3 +39,5 @@ pub(crate) mod trace;
 #[allow(unsafe_code)]
 pub(crate) mod transfer;
 mod unwinding;
+#[allow(unsafe_code)]
+pub(crate) mod waiting;

@@ -27,6 +27,7 @@ use super::error::{Refusal, RefusalKind, SwitchError, Undeliverable};
 use super::exit::GreenletExit;
 use super::thread::{Thread, say};
 use super::trace::{self, Kind};
+use super::waiting::Waiting;
 use super::{census, exit, family};
 use crate::sys::context::Context;
 
@@ -450,7 +451,7 @@ fn throw_exit<T: 'static, E>(
         return Err(SwitchError::Thrown(Box::new(GreenletExit)));
     }
     if to.phase.get() == Phase::Started {
-        return exit::Waiting::during(to, me, || {
+        return Waiting::during(to, me, || {
             raise_and_wait(thread, me, to, Box::new(GreenletExit), lenient)
         });
     }

@@ -35,8 +35,11 @@
 pub(crate) mod descriptor;
 pub(crate) mod foreign;
 mod limit;
+#[allow(unsafe_code)]
 mod source;
+#[allow(unsafe_code)]
 mod state;
+#[allow(unsafe_code)]
 mod table;
 mod watched;
 
