@@ -48,7 +48,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     });
     let rung = Arc::new(AtomicBool::new(false));
     let alarm = || {
-        Arc::new(Alarm {
+        Arc::new(FutureWaker {
             rung: Arc::clone(&rung),
             knocker: knocker.clone(),
         })
@@ -95,18 +95,18 @@ where
 }
 
 /// Wakes the greenlet that runs a future, also when nobody can do that any more: then it looks again.
-struct Alarm {
+struct FutureWaker {
     rung: Arc<AtomicBool>,
     knocker: Knocker,
 }
 
-impl Drop for Alarm {
+impl Drop for FutureWaker {
     fn drop(&mut self) {
         self.knocker.wake();
     }
 }
 
-impl Wake for Alarm {
+impl Wake for FutureWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }

@@ -386,6 +386,9 @@ impl Group {
     ///
     /// # Cancellation
     /// The next one is still the next one.
+    ///
+    /// # Panics
+    /// `next`, with a panic of `f`, or of the items.
     #[track_caller]
     pub fn imap<T: 'static, R: 'static, I, F>(
         &self,
@@ -418,6 +421,12 @@ impl Group {
     ///
     /// # Parks
     /// The iterator does, unless one is there.
+    ///
+    /// # Cancellation
+    /// None is lost.
+    ///
+    /// # Panics
+    /// As [`imap`](Self::imap).
     #[track_caller]
     pub fn imap_unordered<T: 'static, R: 'static, I, F>(
         &self,

@@ -103,13 +103,8 @@ impl fmt::Display for Hog {
 #[derive(Debug)]
 #[must_use = "watching ends when this is dropped"]
 pub struct Watch {
-    shared: Arc<Shared>,
-    thread: thread::JoinHandle<()>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    stop: AtomicBool,
+    ends: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Watch {
@@ -119,17 +114,17 @@ impl Watch {
     }
 
     /// Ends it, and waits until it has ended.
-    fn end(self) {
-        self.stop();
-        // What is dropped cannot be joined.
-        while !self.thread.is_finished() {
-            thread::sleep(INTERVALS[0] / 10);
+    fn end(mut self) {
+        if let Some(thread) = self.stop() {
+            let _ = thread.join();
         }
     }
 
-    fn stop(&self) {
-        self.shared.stop.store(true, Ordering::Release);
-        self.thread.thread().unpark();
+    fn stop(&mut self) -> Option<thread::JoinHandle<()>> {
+        self.ends.store(true, Ordering::Release);
+        self.thread
+            .take()
+            .inspect(|thread| thread.thread().unpark())
     }
 }
 
@@ -251,7 +246,7 @@ fn start(
         let reason = "this build cannot ask another thread who runs there";
         return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
     }
-    let shared = Arc::new(Shared::default());
+    let ends = Arc::new(AtomicBool::new(false));
     let mut watcher = Watcher {
         limit,
         subject,
@@ -260,10 +255,13 @@ fn start(
     };
     let thread = thread::Builder::new().name("greenlet-watch".into());
     let thread = thread.spawn({
-        let shared = Arc::clone(&shared);
-        move || watcher.run(&shared)
+        let ends = Arc::clone(&ends);
+        move || watcher.run(&ends)
     })?;
-    Ok(Watch { shared, thread })
+    Ok(Watch {
+        ends,
+        thread: Some(thread),
+    })
 }
 
 /// What the thread of a watch has.
@@ -284,9 +282,9 @@ struct Known {
 }
 
 impl<F: Fn(&Hog)> Watcher<F> {
-    fn run(&mut self, shared: &Shared) {
+    fn run(&mut self, ends: &AtomicBool) {
         let interval = (self.limit / GLANCES).clamp(INTERVALS[0], INTERVALS[1]);
-        while !shared.stop.load(Ordering::Acquire) {
+        while !ends.load(Ordering::Acquire) {
             self.glance();
             let _aside = tasks::stand_aside();
             thread::park_timeout(interval);
@@ -381,7 +379,7 @@ impl Lateness {
         self.counts.iter().sum()
     }
 
-    /// So much of them was no later than this. Times are rounded up to a power of two. A share below 0 is 0, one beyond
+    /// The lateness that this share of them did not exceed. Times are rounded up to a power of two. A share below 0 is 0, one beyond
     /// 1 is 1, and what is no number is 1.
     pub fn quantile(&self, share: f64) -> Duration {
         let share = if share.is_nan() {
@@ -401,7 +399,7 @@ impl Lateness {
         }
     }
 
-    /// Those that were late by less than this, and not by less than half of it, and how many.
+    /// How many were late by less than each of these times, and by at least half of it.
     pub fn iter(&self) -> impl Iterator<Item = (Duration, u64)> {
         let all = self.counts.iter().enumerate();
         all.filter(|(_, count)| **count > 0)

@@ -54,7 +54,7 @@ pub(crate) struct Slab<const SIZE: usize> {
 /// A block that is fetched so many takes before its turn.
 const AHEAD: usize = 4;
 
-/// Which blocks of a large chunk are free. It lies at the begin of the chunk, in the place of some blocks.
+/// Which blocks of a large chunk are free. It lies at the beginning of the chunk, in the place of some blocks.
 struct Map {
     /// A bit for each block.
     bits: [Cell<u64>; WORDS],

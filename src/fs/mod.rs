@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   read(&mut buf) ──▶ a buffer of the file's own ──▶ worker: read ──▶ copied out
-//!      └─ killed: the call is made all the same; what it read is dropped
+//!      └─ killed: the call is made all the same; what it read is for whoever reads next
 //! ```
 //!
 //! # Cancellation
@@ -16,6 +16,8 @@
 //! # Differences from std
 //! - Each call costs the way to a worker and back, some ten microseconds: read and write in large pieces.
 //! - On a thread without a hub, or at its end, when nobody could run meanwhile, calls are made in place.
+//! - There is no `FromRawFd` (`From<OwnedFd>` is the same, and safe), and what std has deprecated is left out. Methods of
+//!   `std::path::Path` that ask the disk are std's, and block.
 //! - What opens or reads a FIFO keeps a worker for as long as it waits. [`pipe`](crate::io::pipe) does not.
 
 mod claims;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::Hub;
 use super::door::Door;
-use super::remote::{Alarm, Remote};
+use super::remote::{Doorbell, Remote};
 use super::roll;
 use crate::data::register::{Key, Register};
 use crate::switch::control::ControlRef;
@@ -177,7 +177,7 @@ impl Desk {
         if let Some(door) = &*door {
             return Ok(Arc::clone(door));
         }
-        let made = Arc::new(Door::new(Default::default(), Alarm::new(hub.io.bell()?)));
+        let made = Arc::new(Door::new(Default::default(), Doorbell::new(hub.io.bell()?)));
         roll::note_way_in(hub, &made);
         Ok(Arc::clone(door.insert(made)))
     }

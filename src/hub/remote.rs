@@ -14,19 +14,19 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, Thread};
 
 /// Where other threads knock.
-pub(crate) type Remote = Door<SegQueue<Key>, Alarm>;
+pub(crate) type Remote = Door<SegQueue<Key>, Doorbell>;
 
 /// What ends a sleep of a hub.
-pub(crate) struct Alarm {
+pub(crate) struct Doorbell {
     bell: Arc<Bell>,
     thread: Thread,
     parks: AtomicBool,
 }
 
-impl Alarm {
+impl Doorbell {
     /// For the hub of this thread.
-    pub(crate) fn new(bell: Arc<Bell>) -> Alarm {
-        Alarm {
+    pub(crate) fn new(bell: Arc<Bell>) -> Doorbell {
+        Doorbell {
             bell,
             thread: thread::current(),
             parks: AtomicBool::new(false),
@@ -56,7 +56,7 @@ impl Queue for SegQueue<Key> {
     }
 }
 
-impl Ring for Alarm {
+impl Ring for Doorbell {
     fn ring(&self) {
         match self.parks.load(Relaxed) {
             true => self.thread.unpark(),
@@ -89,8 +89,8 @@ mod tests {
         const KNOCKS: u64 = 20_000;
         const LONG: Duration = Duration::from_secs(30);
         let poller = Poller::new().unwrap();
-        let alarm = Alarm::new(poller.bell());
-        let door: Arc<Remote> = Arc::new(Door::new(SegQueue::new(), alarm));
+        let doorbell = Doorbell::new(poller.bell());
+        let door: Arc<Remote> = Arc::new(Door::new(SegQueue::new(), doorbell));
         let knockers = [0, 1, 2].map(|knocker| {
             let door = door.clone();
             thread::spawn(move || {

@@ -20,7 +20,7 @@
 //! a timeout.
 
 use std::ffi::{c_int, c_void};
-use std::mem::{self, MaybeUninit};
+use std::mem;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -36,6 +36,7 @@ use crate::sys::context::SHARES_THREAD;
 use crate::sys::fork::Own;
 use crate::sys::frames::{CAN_INTERRUPT, Elsewhere, Registers};
 use crate::sys::lock::lock;
+use crate::sys::signals::Before;
 use crate::sys::tasks::Errno;
 pub(crate) use crate::sys::tasks::number_of_this_thread;
 
@@ -259,15 +260,10 @@ fn wait_for_answer() -> Result<(), Silence> {
 /// What the handler needs.
 struct Listens {
     /// What was done before with that signal.
-    before: libc::sigaction,
+    before: Before,
     /// The alternate stack that std gives its threads has room for a signal, and for little else.
     room: Elsewhere,
 }
-
-// SAFETY: a plain record of flags and addresses.
-unsafe impl Send for Listens {}
-// SAFETY: as above, and it is only read; one question at a time is answered.
-unsafe impl Sync for Listens {}
 
 static LISTENS: OnceLock<Option<Listens>> = OnceLock::new();
 
@@ -275,10 +271,9 @@ static LISTENS: OnceLock<Option<Listens>> = OnceLock::new();
 fn listen() -> Option<&'static Listens> {
     let install = || {
         let room = Elsewhere::new().ok()?;
-        let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+        let before = Before::of(SIGNAL)?;
         // SAFETY: all-zero is a valid sigaction, completed below; the handler keeps the rules of its context.
         unsafe {
-            libc::sigaction(SIGNAL, ptr::null(), before.as_mut_ptr());
             let mut action: libc::sigaction = mem::zeroed();
             action.sa_sigaction = answer as *const () as usize;
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
@@ -287,11 +282,8 @@ fn listen() -> Option<&'static Listens> {
             libc::sigdelset(&mut action.sa_mask, libc::SIGSEGV);
             libc::sigdelset(&mut action.sa_mask, libc::SIGBUS);
             libc::sigaction(SIGNAL, &action, ptr::null_mut());
-            Some(Listens {
-                before: before.assume_init(),
-                room,
-            })
         }
+        Some(Listens { before, room })
     };
     LISTENS.get_or_init(install).as_ref()
 }
@@ -308,8 +300,10 @@ unsafe extern "C" fn answer(signal: c_int, info: *mut libc::siginfo_t, context: 
         unsafe { answer_with(context) };
         STATE.store(DONE, Ordering::Release);
     } else {
+        // What would have happened without us; by default that is nothing.
+        let listens = LISTENS.get().and_then(Option::as_ref);
         // SAFETY: called in the handler, with the arguments of the kernel.
-        unsafe { pass_on(signal, info, context) };
+        listens.map(|listens| unsafe { listens.before.call(signal, info, context) });
     }
     drop(errno);
 }
@@ -326,29 +320,5 @@ unsafe fn answer_with(context: *const c_void) {
     if let (Some(hub), Some(registers), Some(listens)) = (hub, registers, listens) {
         // SAFETY: one question at a time is answered.
         unsafe { listens.room.run(|| question(hub, &registers)) };
-    }
-}
-
-/// Does what would have happened without us; by default that is nothing.
-///
-/// # Safety
-/// Called in a signal handler, with the arguments that the kernel gave it.
-unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    let Some(Some(Listens { before, .. })) = LISTENS.get() else {
-        return;
-    };
-    match before.sa_sigaction {
-        libc::SIG_DFL | libc::SIG_IGN => {}
-        // SAFETY: installed with SA_SIGINFO, so it has this signature; the arguments are the kernel's own.
-        handler if before.sa_flags & libc::SA_SIGINFO != 0 => unsafe {
-            let handler: unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
-                mem::transmute(handler);
-            handler(signal, info, context);
-        },
-        // SAFETY: installed without SA_SIGINFO, so it takes the number alone.
-        handler => unsafe {
-            let handler: unsafe extern "C" fn(c_int) = mem::transmute(handler);
-            handler(signal);
-        },
     }
 }

@@ -11,7 +11,8 @@ impl Dump {
     /// ```text
     /// {"thread":"main","number":71,"busy":0.001,"missed":0,"silence":null,"cycles":[[2,3]],"greenlets":[
     ///   {"id":2,"name":"first","main":false,"state":"parked","waits":"waits for a mutex",
-    ///    "objects":[{"address":140724603,"made":"src/main.rs:3:17"}],"holder":3,"known_to":null,
+    ///    "objects":[{"address":140724603,"made":"src/main.rs:3:17"}],"descriptors":[],
+    ///    "holders":[[3]],"holder":3,"known_to":null,
     ///    "waiting":1.5,"deadline":null,"turns":7,"site":"src/main.rs:5:9","spawner":1,
     ///    "stack":{"size":262144,"used":1024,"deepest":4096},
     ///    "frames":[94083],"calls":[{"name":"main::work","place":"src/main.rs:7:1"}]}]}

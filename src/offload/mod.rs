@@ -18,6 +18,7 @@ use std::thread;
 
 use crate::hub::Hub;
 use crate::switch::exit;
+use crate::switch::transfer::drop_contained;
 use crate::sys::lock::lock;
 
 use pool::Work;
@@ -192,8 +193,4 @@ impl<R> Drop for Abandon<'_, R> {
     fn drop(&mut self) {
         drop_contained(self.0.swap(State::Abandoned));
     }
-}
-
-fn drop_contained<V>(value: V) {
-    crate::switch::transfer::drop_contained(value);
 }

@@ -7,10 +7,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use crate::offload;
-use crate::sys::child;
+use crate::sys::{child, fd};
 
 pub(super) fn of(process: u32) -> io::Result<OwnedFd> {
-    match child::open(process) {
+    match fd::of_process(process) {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => by_worker(process),
         outcome => outcome,
     }

@@ -69,7 +69,7 @@ impl Builder {
         self
     }
 
-    /// As [`spawn`].
+    /// As [`spawn`](crate::spawn).
     ///
     /// # Errors
     /// `InvalidInput` if the stack size is out of range; `OutOfMemory` if there is no memory for the closure and the handle.
@@ -78,7 +78,7 @@ impl Builder {
     /// if there is none by then, [`join`](JoinHandle::join) says so.
     ///
     /// # Panics
-    /// As [`spawn`], and if there is a zero in the name, as in std: what is written for greenlets may move to threads.
+    /// As [`spawn`](crate::spawn), and if there is a zero in the name, as in std: what is written for greenlets may move to threads.
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where

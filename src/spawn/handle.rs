@@ -12,7 +12,7 @@ use crate::hub::wait::WaitList;
 use crate::switch::exit::{self, GreenletExit};
 use crate::switch::greenlet::{Greenlet, GreenletId};
 
-/// The right to join a greenlet; see [`spawn`]. Dropping it leaves the greenlet running.
+/// The right to join a greenlet; see [`spawn`](crate::spawn). Dropping it leaves the greenlet running.
 ///
 /// A handle stays on its OS thread:
 ///

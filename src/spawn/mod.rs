@@ -85,6 +85,9 @@ where
 ///
 /// # Parks
 /// Always, and is ready again at once.
+///
+/// # Panics
+/// As [`sleep`](crate::sleep).
 #[inline]
 pub fn yield_now() {
     Hub::here().yield_now();

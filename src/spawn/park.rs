@@ -161,6 +161,9 @@ impl Drop for Listed<'_> {
 ///
 /// # Cancellation
 /// No permit is taken.
+///
+/// # Panics
+/// As [`sleep`](crate::sleep).
 pub fn park() {
     own().park(None);
 }
@@ -172,6 +175,9 @@ pub fn park() {
 ///
 /// # Cancellation
 /// No permit is taken.
+///
+/// # Panics
+/// As [`park`].
 pub fn park_timeout(timeout: Duration) {
     own().park(Some(Moment::now().after(timeout)));
 }

@@ -515,6 +515,9 @@ fn give_up(thread: &Thread, control: &Control) {
 /// Unwinds every greenlet of this thread, the newest first, as the end of the thread does, but earlier:
 /// before thread-locals are destroyed that destructors may need.
 ///
+/// # Parks
+/// While destructors wait that run by this.
+///
 /// # Panics
 /// If it is not called on the main greenlet of the thread.
 pub fn shutdown() {

@@ -474,7 +474,7 @@ fn state(control: &Control) -> &'static str {
 
 /// A handle that does not keep its greenlet; see [`Greenlet::downgrade`].
 ///
-/// It holds the control block, about 200 bytes, but no stack.
+/// It holds the control block, 256 bytes, but no stack.
 pub struct WeakGreenlet<T = ()> {
     control: ControlRef,
     family: PhantomData<fn(T) -> T>,

@@ -68,7 +68,7 @@ pub(crate) struct Subject {
     /// The first, so that it is found as in a list that has nothing else.
     holder: Holder,
     made: &'static Location<'static>,
-    /// From the begin of the thing to this, in bytes, and its whole size.
+    /// From the beginning of the thing to this, in bytes, and its whole size.
     begin: u32,
     size: u32,
 }

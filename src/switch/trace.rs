@@ -81,6 +81,9 @@ impl fmt::Debug for Event {
 /// trace::set(None);
 /// assert_eq!(*seen.borrow(), [(main.id(), g.id()), (g.id(), main.id())]);
 /// ```
+///
+/// # Panics
+/// If the thread-locals of this thread have been destroyed.
 pub fn set(tracer: Option<Rc<Tracer>>) -> Option<Rc<Tracer>> {
     let thread = Thread::here();
     thread.tracing.set(u8::from(tracer.is_some()));
@@ -88,6 +91,9 @@ pub fn set(tracer: Option<Rc<Tracer>>) -> Option<Rc<Tracer>> {
 }
 
 /// The tracer of this thread.
+///
+/// # Panics
+/// As [`set`].
 pub fn get() -> Option<Rc<Tracer>> {
     Thread::here().tracer.borrow().clone()
 }

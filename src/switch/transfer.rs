@@ -1,8 +1,8 @@
 //! Leaving one greenlet and arriving in another: the fast path, and everything else.
 //!
 //! A switch in the common case is eight loads and stores around [`Context::switch`]. It is common if the
-//! target waits for this type of value, is not the caller, nothing is on alert on either side, and no
-//! thread of the process panics. All other cases go through [`slow`], which finds out who really receives,
+//! target waits for this type of value, is not the caller, nothing is on alert on either side, and this
+//! thread does not panic. All other cases go through [`slow`], which finds out who really receives,
 //! starts greenlets, tells the tracer and remembers who may not be raised in.
 //!
 //! ```text

@@ -37,10 +37,9 @@ use crate::switch::thread::Thread;
 /// ```
 ///
 /// # Differences from std
-/// Neither `Send` nor `Sync`. Fair. Locking it twice panics at once. It is poisoned when a greenlet unwinds that has it, also
-/// by a kill or a deadline; and, too much rather than too little, when it is unlocked while another greenlet
-/// waits in the middle of its unwinding. If it is locked while another one does, a kill or a deadline poisons it, but a
-/// panic of the program does not: std knows only that somebody of this thread unwinds.
+/// Neither `Send` nor `Sync`. Fair. Locking it twice panics at once; a guard counts for the greenlet that took it, wherever
+/// it is by then. It is poisoned when a greenlet unwinds that has it, also by a kill or a deadline; for an exception see
+/// [caveats](crate::manual::caveats).
 pub struct Mutex<T: ?Sized> {
     lock: Lock,
     value: UnsafeCell<T>,

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::remote::states::{Stage, Turn};
+use super::remote::states::{Stage, ToDo};
 use super::remote::{Crossing, Parker, myself};
 use crate::sys::lock::{Mutex, lock};
 
@@ -58,6 +58,7 @@ impl Once {
     ///
     /// # Panics
     /// With a panic of `f`; if an earlier one has panicked; if `f` comes here again.
+    /// And as [all that waits for other threads](super::remote#panics).
     #[track_caller]
     pub fn call_once<F: FnOnce()>(&self, f: F) {
         if !self.is_completed() {
@@ -69,6 +70,7 @@ impl Once {
     ///
     /// # Panics
     /// With a panic of `f`; if `f` comes here again.
+    /// And as [all that waits for other threads](super::remote#panics).
     #[track_caller]
     pub fn call_once_force<F: FnOnce(&OnceState)>(&self, f: F) {
         if !self.is_completed() {
@@ -89,6 +91,7 @@ impl Once {
     ///
     /// # Panics
     /// If the one who did it has panicked.
+    /// And as [all that waits for other threads](super::remote#panics).
     #[track_caller]
     pub fn wait(&self) {
         let poisoned = self.wait_for(|stage| matches!(stage, Stage::Done | Stage::Poisoned));
@@ -124,7 +127,7 @@ impl Once {
             .crossing
             .wait(0, || self.parker(), attempt, |_, _, _| ())
         {
-            Some(Turn::Yours { poisoned }) => {
+            Some(ToDo::Yours { poisoned }) => {
                 self.crossing.holder().set(me);
                 let mut attempt = Attempt {
                     once: self,
@@ -133,9 +136,9 @@ impl Once {
                 f(&OnceState { poisoned });
                 attempt.leaves = Stage::Done;
             }
-            Some(Turn::Poisoned) => panic!("{POISONED}"),
-            Some(Turn::Within) => panic!("what is done once needs itself: it would wait for ever"),
-            Some(Turn::Done) | None => {}
+            Some(ToDo::Poisoned) => panic!("{POISONED}"),
+            Some(ToDo::Within) => panic!("what is done once needs itself: it would wait for ever"),
+            Some(ToDo::Done) | None => {}
         }
     }
 }
@@ -310,7 +313,7 @@ impl<T: fmt::Debug> fmt::Debug for OnceLock<T> {
 /// assert_eq!(SQUARES[3], 9);
 /// ```
 pub struct LazyLock<T, F = fn() -> T> {
-    value: OnceLock<T>,
+    value: std::sync::OnceLock<T>,
     once: Once,
     make: Mutex<Option<F>>,
 }
@@ -320,7 +323,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     #[track_caller]
     pub const fn new(make: F) -> LazyLock<T, F> {
         LazyLock {
-            value: OnceLock::new(),
+            value: std::sync::OnceLock::new(),
             once: Once::new(),
             make: Mutex::new(Some(make)),
         }
@@ -340,8 +343,8 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
         }
         this.once.call_once(|| {
             let make = lock(&this.make).take();
-            let make = make.expect("it is taken once");
-            this.value.get_or_init(make);
+            let made = make.expect("it is taken once")();
+            let _ = this.value.set(made); // nobody else does
         });
         this.value.get().expect("it was made")
     }

@@ -60,7 +60,8 @@ pub struct Fifo<T>(Ring<T>);
 /// The last in is the first out.
 pub struct Lifo<T>(RefCell<Vec<T>>);
 
-/// The smallest is the first out. Comparing two items must not come back to the queue.
+/// The smallest is the first out. Comparing two items must neither come back to the queue
+/// nor wait.
 pub struct Heap<T>(RefCell<BinaryHeap<Reverse<T>>>);
 
 impl<T> Default for Fifo<T> {

@@ -16,8 +16,7 @@ use crate::switch::subject::Party;
 /// A value that many may read or one may change, also across waits.
 ///
 /// # Differences from std
-/// Neither `Send` nor `Sync`. Fair to both sides. Poisoned as [`Mutex`](super::Mutex) is, by writers: too much rather
-/// than too little while another greenlet waits in the middle of its unwinding, but for what is locked meanwhile.
+/// Neither `Send` nor `Sync`. Fair to both sides. Poisoned as [`Mutex`](super::Mutex) is, by writers.
 #[repr(C)]
 pub struct RwLock<T: ?Sized> {
     gate: Gate,

@@ -11,7 +11,7 @@ use crate::switch::subject::{Known, Subject};
 use crate::sys::clock::{Moment, has_passed};
 
 /// So many may pass at a time: gevent's `Semaphore` and `BoundedSemaphore`. A [`Permit`] is given back once, so there are
-/// never more than at first, but for those that [`release`](Self::release) makes.
+/// never more than at first, plus those that [`release`](Self::release) adds.
 ///
 /// A permit that is given back goes to the one who waits longest, who has it from then on.
 ///

@@ -339,3 +339,31 @@ pub(crate) fn write_now(_fd: BorrowedFd<'_>, _buf: &[u8]) -> io::Result<usize> {
 fn counted(count: isize) -> io::Result<usize> {
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
+
+/// A descriptor of a process, which becomes readable when that ends.
+///
+/// # Errors
+/// `Unsupported` where the system has no such thing, or does not let us have it.
+#[cfg(target_os = "linux")]
+pub(crate) fn of_process(process: u32) -> io::Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+
+    let flags: libc::c_long = 0;
+    // SAFETY: two numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, process as libc::c_long, flags) };
+    if fd >= 0 {
+        // SAFETY: just made, and ours. It is closed when a program is run, as every descriptor of its kind.
+        return Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) });
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::ENOSYS | libc::EPERM | libc::EINVAL) => Err(io::ErrorKind::Unsupported.into()),
+        _ => Err(error),
+    }
+}
+
+/// The same where there is no such thing.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn of_process(_process: u32) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
+}

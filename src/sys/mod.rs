@@ -5,9 +5,9 @@
 //!
 //! | seam | what a backend provides | backends |
 //! |---|---|---|
-//! | [`context`] | `Context::{native, unbound, bind, switch, look_ahead, look_ahead_to, fetch, release, abandon}` | `direct`, `corosensei`, `baton` |
-//! | [`stack`] | `Stacks::{take, put, trim, stats}`, `Stack::{top, limit}` | `arena`, `borrowed` (baton) |
-//! | [`poller`] | `Poller::{add, remove, wait, bell, leave_behind}`, `Bell::ring`, `Events`, `SHORT_READ_DRAINS` | `epoll`, `kqueue` |
+//! | [`context`] | `Context::{native, unbound, bind, switch, look_ahead, look_ahead_to, fetch, registers, release, abandon}` | `direct`, `corosensei`, `baton` |
+//! | [`stack`] | `Stacks::{take, put, trim, settle, freshen, leak, stats}`, `Stack::{top, limit, ends, below, guards}` | `arena`, `borrowed` (baton) |
+//! | [`poller`] | `Poller::{add, change, remove, wait, bell, leave_behind}`, `Bell::ring`, `Events`, `SHORT_READ_DRAINS` | `epoll`, `kqueue` |
 //! | [`clock`] | `Moment::{now, of}` | the machine's (a simulated one has its room here) |
 //!
 //! The backends are chosen by `cfg` and by nothing else, and the same tests run over all of them. [`sync`] is
@@ -34,6 +34,8 @@ pub(crate) mod overflow;
 pub(crate) mod panics;
 #[allow(unsafe_code)]
 pub(crate) mod poller;
+#[allow(unsafe_code)]
+pub(crate) mod signals;
 #[allow(unsafe_code)]
 pub(crate) mod stack;
 pub(crate) mod sync;

@@ -11,10 +11,12 @@
 //! takes no lock and allocates nothing. What a guard is, floor 1 tells it through [`Explain`].
 
 use std::mem::{self, MaybeUninit};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
 use crate::sys::frames;
+use crate::sys::memory;
+use crate::sys::signals::Before;
 use crate::sys::stack::page_size;
 
 /// Writes what ran over at the faulting address, or returns false if that address is no guard of ours.
@@ -24,13 +26,6 @@ pub(crate) type Explain = fn(address: usize, message: &mut Message) -> bool;
 static EXPLAIN: OnceLock<Explain> = OnceLock::new();
 static BEFORE: [OnceLock<Before>; 2] = [OnceLock::new(), OnceLock::new()];
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
-
-struct Before(libc::sigaction);
-
-// SAFETY: a plain record of flags and function addresses.
-unsafe impl Send for Before {}
-// SAFETY: as above, and it is only read.
-unsafe impl Sync for Before {}
 
 /// Installs the handler for the process, once, and an alternate signal stack for this thread if it has none.
 /// The thread keeps what is returned until it has no greenlets left.
@@ -47,13 +42,11 @@ pub(crate) fn install(explain: Explain) -> Option<SignalStack> {
 }
 
 fn install_one(signal: libc::c_int, before: &OnceLock<Before>) {
-    let mut old = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: asks for the present handler; it is stored before ours can run.
-    if unsafe { libc::sigaction(signal, ptr::null(), old.as_mut_ptr()) } != 0 {
+    // It is stored before ours can run.
+    let Some(old) = Before::of(signal) else {
         return;
-    }
-    // SAFETY: filled in by the call above.
-    let _ = before.set(Before(unsafe { old.assume_init() }));
+    };
+    let _ = before.set(old);
     // SAFETY: all-zero is a valid sigaction, completed below; the handler keeps the rules of its context.
     unsafe {
         let mut action: libc::sigaction = mem::zeroed();
@@ -102,32 +95,15 @@ unsafe fn pass_on(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    let Some(Before(old)) = before else { return };
-    match old.sa_sigaction {
-        // A fault that is ignored comes again at once, so both end the process when we return.
-        libc::SIG_DFL | libc::SIG_IGN => {
-            // SAFETY: all-zero is a valid sigaction and means the default action.
-            unsafe {
-                let mut default: libc::sigaction = mem::zeroed();
-                default.sa_sigaction = libc::SIG_DFL;
-                libc::sigaction(signal, &default, ptr::null_mut());
-            }
-        }
-        handler if old.sa_flags & libc::SA_SIGINFO != 0 => {
-            // SAFETY: installed with SA_SIGINFO, so it has this signature.
-            let handler: unsafe extern "C" fn(
-                libc::c_int,
-                *mut libc::siginfo_t,
-                *mut libc::c_void,
-            ) = unsafe { mem::transmute(handler) };
-            // SAFETY: the arguments are the kernel's own.
-            unsafe { handler(signal, info, context) };
-        }
-        handler => {
-            // SAFETY: installed without SA_SIGINFO, so it takes the number alone.
-            let handler: unsafe extern "C" fn(libc::c_int) = unsafe { mem::transmute(handler) };
-            // SAFETY: as above.
-            unsafe { handler(signal) };
+    // SAFETY: caller's promise.
+    let called = before.is_none_or(|before| unsafe { before.call(signal, info, context) });
+    if !called {
+        // A fault that is ignored comes again at once, so it ends the process when we return.
+        // SAFETY: all-zero is a valid sigaction and means the default action.
+        unsafe {
+            let mut default: libc::sigaction = mem::zeroed();
+            default.sa_sigaction = libc::SIG_DFL;
+            libc::sigaction(signal, &default, ptr::null_mut());
         }
     }
 }
@@ -178,7 +154,7 @@ impl Message {
 
 /// The alternate signal stack of a thread that had none: std gives one to its own threads only.
 pub(crate) struct SignalStack {
-    start: *mut libc::c_void,
+    start: NonNull<u8>,
     length: usize,
 }
 
@@ -193,27 +169,14 @@ impl SignalStack {
             return None;
         }
         let length = (64 * 1024_usize).next_multiple_of(page_size());
-        // SAFETY: a fresh anonymous mapping disturbs nobody.
-        let start = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                length,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANON,
-                -1,
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            return None;
-        }
+        let start = memory::map(length).ok()?;
         let stack = SignalStack { start, length };
         stack.register(0).then_some(stack)
     }
 
     fn register(&self, flags: libc::c_int) -> bool {
         let stack = libc::stack_t {
-            ss_sp: self.start,
+            ss_sp: self.start.as_ptr().cast(),
             ss_flags: flags,
             ss_size: self.length,
         };
@@ -226,7 +189,7 @@ impl Drop for SignalStack {
     fn drop(&mut self) {
         if self.register(libc::SS_DISABLE) {
             // SAFETY: the region is ours and no signal uses it any more.
-            unsafe { libc::munmap(self.start, self.length) };
+            unsafe { memory::unmap(self.start, self.length) };
         }
     }
 }

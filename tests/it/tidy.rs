@@ -101,6 +101,7 @@ const UNSAFE: &[&str] = &[
     "src/sys/mod.rs: overflow",
     "src/sys/mod.rs: panics",
     "src/sys/mod.rs: poller",
+    "src/sys/mod.rs: signals",
     "src/sys/mod.rs: stack",
     "src/sys/mod.rs: tasks",
 ];

@@ -3,7 +3,7 @@
 
 use crate::crossing::{Bell, Crossing, Lines, Shared, Sleeper};
 use crate::states::{
-    Flag, LINES, Messages, OFFERS, Parcel, Permits, RECEIVERS, Refused, SENDERS, Stage, Turn,
+    Flag, LINES, Messages, OFFERS, Parcel, Permits, RECEIVERS, Refused, SENDERS, Stage, ToDo,
 };
 use crate::sys::lock::{Arc, Mutex};
 use loom::model::Builder;
@@ -635,7 +635,7 @@ fn two_who_need_it_done_find_it_done_once() {
         let count = Arc::new(AtomicUsize::new(0));
         let need = |once: &On<Stage<u32>, 1>, count: &AtomicUsize, me| {
             let attempt = |stage: &mut Stage<u32>, _: &mut _, _| stage.begin(me, false);
-            if let Some(Turn::Yours { .. }) = once.wait(0, Parked::new, attempt, |_, _, _| ()) {
+            if let Some(ToDo::Yours { .. }) = once.wait(0, Parked::new, attempt, |_, _, _| ()) {
                 count.fetch_add(1, Relaxed);
                 once.change(|stage, lines| stage.end(Stage::Done, lines));
             }

@@ -56,6 +56,9 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The message, if no receiver is left.
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         self.put(message, None)
             .map_err(|unsent| SendError(unsent.into_inner()))
@@ -82,6 +85,9 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The message, if there was no room in time or no receiver is left.
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         self.put(message, Some(Moment::now().after(timeout)))
     }
@@ -93,6 +99,9 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// As [`send_timeout`](Self::send_timeout).
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
         self.put(message, Some(Moment::of(deadline)))
     }
@@ -171,6 +180,9 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// If the channel is empty and no sender is left.
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn recv(&self) -> Result<T, RecvError> {
         self.take(None).map_err(|_| RecvError)
     }
@@ -201,6 +213,9 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// If none came in time, or the channel is empty and no sender is left.
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.take(Some(Moment::now().after(timeout)))
     }
@@ -212,6 +227,9 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// As [`recv_timeout`](Self::recv_timeout).
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
         self.take(Some(Moment::of(deadline)))
     }
@@ -242,6 +260,9 @@ impl<T> Receiver<T> {
     ///
     /// # Parks
     /// The iterator does, as [`recv`](Self::recv).
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn iter(&self) -> Iter<'_, T> {
         Iter(self)
     }

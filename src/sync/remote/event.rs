@@ -49,6 +49,9 @@ impl Event {
     ///
     /// # Cancellation
     /// Nothing changes.
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn wait(&self) {
         self.wait_until(None);
     }
@@ -60,6 +63,9 @@ impl Event {
     ///
     /// # Cancellation
     /// Nothing changes.
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.wait_until(Some(Moment::now().after(timeout)))
     }

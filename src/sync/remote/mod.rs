@@ -16,6 +16,10 @@
 //! [`select`](crate::sync::select()) waits for channels, permits and events of other threads as for those of its own:
 //! `.on(&receiver, …)`, `.on(&semaphore, …)`, `.on(&event, …)`, `.send(&sender, …)`.
 //!
+//! # Panics
+//! What has to wait here panics if its hub has no poller yet and the system has no descriptor left for one: nobody could
+//! wake it.
+//!
 //! Each is a state of `states` in a `crossing`; both are run by a model checker.
 
 pub mod channel;

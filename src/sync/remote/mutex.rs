@@ -78,6 +78,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Panics
     /// If this greenlet has locked it already.
+    /// And as [all that waits here](super#panics).
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         let turn = self.turn.try_acquire().unwrap_or_else(|| {
             assert!(

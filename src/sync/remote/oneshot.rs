@@ -51,6 +51,9 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// If the sender has gone and sent nothing.
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn recv(self) -> Result<T, RecvError> {
         self.0.recv()
     }
@@ -65,6 +68,9 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// If it did not come in time, or the sender has gone and left nothing.
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.0.recv_timeout(timeout)
     }

@@ -36,6 +36,9 @@ impl Semaphore {
     ///
     /// # Cancellation
     /// No permit is taken; one that was on its way goes to the next in line.
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn acquire(&self) -> Permit<'_> {
         self.acquire_until(None).expect("no deadline")
     }
@@ -47,6 +50,9 @@ impl Semaphore {
     ///
     /// # Cancellation
     /// As [`acquire`](Self::acquire).
+    ///
+    /// # Panics
+    /// As [all that waits here](super#panics).
     pub fn acquire_timeout(&self, timeout: Duration) -> Option<Permit<'_>> {
         self.acquire_until(Some(Moment::now().after(timeout)))
     }

@@ -355,7 +355,7 @@ pub(crate) enum Stage<W> {
 
 /// What there is to do for one who needs it done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum ToDo {
     Done,
     /// It is up to you; whether the last one panicked.
     Yours {
@@ -368,15 +368,15 @@ pub(crate) enum Turn {
 
 impl<W: Copy + PartialEq> Stage<W> {
     /// None: somebody else is at it. With `force` it does not matter that the last one has panicked.
-    pub(crate) fn begin(&mut self, who: W, force: bool) -> Option<Turn> {
+    pub(crate) fn begin(&mut self, who: W, force: bool) -> Option<ToDo> {
         let poisoned = matches!(self, Stage::Poisoned);
         match *self {
-            Stage::Done => Some(Turn::Done),
-            Stage::Poisoned if !force => Some(Turn::Poisoned),
-            Stage::Runs(runs) => (runs == who).then_some(Turn::Within),
+            Stage::Done => Some(ToDo::Done),
+            Stage::Poisoned if !force => Some(ToDo::Poisoned),
+            Stage::Runs(runs) => (runs == who).then_some(ToDo::Within),
             Stage::New | Stage::Poisoned => {
                 *self = Stage::Runs(who);
-                Some(Turn::Yours { poisoned })
+                Some(ToDo::Yours { poisoned })
             }
         }
     }

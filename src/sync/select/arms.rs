@@ -330,13 +330,9 @@ impl<R, T, F: FnOnce(usize, Result<T, RecvError>) -> R> Arms<R> for Any<'_, T, F
             let count = self.receivers.len();
             let first = Hub::here().draw(count as u32) as usize;
             self.outcome = (first..count).chain(0..first).find_map(|number| {
-                self.receivers[number]
-                    .take(self.called == Some(number))
-                    .map(|outcome| (number, outcome))
+                let outcome = self.receivers[number].take(false);
+                outcome.map(|outcome| (number, outcome))
             });
-            // Called for one, and another one was taken: that call is for somebody else.
-            let taken = self.outcome.as_ref().map(|(number, _)| *number);
-            self.called = self.called.filter(|number| Some(*number) != taken);
         }
         self.outcome.is_some()
     }

@@ -110,8 +110,8 @@ impl<A: Arms<R>, R> Select<A, R> {
     }
 
     /// Room for a message in a channel, or somebody who takes it; an error with the message if no receiver is
-    /// left. If another arm is chosen, or this greenlet is killed, the message stays where it is. Where there
-    /// is none, this arm is never chosen.
+    /// left. If another arm is chosen, or this greenlet is killed, the message stays where it is. Without
+    /// a message this arm is never chosen.
     ///
     /// The channel may be one [between threads](crate::sync::remote::channel) as well. Then this greenlet keeps its message
     /// until it is its turn, so that only one of several such arms sends; those who wait in

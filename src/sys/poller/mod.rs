@@ -3,7 +3,7 @@
 //! ```text
 //!   add(fd, key) --once, edge-triggered--> [ poller ] <--ring-- Bell (any thread)
 //!                                                               |
-//!                        wait(events, timeout) <-- (key, Readiness) ... , was_rung
+//!                        wait(events, timeout) <-- (key, Readiness) ...
 //! ```
 //!
 //! A descriptor is added once for its whole life. An edge says that something has become possible, and is

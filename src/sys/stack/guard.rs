@@ -10,6 +10,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::page_size;
+use crate::sys::{fd, memory};
 
 /// The least size of a guard region, in bytes.
 const GUARD: usize = 64 * 1024;
@@ -77,14 +78,9 @@ const AT_ONCE: usize = 64;
 /// can be, the first pages are made as well: for them all a call costs less than a fault each.
 #[cfg(target_os = "linux")]
 fn several_light_guards(slots: &Slots, count: usize) -> bool {
-    use std::os::fd::{FromRawFd, OwnedFd};
-
     // It names this process, so it is asked for each time: after a fork it would name the parent.
-    // SAFETY: makes a descriptor, which is ours.
-    let process = match unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) } {
-        // SAFETY: as above.
-        fd if fd >= 0 => unsafe { OwnedFd::from_raw_fd(fd as i32) },
-        _ => return false,
+    let Ok(process) = fd::of_process(std::process::id()) else {
+        return false;
     };
     // SAFETY: the guard regions of slots that were never handed out; nothing is stored there. A part of them may have been
     // made: making them again does no harm.
@@ -105,7 +101,7 @@ fn several_light_guards(slots: &Slots, count: usize) -> bool {
     guarded
 }
 
-/// Gives one advice about the same part of several slots, which is so many bytes from the begin of each, and so long. False if
+/// Gives one advice about the same part of several slots, which is so many bytes from the beginning of each, and so long. False if
 /// it was not taken for all.
 ///
 /// # Safety
@@ -172,18 +168,14 @@ fn light_guards() -> bool {
 /// Guards a scratch mapping and asks the kernel to read it. An emulator may accept advice it does not
 /// know and do nothing, so the return value alone proves nothing.
 fn try_light_guard() -> bool {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    let access = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: a mapping of its own.
-    let scratch = unsafe { libc::mmap(ptr::null_mut(), guard_size(), access, flags, -1, 0) };
-    let Some(start) = NonNull::new(scratch.cast()).filter(|_| scratch != libc::MAP_FAILED) else {
+    let Ok(start) = memory::map(guard_size()) else {
         return false;
     };
     let accepted = light_guard(start).is_ok();
     // SAFETY: the call reads a path from our mapping, or fails with EFAULT if it cannot.
-    let read = unsafe { libc::access(scratch.cast_const().cast(), libc::F_OK) };
+    let read = unsafe { libc::access(start.as_ptr().cast_const().cast(), libc::F_OK) };
     let refused = read == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EFAULT);
     // SAFETY: the scratch mapping is ours and unused.
-    unsafe { libc::munmap(scratch, guard_size()) };
+    unsafe { memory::unmap(start, guard_size()) };
     accepted && refused
 }
