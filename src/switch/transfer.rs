@@ -126,48 +126,65 @@ pub(crate) fn on_arrival(thread: &Thread, me: &Control) -> Option<Payload> {
         me.alert.set(0);
         return exit::reap(thread, thread.zombie.take().expect("announced"));
     }
-    // All that was left here is taken first: what follows runs code of the user, which may switch.
-    let mut payload = me
-        .take_alert(alert::RAISE)
-        .then(|| me.raise.take().expect("announced"));
-    let zombie = me
-        .take_alert(alert::REAP)
-        .then(|| thread.zombie.take().expect("announced"));
-    let orphan = me
-        .take_alert(alert::ORPHAN)
-        .then(|| thread.orphan.take().expect("announced"));
-    let event = me
-        .take_alert(alert::TRACE)
-        .then(|| thread.event.take().expect("announced"));
-    let litter = me
-        .take_alert(alert::LITTER)
-        .then(|| (thread.discarded.take(), thread.passed.take()));
-    if let Some(zombie) = zombie {
-        exit::free_stack(thread, zombie);
-        // SAFETY: it is dead, but nobody has released it yet.
-        let dead = unsafe { zombie.as_ref() };
-        // The event may have its last handle.
-        dead.retain();
-    }
-    if let Some(event) = event
-        && let Err(panic) = trace::tell(thread, event)
-        && let Some(lost) = payload.replace(panic)
-    {
-        exit::lose(format_args!("lost to a panic of the tracer"), lost);
-    }
-    if let Some((nobodys, passed)) = litter {
-        drop_contained(nobodys);
-        for pending in passed {
-            exit::keep_first(&mut payload, exit::let_go(pending));
+    Left::taken(thread, me).settle(thread)
+}
+
+/// What was left for one that arrives.
+struct Left {
+    /// Raised in it.
+    payload: Option<Payload>,
+    /// One that has ended.
+    zombie: Option<ControlRef>,
+    /// One that nobody has a handle to.
+    orphan: Option<ControlRef>,
+    /// What the tracer is to be told.
+    event: Option<trace::Event>,
+    /// A value that nobody takes.
+    nobodys: Option<Box<dyn Any>>,
+    /// Those whose handles nobody has any more after a death.
+    passed: Vec<ControlRef>,
+}
+
+impl Left {
+    /// All of it is taken at once: what is done with it runs code of the user, which may switch.
+    fn taken(thread: &Thread, me: &Control) -> Left {
+        let announced = |alert| me.take_alert(alert);
+        let litter = announced(alert::LITTER);
+        Left {
+            payload: announced(alert::RAISE).then(|| me.raise.take().expect("announced")),
+            zombie: announced(alert::REAP).then(|| thread.zombie.take().expect("announced")),
+            orphan: announced(alert::ORPHAN).then(|| thread.orphan.take().expect("announced")),
+            event: announced(alert::TRACE).then(|| thread.event.take().expect("announced")),
+            nobodys: litter.then(|| thread.discarded.take()).flatten(),
+            passed: litter.then(|| thread.passed.take()).unwrap_or_default(),
         }
     }
-    if let Some(zombie) = zombie {
-        exit::keep_first(&mut payload, exit::let_go(zombie));
+
+    /// Does what is to be done with it; returns what is to be raised.
+    fn settle(self, thread: &Thread) -> Option<Payload> {
+        let mut payload = self.payload;
+        if let Some(zombie) = self.zombie {
+            exit::free_stack(thread, zombie);
+            // SAFETY: it is dead, but nobody has released it yet.
+            let dead = unsafe { zombie.as_ref() };
+            // The event may have its last handle.
+            dead.retain();
+        }
+        if let Some(event) = self.event
+            && let Err(panic) = trace::tell(thread, event)
+            && let Some(lost) = payload.replace(panic)
+        {
+            exit::lose(format_args!("lost to a panic of the tracer"), lost);
+        }
+        drop_contained(self.nobodys);
+        for pending in self.passed.into_iter().chain(self.zombie) {
+            exit::keep_first(&mut payload, exit::let_go(pending));
+        }
+        if let Some(orphan) = self.orphan {
+            exit::keep_first(&mut payload, exit::end_orphan(orphan));
+        }
+        payload
     }
-    if let Some(orphan) = orphan {
-        exit::keep_first(&mut payload, exit::end_orphan(orphan));
-    }
-    payload
 }
 
 /// Switches, with all that the fast path leaves out. The caller has said what `me` waits for and has told
