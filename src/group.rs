@@ -493,8 +493,8 @@ impl Group {
 
     /// Whether the greenlet that runs is a member.
     fn has_me(&self) -> bool {
-        let me = Hub::here().thread().current().id;
-        self.shared.members.any(|member| member.id == me)
+        let me = Hub::here().thread().current();
+        !me.is_main() && self.shared.members.any(|member| member.is(me))
     }
 }
 

@@ -133,6 +133,39 @@ pub(crate) enum Cause {
     Death,
 }
 
+/// What becomes of something that is to be raised in a greenlet.
+enum Reach {
+    /// It is the one that runs.
+    Here,
+    /// It has not run, and never will: what it would have died of goes on to its parent.
+    Pending,
+    /// It is raised there later.
+    Later,
+    /// It is raised there.
+    Open,
+    /// It cannot be raised there, where somebody waits for this very end, and goes on.
+    Awaited,
+    /// Nothing can be raised there: it goes on to the parent.
+    Closed,
+}
+
+fn reach(me: &Control, target: &Control, cause: Cause) -> Reach {
+    let is_dropping = cause == Cause::Death && is_dropping(target, me);
+    if target.is(me) {
+        Reach::Here
+    } else if target.phase.get() == Phase::Pending {
+        Reach::Pending
+    } else if is_for_later(target, cause) {
+        Reach::Later
+    } else if !is_dropping && target.can_be_raised_in() {
+        Reach::Open
+    } else if target.expects.get().takes_anything() {
+        Reach::Awaited
+    } else {
+        Reach::Closed
+    }
+}
+
 /// Raises `payload` at `first`, or in the nearest ancestor of it that can be raised in.
 pub(crate) fn raise_from(
     thread: &Thread,
@@ -147,54 +180,61 @@ pub(crate) fn raise_from(
     // Kept until it has arrived: they may be all that keeps those above them.
     let mut passed = Vec::new();
     loop {
-        if target.is(me) {
-            let told = trace::tell_now(thread, Kind::Throw, origin, me);
-            let mut raised = Some(told.err().unwrap_or(payload));
-            for pending in passed {
-                exit::keep_first(&mut raised, exit::let_go(pending));
+        match reach(me, target, cause) {
+            Reach::Here => return raise_here(thread, me, origin, payload, passed),
+            Reach::Later => return defer(thread, target, payload, cause, passed),
+            Reach::Open => {
+                trace::note(thread, Kind::Throw, origin, target);
+                tell(target, payload);
+                leave(thread, target, passed);
+                return Landing::At(target);
             }
-            return Landing::Here(raised.expect("kept"));
-        }
-        let passed_over = target;
-        if target.phase.get() == Phase::Pending {
-            // It never runs: what it would have died of goes on to its parent.
-            target.retain();
-            passed.push(NonNull::from(target));
-            trace::tell_contained(thread, Kind::Throw, origin, target);
-            if target.phase.get() != Phase::Pending {
-                // The tracer has started it, or ended it.
-                target = first_alive(target);
-                continue;
-            }
-            exit::bury_pending(thread, target);
-            origin = target;
-        } else if is_for_later(target, cause) {
-            return defer(thread, target, payload, cause, passed);
-        } else if cause == Cause::Death && is_dropping(target, me) || !target.can_be_raised_in() {
-            if target.expects.get().takes_anything() {
-                report(
-                    format_args!("{me} died while {target} was ending it"),
-                    payload,
-                );
+            Reach::Awaited => {
+                let what = format_args!("{me} died while {target} was ending it");
+                report(what, payload);
                 trace::note(thread, Kind::Switch, origin, target);
                 leave(thread, target, passed);
                 return Landing::At(target);
             }
-        } else {
-            trace::note(thread, Kind::Throw, origin, target);
-            tell(target, payload);
-            leave(thread, target, passed);
-            return Landing::At(target);
+            Reach::Pending => {
+                target.retain();
+                passed.push(NonNull::from(target));
+                trace::tell_contained(thread, Kind::Throw, origin, target);
+                if target.phase.get() != Phase::Pending {
+                    // The tracer has started it, or ended it.
+                    target = first_alive(target);
+                    continue;
+                }
+                exit::bury_pending(thread, target);
+                origin = target;
+            }
+            Reach::Closed => {}
         }
-        if passed_over.is_main() {
+        if target.is_main() {
             if thread.upstairs().is_some() {
                 // Others may run, and end what it waits for.
-                return defer(thread, passed_over, payload, cause, passed);
+                return defer(thread, target, payload, cause, passed);
             }
-            nowhere_to_raise(me, passed_over, payload);
+            nowhere_to_raise(me, target, payload);
         }
-        target = next_ancestor(me, passed_over, cause);
+        target = next_ancestor(me, target, cause);
     }
+}
+
+/// It has come back to the one that runs.
+fn raise_here(
+    thread: &Thread,
+    me: &Control,
+    origin: &Control,
+    payload: Payload,
+    passed: Vec<ControlRef>,
+) -> Landing {
+    let told = trace::tell_now(thread, Kind::Throw, origin, me);
+    let mut raised = Some(told.err().unwrap_or(payload));
+    for pending in passed {
+        exit::keep_first(&mut raised, exit::let_go(pending));
+    }
+    Landing::Here(raised.expect("kept"))
 }
 
 /// Keeps `payload` until it can be raised in `target`. At a death, what it has passed through goes with whoever
