@@ -23,13 +23,16 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
+use std::thread;
 
 use crate::switch::control::{Control, ControlRef, Wait};
 use crate::switch::error::{RefusalKind, SwitchError};
+use crate::switch::exit::{self, GreenletExit};
 use crate::switch::greenlet::{Greenlet, failed};
-use crate::switch::thread::Thread;
+use crate::switch::thread::{Thread, report};
 use crate::switch::transfer;
 use crate::switch::waiting::Waiting;
 
@@ -38,6 +41,8 @@ enum Message<In, Out> {
     Ask(In),
     Answer(Out),
     Ended(Option<Out>),
+    /// It had ended before it was asked that.
+    Back(In),
 }
 
 /// The two ends of a conversation, as far as they wait.
@@ -51,6 +56,8 @@ struct Ends {
     asker: Waiting,
     /// Whoever asked last was raised in before there was an answer.
     abandoned: Cell<bool>,
+    /// The body has come to its end, which waits for the next question.
+    is_over: Cell<bool>,
     /// An answer that finds nobody waits for the next question, as its answer. If not, it is dropped.
     keeps_answers: bool,
 }
@@ -118,7 +125,59 @@ impl Drop for Last {
     }
 }
 
-struct Conversation<In, Out> {
+/// The end of a body. If whoever asked was raised in meanwhile, it waits for the next question: nobody else is to be told.
+fn end<In: 'static, Out: 'static>(
+    ends: Rc<Ends>,
+    outcome: thread::Result<Option<Out>>,
+) -> Message<In, Out> {
+    let has_exited = matches!(&outcome, Err(payload) if payload.is::<GreenletExit>());
+    let nobody_asks = ends.outside.get().is_none() && ends.abandoned.get();
+    let has_hub = Thread::here().upstairs().is_some();
+    let (outcome, question) = match nobody_asks && has_hub && !has_exited {
+        true => wait_to_end(&ends, outcome),
+        false => (outcome, None),
+    };
+    let keeps_answers = ends.keeps_answers;
+    let _last = Last(ends);
+    match (outcome, question) {
+        (Ok(_), Some(late)) if !keeps_answers => Message::Back(late),
+        (Ok(last), _) => Message::Ended(last),
+        (Err(payload), _) => exit::raise(payload),
+    }
+}
+
+#[cold]
+fn wait_to_end<In: 'static, Out: 'static>(
+    ends: &Ends,
+    outcome: thread::Result<Option<Out>>,
+) -> (thread::Result<Option<Out>>, Option<In>) {
+    ends.abandoned.set(false);
+    ends.is_over.set(true);
+    let me = Thread::here().current();
+    let mut kept = Kept(Some(outcome));
+    let question = {
+        let _answering = Answering::by(ends, me);
+        transfer::wait_in_hub::<Message<In, Out>>(me)
+    };
+    let Message::Ask(what) = question else {
+        unreachable!("only an outside asks");
+    };
+    (kept.0.take().expect("kept"), Some(what))
+}
+
+/// How a body has ended. If nobody asks any more, a panic is reported: nothing hides (law 12).
+struct Kept<Out>(Option<thread::Result<Option<Out>>>);
+
+impl<Out> Drop for Kept<Out> {
+    fn drop(&mut self) {
+        if let Some(Err(payload)) = self.0.take() {
+            let what = format_args!("a body panicked, and nobody asked it any more");
+            report(what, payload);
+        }
+    }
+}
+
+struct Conversation<In: 'static, Out: 'static> {
     ends: Rc<Ends>,
     body: Greenlet<Message<In, Out>>,
 }
@@ -141,8 +200,9 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
         // Its parent is main, not its maker, which it would keep alive: whoever asks stands in anyway.
         let run = move |first| match first {
             Message::Ask(first) => {
-                let _last = Last(Rc::clone(&yielder.ends));
-                Message::Ended(body(yielder, first))
+                let ends = Rc::clone(&yielder.ends);
+                let outcome = catch_unwind(AssertUnwindSafe(|| body(yielder, first)));
+                end(ends, outcome)
             }
             _ => unreachable!("only an outside starts a body"),
         };
@@ -159,7 +219,7 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
             // Only at the end of a thread may it be dead, and leaked.
             Some(inside) if unsafe { !inside.as_ref().is_dead() } => inside,
             _ => match self.beginning() {
-                Some(body) if self.is_at_work(body) => return Ok(self.ask_again(what)),
+                Some(body) if self.is_at_work(body) => return self.ask_again(what),
                 Some(body) => NonNull::from(body),
                 None => return Err(what),
             },
@@ -173,6 +233,7 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
                 match slot.assume_init_ref() {
                     Message::Answer(item) => Ok(Some(ptr::read(item))),
                     Message::Ended(last) => Ok(ptr::read(last)),
+                    Message::Back(what) => Err(ptr::read(what)),
                     Message::Ask(_) => unreachable!("only an outside asks"),
                 }
             }
@@ -190,15 +251,18 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
         (!body.is_dead()).then_some(body)
     }
 
-    /// Whether it works on the question of somebody who was raised in meanwhile.
+    /// Whether it works on the question of somebody who was raised in meanwhile, wherever it waits: for another greenlet,
+    /// say, which the hub runs.
     fn is_at_work(&self, body: &Control) -> bool {
-        self.ends.abandoned.get() && body.is_in_hub()
+        let thread = Thread::here();
+        let may_go_on = thread.upstairs().is_some() && !body.is(thread.current());
+        self.ends.abandoned.get() && self.body.is_started() && may_go_on
     }
 
     /// Waits for the answer to an earlier question. A coroutine's answer was for another one: it comes to
     /// nobody, and then `what` is asked.
     #[cold]
-    fn ask_again(&mut self, what: In) -> Option<Out> {
+    fn ask_again(&mut self, what: In) -> Result<Option<Out>, In> {
         let body = self.body.control();
         let me = Thread::here().current();
         let answer = {
@@ -206,17 +270,33 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
             transfer::wait_in_hub::<Message<In, Out>>(me)
         };
         match answer {
-            Message::Answer(item) if self.ends.keeps_answers => Some(item),
-            Message::Answer(_) => self.ask(what).ok().flatten(),
-            Message::Ended(last) => last,
-            Message::Ask(_) => unreachable!("only an outside asks"),
+            Message::Answer(item) if self.ends.keeps_answers => Ok(Some(item)),
+            Message::Answer(_) => self.ask(what),
+            Message::Ended(_) if !self.ends.keeps_answers => Err(what),
+            Message::Ended(last) => Ok(last),
+            Message::Ask(_) | Message::Back(_) => unreachable!("only an outside asks"),
         }
     }
 
     /// Ends the body; true if it is dead.
     fn close(&mut self) -> bool {
         self.ends.abandoned.set(false);
+        if let Some(inside) = self.deputy() {
+            inside.kill();
+        }
         self.body.kill()
+    }
+
+    /// Somebody else who waits in `yield_` in the place of the body.
+    fn deputy(&self) -> Option<Greenlet<Message<In, Out>>> {
+        let inside = self.ends.inside.get()?;
+        // SAFETY: as in `ask`.
+        let inside = unsafe { inside.as_ref() };
+        (!inside.is_dead() && !inside.is(self.body.control())).then(|| Greenlet::of(inside))
+    }
+
+    fn is_over(&self) -> bool {
+        self.ends.is_over.get() || self.body.is_dead()
     }
 
     fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -225,9 +305,13 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
 }
 
 /// A body that catches its exit and answers again is not to wait for a question that never comes.
-impl<In, Out> Drop for Conversation<In, Out> {
+impl<In: 'static, Out: 'static> Drop for Conversation<In, Out> {
     fn drop(&mut self) {
         self.ends.abandoned.set(false);
+        // Who yields in the place of the body is asked no more either.
+        if let Some(inside) = self.deputy() {
+            exit::end_in_drop(inside.control());
+        }
     }
 }
 
@@ -293,10 +377,12 @@ impl<Out: 'static, In: 'static> Yielder<Out, In> {
     #[cold]
     #[track_caller]
     fn answer_nobody(&self, item: Out) -> In {
+        let me = Thread::here().current();
         if !self.ends.abandoned.take() {
+            // It may have been dropped where nothing could be raised.
+            transfer::raise_due(me);
             panic!("`yield_` while nobody asks this generator");
         }
-        let me = Thread::here().current();
         let question = {
             let _answering = Answering::by(&self.ends, me);
             transfer::wait_in_hub::<Message<In, Out>>(me)
@@ -389,7 +475,7 @@ impl<Y: 'static> Iterator for Generator<Y> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, self.conversation.body.is_dead().then_some(0))
+        (0, self.conversation.is_over().then_some(0))
     }
 }
 
@@ -473,7 +559,7 @@ impl<In: 'static, Out: 'static> Coroutine<In, Out> {
 
     /// Whether the body has ended.
     pub fn is_ended(&self) -> bool {
-        self.conversation.body.is_dead()
+        self.conversation.is_over()
     }
 }
 

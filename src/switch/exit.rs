@@ -218,6 +218,17 @@ fn end_unheld(thread: &Thread, control: &Control) -> Option<Payload> {
     outcome.err()
 }
 
+/// Ends somebody else in a destructor, handles or not.
+pub(crate) fn end_in_drop(control: &Control) {
+    // SAFETY: a thread outlives its control blocks.
+    let thread = unsafe { control.thread.as_ref() };
+    if !thread.is_closed()
+        && let Err(thrown) = end(thread, control, Family::QUIET)
+    {
+        raise_in_drop(thrown);
+    }
+}
+
 /// Ends a greenlet that lost its last handle while it ran, unless somebody has got one again.
 pub(crate) fn end_orphan(orphan: ControlRef) -> Option<Payload> {
     // SAFETY: it is marked as ending, so nobody else frees it.
