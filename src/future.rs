@@ -63,13 +63,19 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
             return output;
         }
         drop(waker);
+        let mut has_waited = false;
         loop {
             let is_kept = kept.strong_count() > 0;
             // Whoever has dropped the last one may have rung it first.
             fence(Ordering::Acquire);
             if rung.swap(false, Ordering::Acquire) {
+                if !has_waited {
+                    // It has woken itself, and may do so for ever.
+                    hub.yield_now();
+                }
                 break;
             }
+            has_waited = true;
             match is_kept {
                 true => hub.park(&"waits for a future"),
                 false => {

@@ -58,6 +58,8 @@ struct Ends {
     abandoned: Cell<bool>,
     /// The body has come to its end, which waits for the next question.
     is_over: Cell<bool>,
+    /// Nobody will ever ask again.
+    is_gone: Cell<bool>,
     /// An answer that finds nobody waits for the next question, as its answer. If not, it is dropped.
     keeps_answers: bool,
 }
@@ -137,9 +139,10 @@ fn end<In: 'static, Out: 'static>(
         true => wait_to_end(&ends, outcome),
         false => (outcome, None),
     };
-    let keeps_answers = ends.keeps_answers;
+    let (keeps_answers, is_gone) = (ends.keeps_answers, ends.is_gone.get());
     let _last = Last(ends);
     match (outcome, question) {
+        (Ok(_), _) if is_gone => exit::raise(Box::new(GreenletExit)),
         (Ok(_), Some(late)) if !keeps_answers => Message::Back(late),
         (Ok(last), _) => Message::Ended(last),
         (Err(payload), _) => exit::raise(payload),
@@ -308,6 +311,7 @@ impl<In: 'static, Out: 'static> Conversation<In, Out> {
 impl<In: 'static, Out: 'static> Drop for Conversation<In, Out> {
     fn drop(&mut self) {
         self.ends.abandoned.set(false);
+        self.ends.is_gone.set(true);
         // Who yields in the place of the body is asked no more either.
         if let Some(inside) = self.deputy() {
             exit::end_in_drop(inside.control());

@@ -179,7 +179,12 @@ impl Group {
         let seats = &self.shared.seats;
         if !seats.try_take() {
             Hub::here().bind();
-            seats.take_later(&"waits for a place in a pool", None);
+            let give_back = || {
+                seats.give();
+                // They may have waited for this one to sit down.
+                self.shared.killers.call_all(Hub::here());
+            };
+            seats.take_later_or(&"waits for a place in a pool", None, give_back);
         }
         self.seat(site, f)
     }
@@ -598,7 +603,14 @@ fn outcome<R>(handle: JoinHandle<R>) -> R {
 }
 
 fn or_unwind<R>(outcome: thread::Result<R>) -> R {
-    outcome.unwrap_or_else(|payload| resume_unwind(payload))
+    outcome.unwrap_or_else(|payload| {
+        // The exit of somebody else is no exit of whoever waits for a result.
+        assert!(
+            !payload.is::<GreenletExit>(),
+            "a member of a group was killed before it had a result"
+        );
+        resume_unwind(payload)
+    })
 }
 
 /// One that runs ahead of whoever asks for results, until it has handed over its own.

@@ -27,6 +27,8 @@ pub struct ReadDir {
     state: Arc<Mutex<State>>,
     /// The process whose workers may be at it: how many forks it comes from.
     asked_in: u32,
+    /// No worker could be had: that is the end.
+    has_failed: bool,
 }
 
 struct State {
@@ -56,6 +58,7 @@ impl ReadDir {
                 ended: false,
             })),
             asked_in: fork::count(),
+            has_failed: false,
         }
     }
 
@@ -93,6 +96,9 @@ impl Iterator for ReadDir {
             if let Ok(entry) = self.ready() {
                 return entry;
             }
+            if self.has_failed {
+                return None;
+            }
             if self.is_left_behind() {
                 let error = "a worker of the parent process was reading this folder at the fork";
                 return Some(Err(io::Error::other(error)));
@@ -104,6 +110,7 @@ impl Iterator for ReadDir {
                 Ok(())
             });
             if let Err(error) = read {
+                self.has_failed = true;
                 return Some(Err(error));
             }
         }

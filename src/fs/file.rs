@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use super::OpenOptions;
 use super::claims::{Claim, Claims, Taken};
-use super::open::Open;
+use super::open::{Open, Wanted};
 use crate::offload::{blocking, blocking_for_others};
 use crate::sys::lock::lock;
 
@@ -165,7 +165,7 @@ impl File {
     /// What the system says when there are no descriptors left.
     pub fn try_clone(&self) -> io::Result<File> {
         // What cannot be moved back is a pipe, and stays with this one.
-        let _ = self.theirs.settle();
+        let _turn = self.theirs.stand_still();
         let clone = self.theirs.try_clone()?;
         Ok(File::of(clone, self.theirs.claims.clone()))
     }
@@ -286,9 +286,15 @@ impl File {
 
     /// Reads what comes next, and copies it out of a buffer of ours.
     fn read_next(&self, room: usize, out: impl FnOnce(&[u8])) -> io::Result<usize> {
+        if room == 0 {
+            return Ok(0);
+        }
         let buffer = std::mem::take(&mut *self.buffer());
         let open = Arc::clone(&self.theirs);
-        let (came, outcome) = blocking(move || Ok(open.read(buffer, room.min(MOST))))?;
+        let wanted = Wanted::by_one_who_reads(&open);
+        let is_wanted = wanted.flag();
+        let (came, outcome) = blocking(move || open.read(buffer, room.min(MOST), &is_wanted))?;
+        drop(wanted);
         let (buffer, count) = came.take();
         out(&buffer[..count]);
         *self.buffer() = buffer;
@@ -298,7 +304,10 @@ impl File {
     /// Reads all that is left; what came before an error is there.
     fn read_all(&self) -> io::Result<(Vec<u8>, io::Result<usize>)> {
         let open = Arc::clone(&self.theirs);
-        let (came, outcome) = blocking(move || Ok(open.read_to_end()))?;
+        let wanted = Wanted::by_one_who_reads(&open);
+        let is_wanted = wanted.flag();
+        let (came, outcome) = blocking(move || open.read_to_end(&is_wanted))?;
+        drop(wanted);
         Ok((came.take().0, outcome))
     }
 
@@ -478,7 +487,7 @@ impl From<File> for fs::File {
     fn from(ours: File) -> fs::File {
         Arc::try_unwrap(ours.theirs).map_or_else(
             |shared| {
-                let _ = shared.settle();
+                let _turn = shared.stand_still();
                 shared
                     .try_clone()
                     .expect("a descriptor for a file that a worker still uses")

@@ -9,6 +9,8 @@
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Deref;
+use std::os::unix::fs::FileTypeExt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::claims::Claims;
@@ -66,21 +68,26 @@ impl Open {
         })
     }
 
-    /// Waits until nobody reads.
-    fn turn(self: &Arc<Open>) -> ReadTurn {
+    /// Waits until nobody reads, or this one is not wanted any more.
+    fn turn(self: &Arc<Open>, is_wanted: &AtomicBool) -> io::Result<ReadTurn> {
         let Reads { state, settled } = self.reads();
-        let state = settled.wait_while(lock(state), |state| state.busy);
-        state.unwrap_or_else(PoisonError::into_inner).busy = true;
-        ReadTurn(Arc::clone(self))
+        let waits = |state: &mut State| state.busy && is_wanted.load(Relaxed);
+        let state = settled.wait_while(lock(state), waits);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if !is_wanted.load(Relaxed) {
+            return Err(io::ErrorKind::Interrupted.into()); // nobody is told
+        }
+        state.busy = true;
+        Ok(ReadTurn(Arc::clone(self)))
     }
 
     /// Waits until nobody reads. The buffer is for what will come.
-    fn begin(self: &Arc<Open>, buffer: Vec<u8>) -> Came {
-        Came {
-            turn: self.turn(),
+    fn begin(self: &Arc<Open>, buffer: Vec<u8>, is_wanted: &AtomicBool) -> io::Result<Came> {
+        Ok(Came {
+            turn: self.turn(is_wanted)?,
             buffer,
             count: 0,
-        }
+        })
     }
 
     /// Reads what comes next, `room` bytes at most.
@@ -88,8 +95,9 @@ impl Open {
         self: &Arc<Open>,
         buffer: Vec<u8>,
         room: usize,
-    ) -> (Came, io::Result<usize>) {
-        let mut came = self.begin(buffer);
+        is_wanted: &AtomicBool,
+    ) -> io::Result<(Came, io::Result<usize>)> {
+        let mut came = self.begin(buffer, is_wanted)?;
         if came.buffer.len() < room {
             came.buffer.resize(room, 0);
         }
@@ -99,7 +107,7 @@ impl Open {
             count => Ok(count),
         };
         came.count = *outcome.as_ref().unwrap_or(&0);
-        (came, outcome)
+        Ok((came, outcome))
     }
 
     fn take_unread(&self, into: &mut [u8]) -> usize {
@@ -111,18 +119,21 @@ impl Open {
     }
 
     /// Reads all that is left; what came before an error is there.
-    pub(super) fn read_to_end(self: &Arc<Open>) -> (Came, io::Result<usize>) {
-        let mut came = self.begin(Vec::new());
+    pub(super) fn read_to_end(
+        self: &Arc<Open>,
+        is_wanted: &AtomicBool,
+    ) -> io::Result<(Came, io::Result<usize>)> {
+        let mut came = self.begin(Vec::new(), is_wanted)?;
         came.buffer = std::mem::take(&mut lock(&self.reads().state).unread);
         let outcome = (&self.file).read_to_end(&mut came.buffer);
         came.count = came.buffer.len();
         let count = came.count;
-        (came, outcome.map(|_| count))
+        Ok((came, outcome.map(|_| count)))
     }
 
     /// Moves the position.
     pub(super) fn seek(self: &Arc<Open>, to: SeekFrom) -> io::Result<u64> {
-        let _turn = self.stand_still()?;
+        let _turn = self.stand_still().ok();
         (&self.file).seek(to)
     }
 
@@ -131,20 +142,61 @@ impl Open {
     /// # Errors
     /// If it has no position, as a pipe: there a read may take for ever, and nobody waits for it.
     pub(super) fn stand_still(self: &Arc<Open>) -> io::Result<ReadTurn> {
-        (&self.file).stream_position()?;
-        let turn = self.turn();
+        if !self.has_position()? {
+            return Err(io::Error::from_raw_os_error(libc::ESPIPE));
+        }
+        let turn = self.turn(&AtomicBool::new(true))?;
         self.settle()?;
         Ok(turn)
     }
 
-    /// Moves the position of the system back to where this file is. What cannot be moved keeps what is unread.
-    pub(super) fn settle(&self) -> io::Result<()> {
+    /// Also where nothing is to be moved (an eventfd, a terminal) a seek may succeed.
+    fn has_position(&self) -> io::Result<bool> {
+        let kind = self.file.metadata()?.file_type();
+        Ok(kind.is_file() || kind.is_block_device())
+    }
+
+    /// Moves the position of the system back to where this file is. What has none keeps what is unread.
+    fn settle(&self) -> io::Result<()> {
+        if !self.has_position()? {
+            return Ok(());
+        }
         let unread = &mut lock(&self.reads().state).unread;
         if !unread.is_empty() {
             (&self.file).seek(SeekFrom::Current(-(unread.len() as i64)))?;
             unread.clear();
         }
         Ok(())
+    }
+}
+
+/// Somebody wants what comes of a read, as long as this is there. If that is given up before the turn of the read has come, its
+/// worker is free for others.
+pub(super) struct Wanted {
+    open: Arc<Open>,
+    flag: Arc<AtomicBool>,
+}
+
+impl Wanted {
+    pub(super) fn by_one_who_reads(open: &Arc<Open>) -> Wanted {
+        Wanted {
+            open: Arc::clone(open),
+            flag: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.flag)
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        let Reads { state, settled } = self.open.reads();
+        // Under the lock: one who is about to wait sees it, or is told.
+        let _state = lock(state);
+        self.flag.store(false, Relaxed);
+        settled.notify_all();
     }
 }
 
@@ -184,6 +236,6 @@ impl Drop for ReadTurn {
     fn drop(&mut self) {
         let reads = self.0.reads();
         lock(&reads.state).busy = false;
-        reads.settled.notify_one();
+        reads.settled.notify_all();
     }
 }

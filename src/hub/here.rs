@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::deadline::Alarm;
 use super::{Hub, circle, desk, io, pace, roll};
@@ -59,7 +59,7 @@ impl Hub {
             late: Cell::new(false),
             closed: Cell::new(false),
             circles: circle::Circles::default(),
-            stretches: Cell::new(0),
+            stretches: Cell::new(first_stretch()),
             lot: Cell::new(0),
             fetched: Cell::new(0),
             forks: Cell::new(fork::count()),
@@ -113,4 +113,10 @@ impl Hub {
     pub(crate) fn current(&self) -> ControlRef {
         NonNull::from(self.thread().current())
     }
+}
+
+/// Stretches of different threads have different numbers: what ends one may be caught there, and raised in another.
+fn first_stretch() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1 << 40, Ordering::Relaxed)
 }

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Dump, Options, dump_all_with};
-use crate::sys::tasks;
+use crate::sys::{fork, tasks};
 
 /// A client that is slower than that is left alone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,6 +24,8 @@ const BREAK: Duration = Duration::from_millis(100);
 pub struct Served {
     path: PathBuf,
     ends: Arc<AtomicBool>,
+    /// Of the process that serves.
+    forks: u32,
 }
 
 /// Lets other processes see what the greenlets of this one are doing: whoever connects to this socket, sends one
@@ -54,6 +56,7 @@ pub struct Served {
 /// # Errors
 /// `AddrInUse` if there is something at that path: it is not removed, whatever it is; and what the system says.
 pub fn serve(path: impl AsRef<Path>) -> io::Result<Served> {
+    fork::watch();
     // The program may change its folder.
     let path = std::path::absolute(path)?;
     let listener = UnixListener::bind(&path)?;
@@ -61,6 +64,7 @@ pub fn serve(path: impl AsRef<Path>) -> io::Result<Served> {
     let served = Served {
         path: path.clone(),
         ends: Arc::clone(&ends),
+        forks: fork::count(),
     };
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
     let thread = thread::Builder::new().name("greenlet-serve".into());
@@ -104,6 +108,10 @@ fn lines(options: Options, line: impl Fn(&Dump) -> String) -> String {
 
 impl Drop for Served {
     fn drop(&mut self) {
+        if self.forks != fork::count() {
+            // The thread and the socket are the parent's.
+            return;
+        }
         self.ends.store(true, Ordering::Release);
         // This ends its wait.
         let _ = UnixStream::connect(&self.path);

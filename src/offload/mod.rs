@@ -36,7 +36,7 @@ pub use pool::{PoolStats, pool_stats};
 /// ```
 ///
 /// # Parks
-/// Always.
+/// Always; but what is offloaded by such work itself runs in place, on its worker.
 ///
 /// # Cancellation
 /// The work is not cut short. If it has not begun it never runs; if it has, its result is dropped, on the
@@ -59,7 +59,10 @@ pub fn offload<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
 pub(crate) fn try_offload<R: Send + 'static>(
     f: impl FnOnce() -> R + Send + 'static,
 ) -> io::Result<R> {
-    run_by(pool::submit, f)
+    match pool::is_worker() {
+        true => Ok(f()),
+        false => run_by(pool::submit, f),
+    }
 }
 
 /// As [`try_offload`], on a thread of its own: for what waits for others, and would keep a worker from them.
@@ -95,7 +98,9 @@ fn run_by<R: Send + 'static>(
             knocker.knock();
         }
     };
-    start(Box::new(work))?;
+    // What the system says of it (`EAGAIN`) is what a call says that would have to wait.
+    let no_thread = |error| io::Error::other(format!("no thread can be started: {error}"));
+    start(Box::new(work)).map_err(no_thread)?;
     let outcome = loop {
         if let Some(outcome) = place.take() {
             break outcome;

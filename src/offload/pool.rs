@@ -8,6 +8,7 @@
 //! The child of a fork has none of the workers, and may have got the lock as somebody else held it. So it makes
 //! a pool of its own, and never touches the one of the parent: what is queued there runs in the parent only.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -64,6 +65,13 @@ pub fn pool_stats() -> PoolStats {
     }
 }
 
+thread_local!(static IS_WORKER: Cell<bool> = const { Cell::new(false) });
+
+/// Whether this is a worker of a pool: work that waits for other workers could wait for ever.
+pub(super) fn is_worker() -> bool {
+    IS_WORKER.get()
+}
+
 /// Hands work to a worker.
 ///
 /// # Errors
@@ -111,6 +119,7 @@ impl Pool {
 
     /// What a worker does.
     fn serve(&self) {
+        IS_WORKER.set(true);
         let forks = fork::count();
         let mut state = self.lock();
         loop {

@@ -85,9 +85,11 @@ impl Child {
             },
         };
         let child = &mut self.child;
-        ending.retry(Direction::Read, None, |_| {
+        let status = ending.retry(Direction::Read, None, |_| {
             child.try_wait()?.ok_or(io::ErrorKind::WouldBlock.into())
-        })
+        })?;
+        self.ending.take(); // a descriptor
+        Ok(status)
     }
 
     /// Its status, if it has ended.

@@ -79,9 +79,14 @@ impl Signals {
     pub fn new<I: IntoIterator<Item = c_int>>(signals: I) -> io::Result<Signals> {
         let (stream, bell) = UnixStream::pair()?;
         stream.set_nonblocking(true)?;
-        let watched = signals.into_iter().map(|signal| watch(signal, &bell));
+        let mut watched: Vec<Watched> = Vec::new();
+        for signal in signals {
+            if watched.iter().all(|other| other.signal != signal) {
+                watched.push(watch(signal, &bell)?);
+            }
+        }
         Ok(Signals {
-            watched: watched.collect::<io::Result<_>>()?,
+            watched,
             stream: Source::new(stream),
         })
     }

@@ -323,8 +323,10 @@ impl<T: ?Sized> RwLock<T> {
         self.poison.clear();
     }
 
-    fn look(&self) -> Option<Ref<'_, T>> {
-        self.value.try_borrow().ok()
+    /// As everybody who reads: whoever shows the value may wait.
+    fn look(&self) -> Option<RwLockReadGuard<'_, T>> {
+        let place = self.gate.try_read()?;
+        Some(self.read_guard(place))
     }
 }
 

@@ -67,10 +67,19 @@ impl<K: Known> Permits<K> {
         purpose: &'static &'static str,
         deadline: Option<Moment>,
     ) -> bool {
+        self.take_later_or(purpose, deadline, || self.give())
+    }
+
+    /// As [`take_later`](Self::take_later), with what is to be done by one that has got one, and is raised in.
+    pub(crate) fn take_later_or(
+        &self,
+        purpose: &'static &'static str,
+        deadline: Option<Moment>,
+        give_back: impl Fn(),
+    ) -> bool {
         let hub = Hub::here();
-        let give_back = || self.give();
         loop {
-            if self.waiters.wait_or(hub, purpose, deadline, give_back) || self.try_take() {
+            if self.waiters.wait_or(hub, purpose, deadline, &give_back) || self.try_take() {
                 return true;
             }
             if has_passed(deadline) {

@@ -87,9 +87,25 @@ fn what_is_ready_lets_nobody_else_run() {
     run(|| {
         let other = spawn(|| ());
         assert_eq!(block_on(ready(7)), 7);
-        assert_eq!(block_on(async { looks(3).await + looks(0).await }), 3);
+        assert_eq!(block_on(looks(0)), 0);
         assert!(!other.is_finished());
         other.join().unwrap();
+    });
+}
+
+#[test]
+fn what_wakes_itself_lets_others_run() {
+    run(|| {
+        let other = spawn(|| ());
+        assert_eq!(block_on(looks(3)), 3);
+        assert!(other.is_finished());
+        let for_ever = || {
+            block_on(std::future::poll_fn::<(), _>(|context| {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }))
+        };
+        assert!(timeout(Duration::from_millis(5), for_ever).is_err());
     });
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn wait_for_foreign(
         source.exposed();
         let state = source.state();
         state.goes_by(fd);
+        state.is_for_foreign.set(true);
         state.clear(direction);
         while need() && !state.is_ready(direction) {
             source.wait(Hub::here_to_wait()?, direction, None, &mut None)?;

@@ -142,7 +142,8 @@ impl<T: AsFd> Source<T> {
                 return Err(closed());
             }
             // Without waiting nobody asks for events, so nothing is known: only the call itself counts.
-            if self.may_be_ready(direction) || self.nonblocking.get() {
+            // A hub that is closed is told nothing any more.
+            if self.may_be_ready(direction) || self.nonblocking.get() || hub.is_closed() {
                 match call(&self.thing) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.state().found_nothing(hub, direction);
@@ -236,14 +237,15 @@ impl<T: AsFd> Source<T> {
 
     /// Writes to something that is a stream of bytes.
     pub(crate) fn write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.retry(Direction::Write, None, |thing| {
+        self.retry_moving(Direction::Write, None, buf.len(), |thing| {
             fd::write(thing.as_fd(), buf)
         })
     }
 
     /// As [`write`](Self::write), from several buffers.
     pub(crate) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.retry(Direction::Write, None, |thing| {
+        let bytes = bufs.iter().map(|buf| buf.len()).sum();
+        self.retry_moving(Direction::Write, None, bytes, |thing| {
             fd::write_vectored(thing.as_fd(), bufs)
         })
     }

@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) watched: Cell<Readiness>,
     /// And how.
     pub(super) trigger: Cell<Trigger>,
+    /// It goes by a descriptor that is not its own: it has a duplicate.
+    pub(super) is_for_foreign: Cell<bool>,
     /// Of its registration.
     pub(super) key: Cell<Option<Key>>,
     pub(super) writers: WaitList,
@@ -46,6 +48,7 @@ impl State {
             watched: Cell::new(watched),
             trigger: Cell::new(trigger),
             writers: WaitList::new(),
+            is_for_foreign: Cell::new(false),
             key: Cell::new(None),
         }
     }

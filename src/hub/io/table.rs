@@ -140,7 +140,8 @@ impl Table {
     /// and the number is that other's by now.
     pub(super) fn is_of_another(&self, number: RawFd, this: &State) -> bool {
         let is_it = |other: &State| {
-            !ptr::eq(other, this) && other.readers.holder().descriptor() == Some(number)
+            let goes_by_it = other.readers.holder().descriptor() == Some(number);
+            !ptr::eq(other, this) && goes_by_it && !other.is_for_foreign.get()
         };
         // SAFETY: as in `tell`.
         self.sources.any(|state| is_it(unsafe { state.as_ref() }))

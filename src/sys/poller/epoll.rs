@@ -85,9 +85,11 @@ impl Poller {
         self.control(libc::EPOLL_CTL_DEL, fd, 0, 0)
     }
 
-    /// In the child of a fork: our descriptors are closed, and the parent keeps its own of the set that both
-    /// had. What `polling` takes out of that is what it never uses.
-    pub(crate) fn leave_behind(self) {}
+    /// In the child of a fork, which may have closed all descriptors, and have others by these numbers now. So nothing is
+    /// closed; they go when another program is run.
+    pub(crate) fn leave_behind(self) {
+        std::mem::forget(self);
+    }
 
     /// Waits for an event, the bell, the timeout or a signal, and never shorter than the timeout otherwise.
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) {

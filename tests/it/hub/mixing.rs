@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use greenlet::sync::Event;
-use greenlet::time::timeout;
+use greenlet::time::{Elapsed, timeout};
 use greenlet::{
     Coroutine, Generator, Greenlet, GreenletExit, JoinHandle, RefusalKind, SwitchError,
-    Undeliverable, current, sleep, spawn, yield_now,
+    Undeliverable, Yielder, current, scope, sleep, spawn, yield_now,
 };
 
 use super::unwinding::{amid_unwinding, ends, unwinds_until};
@@ -457,5 +457,114 @@ fn what_ends_below_one_in_next_while_another_one_unwinds_is_told() {
         assert_eq!(caught_as::<&str, _>(|| slow.next()), "below main");
         asks.kill();
         ends(&go_on, unwinds);
+    });
+}
+
+/// A question is cut short, and the body comes to its end: whoever asks next is told, and nobody else.
+#[test]
+fn a_body_that_ends_after_a_question_that_was_cut_short_disturbs_nobody() {
+    run(|| {
+        let mut items = Generator::new(|_: Yielder<u32>| sleep(3 * MS));
+        assert_eq!(timeout(MS, || items.next()), Err(Elapsed));
+        sleep(9 * MS);
+        assert_eq!(items.size_hint(), (0, Some(0)));
+        assert_eq!(items.next(), None);
+        assert_eq!(items.next(), None);
+
+        let mut adds = Coroutine::new(|_, number: u32| {
+            sleep(3 * MS);
+            number + 1
+        });
+        assert_eq!(timeout(MS, || adds.send(1)), Err(Elapsed));
+        sleep(9 * MS);
+        assert!(adds.is_ended());
+        assert_eq!(adds.try_send(5), Err(5));
+        assert_eq!(adds.try_send(6), Err(6));
+
+        let mut late = Coroutine::new(|_, number: u32| {
+            sleep(9 * MS);
+            number + 1
+        });
+        assert_eq!(timeout(MS, || late.send(1)), Err(Elapsed));
+        assert_eq!(late.try_send(5), Err(5), "what it has left was for another");
+
+        let mut fails = Generator::new(|_: Yielder<u32>| {
+            sleep(3 * MS);
+            raise("planted")
+        });
+        assert_eq!(timeout(MS, || fails.next()), Err(Elapsed));
+        sleep(9 * MS);
+        assert_eq!(caught_as::<&str, _>(|| fails.next()), "planted");
+        assert_eq!(fails.next(), None);
+
+        let mut dropped = Generator::new(|_: Yielder<u32>| sleep(3 * MS));
+        assert_eq!(timeout(MS, || dropped.next()), Err(Elapsed));
+        sleep(9 * MS);
+        drop(dropped);
+    });
+}
+
+/// The body waits for another one, which the hub runs.
+#[test]
+fn a_body_that_asks_another_one_can_be_asked_again() {
+    run(|| {
+        let slow = || {
+            Generator::new(|y: Yielder<u32>| {
+                for number in 0..3 {
+                    sleep(3 * MS);
+                    y.yield_(number);
+                }
+            })
+        };
+        let mut nested = Generator::new(move |y: Yielder<u32>| y.yield_from(slow()));
+        assert_eq!(timeout(MS, || nested.next()), Err(Elapsed));
+        assert_eq!(nested.collect::<Vec<_>>(), [0, 1, 2]);
+        let mut through = Generator::new(|y: Yielder<u32>| {
+            let slow = Greenlet::new(|number: u32| {
+                sleep(3 * MS);
+                number + 1
+            });
+            y.yield_(slow.switch(1));
+        });
+        assert_eq!(timeout(MS, || through.next()), Err(Elapsed));
+        assert_eq!((through.next(), through.next()), (Some(2), None));
+    });
+}
+
+/// A greenlet of its own yields for the body.
+#[test]
+fn whoever_yields_in_the_place_of_a_body_ends_with_it() {
+    run(|| {
+        let place = Place::<greenlet::JoinHandle<()>>::new();
+        let keep = place.clone();
+        let mut items = Generator::new(move |y: Yielder<u32>| {
+            let deputy = y.clone();
+            keep.put(spawn(move || {
+                (0..9).for_each(|number| deputy.yield_(number))
+            }));
+            sleep(LONG);
+        });
+        assert_eq!((items.next(), items.next()), (Some(0), Some(1)));
+        drop(items);
+        let deputy = place.take().unwrap();
+        assert!(deputy.join().unwrap_err().is::<GreenletExit>());
+    });
+}
+
+/// The exit waits for the end of the scope, and is raised where the body would yield.
+#[test]
+fn a_body_that_is_dropped_in_the_closing_wait_of_a_scope_exits() {
+    run(|| {
+        let log = Log::new();
+        let mut items = Generator::new(own!(log => move |y: Yielder<u32>| {
+            scope(|s| _ = s.spawn(|| sleep(3 * MS)));
+            log.push("closed");
+            let payload = caught(|| y.yield_(1));
+            log.push(if payload.is::<GreenletExit>() { "exit" } else { "panic" });
+        }));
+        assert_eq!(timeout(MS, || items.next()), Err(Elapsed));
+        drop(items);
+        sleep(9 * MS);
+        assert_eq!(log.take(), ["closed", "exit"]);
     });
 }
