@@ -746,3 +746,69 @@ fn links_and_owners() {
         );
     });
 }
+
+/// A read that waits for the turn of another one, and is given up, keeps no worker.
+#[test]
+fn reads_that_are_given_up_free_their_workers() {
+    run(|| {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let file = Rc::new(File::from(std::os::fd::OwnedFd::from(reader)));
+        for _ in rounds(50) {
+            assert!(timeout(MS, || (&*file).read(&mut [0])).is_err());
+        }
+        sleep(10 * MS);
+        let stats = pool_stats();
+        assert!(stats.workers - stats.idle < 20, "{stats:?}");
+        writer.write_all(b"ab").unwrap();
+        let mut both = [0; 2];
+        (&*file).read_exact(&mut both).unwrap();
+        assert_eq!(&both, b"ab");
+        assert_eq!((&*file).read(&mut []).unwrap(), 0);
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_eventfd_is_a_file_that_has_no_position() {
+    use std::os::fd::FromRawFd;
+    run(|| {
+        // SAFETY: just made, and nobody else's.
+        let theirs = unsafe { std::fs::File::from_raw_fd(libc::eventfd(0, 0)) };
+        let file = Rc::new(File::from(theirs));
+        let reads = spawn(own!(file => move || {
+            let mut count = [0; 8];
+            (&*file).read_exact(&mut count).unwrap();
+            u64::from_ne_bytes(count)
+        }));
+        sleep(5 * MS);
+        (&*file).write_all(&5_u64.to_ne_bytes()).unwrap();
+        assert_eq!(reads.join().unwrap(), 5);
+    });
+}
+
+#[test]
+fn a_file_goes_to_std_at_its_position_whatever_was_killed() {
+    run(|| {
+        let folder = Folder::new();
+        let path = folder.join("text");
+        std::fs::write(&path, vec![7; 1 << 20]).unwrap();
+        for round in rounds(100) {
+            let file = Rc::new(File::open(&path).unwrap());
+            let reads = spawn(own!(file => move || (&*file).read(&mut vec![0; 1 << 20]).unwrap()));
+            yield_now();
+            for _ in 0..round * 20 {
+                std::hint::spin_loop();
+            }
+            reads.kill();
+            if reads.join().is_ok() {
+                continue;
+            }
+            let mut theirs: std::fs::File = match round % 2 {
+                0 => file.try_clone().unwrap().into(),
+                _ => Rc::into_inner(file).unwrap().into(),
+            };
+            assert_eq!(theirs.stream_position().unwrap(), 0);
+            assert_eq!(theirs.read(&mut [0; 3]).unwrap(), 3);
+        }
+    });
+}

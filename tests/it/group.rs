@@ -10,7 +10,7 @@ use greenlet::thread::park;
 use greenlet::time::{Elapsed, timeout};
 use greenlet::{GreenletExit, hub_stats, inspect, sleep, spawn, yield_now};
 
-use crate::support::{Drops, complaint, raise, run};
+use crate::support::{Drops, complaint, own, raise, run};
 use crate::sync::{LONG, MS, end, settle};
 
 #[test]
@@ -622,5 +622,35 @@ fn members_know_where_they_were_spawned() {
         assert!(dump.greenlets().len() >= 5, "{dump}");
         group.kill_all();
         settle();
+    });
+}
+
+/// One was let in, and is killed before its turn: whoever kills all has waited for it to sit down.
+#[test]
+fn killing_all_waits_for_nobody_who_never_comes() {
+    run(|| {
+        let (pool, go) = (Pool::new(1), Rc::new(Event::new()));
+        pool.spawn(own!(go => move || go.wait()));
+        let comes = spawn(own!(pool => move || _ = pool.spawn(|| ())));
+        yield_now();
+        go.set();
+        let kills = spawn(own!(pool => move || {
+            comes.start_kill();
+            pool.kill_all();
+        }));
+        kills.join().unwrap();
+        assert_eq!((pool.len(), pool.free()), (0, 1));
+    });
+}
+
+/// The exit of a member is not that of whoever waits for its result.
+#[test]
+fn a_member_that_is_killed_leaves_whoever_maps_with_words() {
+    run(|| {
+        let group = Group::new();
+        let kills = spawn(own!(group => move || group.kill_all()));
+        let said = complaint(|| group.apply(|| sleep(LONG)));
+        assert!(said.contains("killed before it had a result"), "{said}");
+        kills.join().unwrap();
     });
 }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use greenlet::io::{self, pipe, stderr, stdin, stdout};
+use greenlet::time::timeout;
 use greenlet::{GreenletExit, hub_stats, sleep, spawn, yield_now};
 
 use crate::support::{emulated, own, run, survived_in_child, ticker, two_more};
@@ -756,5 +757,15 @@ fn outputs_and_what_is_always_ready_give_way() {
             (0..200).for_each(|_| call().unwrap());
             assert!(other.is_finished());
         }
+    });
+}
+
+#[test]
+fn nothing_can_be_written_to_a_full_pipe() {
+    run(|| {
+        let (_reader, mut writer) = pipe().unwrap();
+        while timeout(MS, || writer.write(&[0; 4096])).is_ok() {}
+        assert_eq!(writer.write(&[]).unwrap(), 0);
+        assert_eq!(writer.write_vectored(&[]).unwrap(), 0);
     });
 }

@@ -210,3 +210,12 @@ fn waiting_for_a_signal_is_no_deadlock() {
         assert!(text(&*parked).contains("deadlock"));
     });
 }
+
+#[test]
+fn one_kind_that_is_named_twice_comes_once() {
+    run(|| {
+        let signals = Signals::new([libc::SIGVTALRM; 2]).unwrap();
+        send(libc::SIGVTALRM);
+        assert_eq!(signals.pending().count(), 1);
+    });
+}

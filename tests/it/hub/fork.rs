@@ -355,3 +355,35 @@ fn what_others_waited_for_may_be_dropped() {
         assert_eq!(wait_for(pid), 0, "the child failed");
     });
 }
+
+/// A daemon closes all that it has, and opens its own: those are nobody else's.
+#[test]
+fn the_child_may_close_all_descriptors_before_it_waits() {
+    let name = "hub::fork::the_child_may_close_all_descriptors_before_it_waits";
+    if !own_stacks() || !cfg!(target_os = "linux") || survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        // The hub has a poller.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(timeout(MS, || listener.accept()).is_err());
+        let pid = fork(|| {
+            // SAFETY: all of them are the parent's as well.
+            (3..100).for_each(|number| _ = unsafe { libc::close(number) });
+            let mut files: Vec<_> = (0..8)
+                .map(|_| {
+                    std::fs::File::options()
+                        .write(true)
+                        .open("/dev/null")
+                        .unwrap()
+                })
+                .collect();
+            sleep(MS);
+            greenlet::io::pipe().unwrap();
+            files
+                .iter_mut()
+                .for_each(|file| file.write_all(b"mine").unwrap());
+        });
+        assert_eq!(wait_for(pid), 0, "the child failed");
+    });
+}

@@ -290,3 +290,21 @@ fn several_buffers_go_in_one_call() {
         assert!(child.wait().unwrap().success());
     });
 }
+
+#[test]
+fn children_that_were_waited_for_keep_no_descriptor() {
+    run(|| {
+        let open = || std::fs::read_dir("/dev/fd").unwrap().count();
+        let wait = |_| {
+            let mut child = sh("exit 0").spawn().unwrap();
+            assert!(child.wait().unwrap().success());
+            child
+        };
+        let first = wait(0);
+        let before = open();
+        let all: Vec<Child> = (0..50).map(wait).collect();
+        // Other tests open some, too.
+        assert!(open() < before + 40);
+        drop((first, all));
+    });
+}

@@ -139,3 +139,23 @@ fn a_guard_to_read_gets_shorter() {
         assert_eq!(*shorter(lock.read().unwrap(), &here), "value");
     });
 }
+
+/// Whoever shows the value may wait: it has the lock meanwhile.
+#[test]
+fn one_that_is_shown_while_another_one_writes() {
+    struct Slow;
+    impl std::fmt::Debug for Slow {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            yield_now();
+            f.write_str("slow")
+        }
+    }
+    run(|| {
+        let lock = Shared::new(RwLock::new(Slow));
+        let theirs = lock.clone();
+        let writes = spawn(move || drop(theirs.write().unwrap()));
+        assert!(format!("{lock:?}").contains("RwLock"));
+        writes.join().unwrap();
+        assert!(lock.try_write().is_ok());
+    });
+}
