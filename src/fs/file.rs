@@ -8,16 +8,21 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::OpenOptions;
-use super::claims::{Claim, Claims, Taken};
 use super::open::{Open, Wanted};
-use crate::offload::{blocking, blocking_for_others};
+use crate::hub::Hub;
+use crate::offload::blocking;
 use crate::sys::lock::lock;
+use crate::time::sleep;
 
 /// The most that one call reads or writes.
 const MOST: usize = 1 << 20;
+
+/// Between two attempts to lock.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
 /// An open file: `std::fs::File`.
 ///
@@ -99,9 +104,9 @@ impl File {
         OpenOptions::new()
     }
 
-    fn of(theirs: fs::File, claims: Claims) -> File {
+    fn of(theirs: fs::File) -> File {
         File {
-            theirs: Open::new(theirs, claims),
+            theirs: Open::new(theirs),
             buffer: Mutex::default(),
         }
     }
@@ -167,7 +172,7 @@ impl File {
         // What cannot be moved back is a pipe, and stays with this one.
         let _turn = self.theirs.stand_still();
         let clone = self.theirs.try_clone()?;
-        Ok(File::of(clone, self.theirs.claims.clone()))
+        Ok(File::of(clone))
     }
 
     /// Changes who may do what with it.
@@ -206,14 +211,14 @@ impl File {
     /// Locks it for this handle alone.
     ///
     /// # Parks
-    /// Until others have unlocked it; a thread of its own waits as well.
+    /// Until others have unlocked it. It asks again after one millisecond, and less and less often, every 16 in the end: the
+    /// system tells nobody, and a thread that waited for one who has given up could not be called back.
     ///
     /// # Cancellation
-    /// A lock that comes too late is given back when it comes, unless it was asked for again meanwhile, through this file or a
-    /// clone.
+    /// It is not locked.
     ///
     /// # Errors
-    /// What the system says, also if it has no thread more.
+    /// What the system says.
     pub fn lock(&self) -> io::Result<()> {
         self.take_lock(fs::File::try_lock, fs::File::lock)
     }
@@ -237,20 +242,19 @@ impl File {
         try_lock: fn(&fs::File) -> Result<(), TryLockError>,
         lock: fn(&fs::File) -> io::Result<()>,
     ) -> io::Result<()> {
-        let claims = &self.theirs.claims;
-        match claims.try_lock(|| try_lock(&self.theirs)) {
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(error),
-            Ok(()) => return Ok(()),
+        if Hub::here_if_open().is_none() {
+            return lock(&self.theirs); // nobody could run meanwhile
         }
-        let claim = Claim::to(&self.theirs);
-        let theirs = Arc::clone(&self.theirs);
-        let _taken = blocking_for_others(move || {
-            lock(&theirs)?;
-            Ok(Taken(theirs))
-        })?;
-        claim.holds();
-        Ok(())
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match try_lock(&self.theirs) {
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+                Ok(()) => return Ok(()),
+            }
+            sleep(pause);
+            pause = LONGEST_PAUSE.min(2 * pause);
+        }
     }
 
     /// Locks it for this handle alone, if that can be had at once.
@@ -258,8 +262,7 @@ impl File {
     /// # Errors
     /// `WouldBlock` if somebody else has a lock.
     pub fn try_lock(&self) -> Result<(), TryLockError> {
-        let theirs = &self.theirs;
-        theirs.claims.try_lock(|| theirs.try_lock())
+        self.theirs.try_lock()
     }
 
     /// Locks it for all who share the lock, if that can be had at once.
@@ -267,8 +270,7 @@ impl File {
     /// # Errors
     /// `WouldBlock` if somebody else has it for himself.
     pub fn try_lock_shared(&self) -> Result<(), TryLockError> {
-        let theirs = &self.theirs;
-        theirs.claims.try_lock(|| theirs.try_lock_shared())
+        self.theirs.try_lock_shared()
     }
 
     /// Gives its lock back.
@@ -276,7 +278,7 @@ impl File {
     /// # Errors
     /// What the system says.
     pub fn unlock(&self) -> io::Result<()> {
-        self.theirs.claims.unlock(&self.theirs)
+        self.theirs.unlock()
     }
 
     /// Whether it is a terminal.
@@ -476,7 +478,7 @@ impl FileExt for File {
 
 impl From<fs::File> for File {
     fn from(theirs: fs::File) -> File {
-        File::of(theirs, Claims::default())
+        File::of(theirs)
     }
 }
 

@@ -20,7 +20,6 @@
 //!   `std::path::Path` that ask the disk are std's, and block.
 //! - What opens or reads a FIFO keeps a worker for as long as it waits. [`pipe`](crate::io::pipe) does not.
 
-mod claims;
 mod dir;
 mod file;
 mod open;

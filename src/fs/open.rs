@@ -13,7 +13,6 @@ use std::os::unix::fs::FileTypeExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::claims::Claims;
 use crate::sys::fork::{Own, inherited};
 use crate::sys::lock::lock;
 
@@ -21,7 +20,6 @@ pub(super) struct Open {
     file: fs::File,
     /// After a fork a worker of the parent may read for ever.
     reads: Own<Reads>,
-    pub(super) claims: Claims,
 }
 
 #[derive(Default)]
@@ -49,11 +47,10 @@ pub(super) struct Came {
 }
 
 impl Open {
-    pub(super) fn new(file: fs::File, claims: Claims) -> Arc<Open> {
+    pub(super) fn new(file: fs::File) -> Arc<Open> {
         Arc::new(Open {
             file,
             reads: Own::new(),
-            claims,
         })
     }
 

@@ -128,19 +128,6 @@ pub(crate) fn blocking<R: Send + 'static>(
     }
 }
 
-/// As [`blocking`] for a call that waits for others: they may need a worker before it can return.
-///
-/// # Errors
-/// Those of `f`, and of [`on_own_thread`].
-pub(crate) fn blocking_for_others<R: Send + 'static>(
-    f: impl FnOnce() -> io::Result<R> + Send + 'static,
-) -> io::Result<R> {
-    match Hub::here_if_open() {
-        Some(_) => on_own_thread(f)?,
-        None => f(),
-    }
-}
-
 /// Runs `f` on a worker, and does not wait for it.
 ///
 /// # Errors

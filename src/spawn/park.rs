@@ -39,6 +39,8 @@ struct Shared {
 /// Where a knocker hangs. It stays when nobody is parked, and is used again, until the greenlet ends.
 #[derive(Default)]
 struct Place {
+    /// It waits here, whether somebody can knock or not.
+    waits: bool,
     is_parked: bool,
     knocker: Option<Knocker>,
 }
@@ -116,6 +118,7 @@ impl Shared {
             ticket = Some(hub.enrol_again(&mut place.knocker)?);
             place.is_parked = true;
         }
+        place.waits = true;
         Ok(Listed {
             shared: self,
             _ticket: ticket,
@@ -141,7 +144,8 @@ struct Listed<'a> {
 
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
-        self.shared.place().is_parked = false;
+        let mut place = self.shared.place();
+        (place.waits, place.is_parked) = (false, false);
     }
 }
 
@@ -213,7 +217,11 @@ impl Thread {
     /// The handle of a greenlet of this thread. If it is parked, it learns that somebody may unpark it.
     pub(super) fn of(control: &Control) -> Thread {
         let thread = Thread::handle(Shared::of(control));
-        if let Some(hub) = Hub::here_if_open() {
+        let waits_alone = {
+            let place = thread.shared.place();
+            place.waits && !place.is_parked
+        };
+        if waits_alone && let Some(hub) = Hub::here_if_open() {
             hub.wake(control.into());
         }
         thread

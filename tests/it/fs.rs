@@ -539,51 +539,48 @@ fn an_open_that_comes_too_late_is_closed_again() {
 }
 
 #[test]
-fn a_lock_that_comes_too_late_is_given_back() {
+fn a_wait_for_a_lock_that_is_given_up_takes_none() {
     run(|| {
         let folder = Folder::new();
         let path = folder.join("file");
         let (a, b) = (File::create(&path).unwrap(), File::create(&path).unwrap());
         a.lock().unwrap();
         assert!(timeout(10 * MS, || b.lock()).is_err());
+        let waits = spawn(move || b.lock_shared());
+        yield_now();
         a.unlock().unwrap();
-        a.lock().unwrap();
-        a.unlock().unwrap();
-        // A lock of `b` would keep it away for ever; the worker may take its time to give it back.
-        while a.try_lock().is_err() {
-            sleep(MS);
-        }
+        waits.kill();
+        a.try_lock().unwrap();
     });
 }
 
-/// To the system it is one lock, whoever asked for it through the same file.
+/// To the system it is one lock, whoever asked for it through the same file, and of whatever kind.
 #[test]
-fn a_lock_that_comes_too_late_is_left_to_who_has_asked_again() {
+fn what_is_locked_after_a_wait_was_given_up_stays_locked() {
     run(|| {
         let folder = Folder::new();
         let path = folder.join("file");
-        let other = std::fs::File::create(&path).unwrap();
-        for asks_again in [true, false] {
-            for _ in 0..20 {
-                other.lock().unwrap();
-                let file = Rc::new(File::open(&path).unwrap());
-                assert!(timeout(2 * MS, || file.lock()).is_err());
-                let clone = file.try_clone().unwrap();
-                let again = asks_again.then(|| spawn(move || clone.lock()));
-                sleep(MS);
-                other.unlock().unwrap();
-                if let Some(again) = again {
-                    again.join().unwrap().unwrap();
-                    sleep(MS);
-                    assert!(other.try_lock().is_err(), "it is locked");
-                    file.unlock().unwrap();
-                }
-                // Free by now, or soon.
-                while other.try_lock().is_err() {
-                    sleep(MS);
-                }
-                other.unlock().unwrap();
-            }
+        let [other, third] = [(); 2].map(|()| std::fs::File::create(&path).unwrap());
+        for shared_first in [true, false] {
+            other.lock().unwrap();
+            let file = Rc::new(File::open(&path).unwrap());
+            let wait = || match shared_first {
+                true => file.lock_shared(),
+                false => file.lock(),
+            };
+            assert!(timeout(2 * MS, wait).is_err());
+            let again = spawn(own!(file => move || match shared_first {
+                true => file.lock(),
+                false => file.lock_shared(),
+            }));
+            yield_now();
+            other.unlock().unwrap();
+            again.join().unwrap().unwrap();
+            sleep(20 * MS);
+            assert!(third.try_lock().is_err(), "it is locked");
+            assert_eq!(third.try_lock_shared().is_ok(), !shared_first);
+            file.unlock().unwrap();
+            third.unlock().unwrap();
         }
     });
 }
