@@ -106,7 +106,7 @@ fn own(target: &Greenlet<()>) -> Span {
     if target.control().is_main() {
         return Span::none();
     }
-    let id = target.id().0;
+    let id = target.id().number();
     match target.name() {
         Some(name) => tracing::info_span!(parent: None, "greenlet", id, name),
         None => tracing::info_span!(parent: None, "greenlet", id),

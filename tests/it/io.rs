@@ -769,3 +769,53 @@ fn nothing_can_be_written_to_a_full_pipe() {
         assert_eq!(writer.write_vectored(&[]).unwrap(), 0);
     });
 }
+
+/// A descriptor over a socket of ours, for a call that it has no method for, and two over one pipe.
+#[test]
+fn one_descriptor_may_be_waited_for_in_two_ways() {
+    use greenlet::os::unix::net::UnixStream;
+    let read = |thing: &std::os::fd::BorrowedFd<'_>| {
+        let mut byte = 0_u8;
+        // SAFETY: room for one byte.
+        match unsafe { libc::read(thing.as_raw_fd(), (&raw mut byte).cast(), 1) } {
+            1 => Ok(byte),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    run(move || {
+        for stream_first in [true, false] {
+            let (near, mut far) = UnixStream::pair().unwrap();
+            let says = spawn(move || {
+                for byte in [1, 2] {
+                    sleep(2 * MS);
+                    far.write_all(&[byte]).unwrap();
+                }
+            });
+            let own = || {
+                let mut byte = [0];
+                (&near).read_exact(&mut byte).unwrap();
+                byte[0]
+            };
+            let other = io::Descriptor::new(near.as_fd()).unwrap();
+            let theirs = || other.read_with(read).unwrap();
+            let told = match stream_first {
+                true => [own(), theirs()],
+                false => [theirs(), own()],
+            };
+            assert_eq!(told, [1, 2]);
+            says.join().unwrap();
+        }
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let both = [(); 2].map(|()| io::Descriptor::new(reader.as_fd()).unwrap());
+        greenlet::scope(|s| {
+            let reads = both
+                .each_ref()
+                .map(|it| s.spawn(move || it.read_with(read).unwrap()));
+            sleep(2 * MS);
+            writer.write_all(&[3, 3]).unwrap();
+            reads
+                .into_iter()
+                .for_each(|it| assert_eq!(it.join().unwrap(), 3));
+        });
+    });
+}

@@ -355,12 +355,16 @@ impl<T: AsFd> Source<T> {
 
     /// Before the descriptor is closed or goes elsewhere (law 8).
     fn deregister(&self) {
-        let Some(key) = self.state.get().and_then(|state| state.key.take()) else {
+        let Some(state) = self.state.get() else {
             return;
         };
-        if let Some(hub) = Hub::here_if_any() {
-            let leaves = CLOSING_REMOVES && !self.exposed.get();
-            hub.io.deregister(&self.thing, key, leaves);
+        if let Some(key) = state.key.take()
+            && let Some(hub) = Hub::here_if_any()
+        {
+            let is_alone = !self.exposed.get() && state.twin.get().is_none();
+            let registered = state.registered(self.thing.as_fd());
+            hub.io
+                .deregister(&registered, key, CLOSING_REMOVES && is_alone);
         }
     }
 }

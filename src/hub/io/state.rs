@@ -1,9 +1,9 @@
 //! What the hub knows of a source.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::mem::offset_of;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::Direction;
 use crate::data::register::Key;
@@ -27,6 +27,8 @@ pub(super) struct State {
     pub(super) trigger: Cell<Trigger>,
     /// It goes by a descriptor that is not its own: it has a duplicate.
     pub(super) is_for_foreign: Cell<bool>,
+    /// A duplicate that is registered in the place of the descriptor, which somebody else has registered already.
+    pub(super) twin: OnceCell<OwnedFd>,
     /// Of its registration.
     pub(super) key: Cell<Option<Key>>,
     pub(super) writers: WaitList,
@@ -49,6 +51,7 @@ impl State {
             trigger: Cell::new(trigger),
             writers: WaitList::new(),
             is_for_foreign: Cell::new(false),
+            twin: OnceCell::new(),
             key: Cell::new(None),
         }
     }
@@ -139,19 +142,40 @@ impl State {
             true => Trigger::Edge,
             false => self.trigger.get(),
         };
+        let fd = self.registered(fd);
         match self.key.get() {
             Some(key) => hub.io.change(fd, key, watched, trigger)?,
-            None => {
-                let key = hub.io.register(fd, self, watched, trigger)?;
-                self.key.set(Some(key));
-                if self.readers.holder().get() == 0 {
-                    self.goes_by(fd);
-                }
-            }
+            None => self.enter(fd, hub, watched, trigger)?,
         }
         self.watched.set(watched);
         self.trigger.set(trigger);
         Ok(())
+    }
+
+    fn enter(
+        &self,
+        fd: BorrowedFd<'_>,
+        hub: &Hub,
+        watched: Readiness,
+        trigger: Trigger,
+    ) -> io::Result<()> {
+        let key = match hub.io.register(fd, self, watched, trigger) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.twin.set(fd.try_clone_to_owned()?).map_err(|_| error)?;
+                return self.enter(self.registered(fd), hub, watched, trigger);
+            }
+            key => key?,
+        };
+        self.key.set(Some(key));
+        if self.readers.holder().get() == 0 {
+            self.goes_by(fd);
+        }
+        Ok(())
+    }
+
+    /// The descriptor that is registered, or will be.
+    pub(super) fn registered<'a>(&'a self, fd: BorrowedFd<'a>) -> BorrowedFd<'a> {
+        self.twin.get().map_or(fd, OwnedFd::as_fd)
     }
 
     /// A call has found nothing.
