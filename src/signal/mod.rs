@@ -11,16 +11,25 @@
 //! A watched signal does not do what it did by default. That stays so after the last stream has gone: what
 //! comes then is ignored. Signals that the program itself has caused by a fault cannot be watched.
 
+use std::cell::RefCell;
 use std::ffi::c_int;
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use signal_hook::SigId;
 
+use crate::hub::Hub;
 use crate::hub::io::{Direction, Source};
+use crate::sys::fork;
+use crate::time::sleep;
+
+/// Between two tries to wait where no descriptor is left.
+const PAUSE: Duration = Duration::from_millis(10);
 
 pub use signal_hook::consts::signal::{
     SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPIPE, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU,
@@ -59,8 +68,15 @@ pub use signal_hook::consts::signal::{
 /// share::<greenlet::signal::Signals>();
 /// ```
 pub struct Signals {
+    listening: RefCell<Rc<Listening>>,
+}
+
+/// Where the signals of one process come in. The stream is shared with a child of a fork, which would take away what comes for
+/// its parent: so that makes one of its own.
+struct Listening {
     watched: Vec<Watched>,
     stream: Source<UnixStream>,
+    forks: u32,
 }
 
 /// One kind of signal, for one stream.
@@ -77,6 +93,56 @@ impl Signals {
     /// `InvalidInput` for a signal that cannot be watched: `SIGKILL`, `SIGSTOP` and those of faults; and what
     /// the system says.
     pub fn new<I: IntoIterator<Item = c_int>>(signals: I) -> io::Result<Signals> {
+        let listening = Listening::to(signals)?;
+        Ok(Signals {
+            listening: RefCell::new(Rc::new(listening)),
+        })
+    }
+
+    /// Those that have come and were not taken, without waiting.
+    pub fn pending(&self) -> impl Iterator<Item = c_int> {
+        std::iter::from_fn(|| self.take())
+    }
+
+    /// Where they come in in this process.
+    fn listening(&self) -> io::Result<Rc<Listening>> {
+        let parents = Rc::clone(&self.listening.borrow());
+        if parents.forks == fork::count() {
+            return Ok(parents);
+        }
+        let own = Rc::new(Listening::to(parents.kinds())?);
+        // What came since the fork has come to the old flags.
+        for (new, old) in own.watched.iter().zip(&parents.watched) {
+            new.came
+                .fetch_or(old.came.load(Ordering::Acquire), Ordering::AcqRel);
+        }
+        self.listening.replace(Rc::clone(&own));
+        Ok(own)
+    }
+
+    fn take(&self) -> Option<c_int> {
+        self.listening().ok()?.take()
+    }
+
+    /// The next one, as long as somebody can wait.
+    fn next_one(&self) -> Option<c_int> {
+        loop {
+            match self.listening().and_then(|listening| listening.wait()) {
+                Ok(signal) => return Some(signal),
+                Err(_) if Hub::here_if_open().is_none() => return None,
+                // There is no descriptor left to wait with; there may be one soon.
+                Err(_) => sleep(PAUSE),
+            }
+            if let Some(signal) = self.take() {
+                return Some(signal);
+            }
+        }
+    }
+}
+
+impl Listening {
+    fn to(signals: impl IntoIterator<Item = c_int>) -> io::Result<Listening> {
+        fork::watch();
         let (stream, bell) = UnixStream::pair()?;
         stream.set_nonblocking(true)?;
         let mut watched: Vec<Watched> = Vec::new();
@@ -85,15 +151,15 @@ impl Signals {
                 watched.push(watch(signal, &bell)?);
             }
         }
-        Ok(Signals {
+        Ok(Listening {
             watched,
             stream: Source::new(stream),
+            forks: fork::count(),
         })
     }
 
-    /// Those that have come and were not taken, without waiting.
-    pub fn pending(&self) -> impl Iterator<Item = c_int> {
-        std::iter::from_fn(|| self.take())
+    fn kinds(&self) -> impl Iterator<Item = c_int> {
+        self.watched.iter().map(|watched| watched.signal)
     }
 
     fn take(&self) -> Option<c_int> {
@@ -144,7 +210,7 @@ impl Iterator for &Signals {
     type Item = c_int;
 
     fn next(&mut self) -> Option<c_int> {
-        self.wait().ok()
+        self.next_one()
     }
 }
 
@@ -152,14 +218,14 @@ impl Iterator for Signals {
     type Item = c_int;
 
     fn next(&mut self) -> Option<c_int> {
-        self.wait().ok()
+        self.next_one()
     }
 }
 
 impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let signals = self.watched.iter().map(|watched| watched.signal);
-        f.debug_list().entries(signals).finish()
+        let listening = self.listening.borrow();
+        f.debug_list().entries(listening.kinds()).finish()
     }
 }
 
@@ -174,5 +240,5 @@ impl fmt::Debug for Signals {
 /// # Errors
 /// What the system says.
 pub fn ctrl_c() -> io::Result<()> {
-    Signals::new([SIGINT])?.wait().map(drop)
+    Listening::to([SIGINT])?.wait().map(drop)
 }

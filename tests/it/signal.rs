@@ -219,3 +219,39 @@ fn one_kind_that_is_named_twice_comes_once() {
         assert_eq!(signals.pending().count(), 1);
     });
 }
+
+/// The child has a stream of its own: what comes for the parent is not taken away.
+#[test]
+fn a_child_of_a_fork_takes_nothing_from_its_parent() {
+    let name = "signal::a_child_of_a_fork_takes_nothing_from_its_parent";
+    if !crate::support::own_stacks() || survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        let mut signals = Signals::new([SIGUSR1]).unwrap();
+        send(SIGUSR1);
+        assert_eq!(signals.next(), Some(SIGUSR1));
+        // SAFETY: this process runs one test.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: ends a child that hangs.
+            unsafe { libc::alarm(20) };
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                send(SIGUSR1);
+                assert_eq!(signals.next(), Some(SIGUSR1));
+                assert!(timeout(100 * MS, || signals.next()).is_err());
+            }));
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(i32::from(outcome.is_err())) }
+        }
+        for _ in 0..20 {
+            sleep(2 * MS);
+            send(SIGUSR1);
+            assert_eq!(timeout(1000 * MS, || signals.next()), Ok(Some(SIGUSR1)));
+        }
+        let mut status = 0;
+        // SAFETY: a child of ours.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0, "the child failed");
+    });
+}
