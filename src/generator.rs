@@ -472,7 +472,8 @@ impl<Y: 'static> Iterator for Generator<Y> {
     /// The next item.
     ///
     /// # Panics
-    /// With a panic of the body. If the body itself asks, or waits elsewhere than in `yield_`.
+    /// With a panic of the body. If the body itself asks, or waits elsewhere than in `yield_`; but after a
+    /// question that was cut short it is waited for.
     #[inline]
     fn next(&mut self) -> Option<Y> {
         self.conversation.ask(()).ok().flatten()
@@ -532,7 +533,8 @@ impl<In: 'static, Out: 'static> Coroutine<In, Out> {
     ///
     /// # Panics
     /// If the coroutine has ended; [`try_send`](Self::try_send) gives the value back. With a panic of the
-    /// body. If the body itself sends, or waits elsewhere than in `yield_`.
+    /// body. If the body itself sends, or waits elsewhere than in `yield_`; but after a
+    /// question that was cut short it is waited for.
     #[track_caller]
     #[inline]
     pub fn send(&mut self, value: In) -> Out {

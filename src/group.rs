@@ -384,7 +384,7 @@ impl Group {
     /// As [`map`](Self::map), each when it is asked for, in order. It runs ahead by as many as the pool is large,
     /// or 1024 in a group.
     ///
-    /// Dropping the iterator begins nothing more; what runs goes on.
+    /// Dropping the iterator asks for nothing more; what was spawned by then goes on.
     ///
     /// # Parks
     /// The iterator does, unless the next one is there.
