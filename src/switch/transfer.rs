@@ -149,14 +149,17 @@ impl Left {
     /// All of it is taken at once: what is done with it runs code of the user, which may switch.
     fn taken(thread: &Thread, me: &Control) -> Left {
         let announced = |alert| me.take_alert(alert);
-        let litter = announced(alert::LITTER);
+        let (nobodys, passed) = match announced(alert::LITTER) {
+            true => (thread.discarded.take(), thread.passed.take()),
+            false => (None, Vec::new()),
+        };
         Left {
             payload: announced(alert::RAISE).then(|| me.raise.take().expect("announced")),
             zombie: announced(alert::REAP).then(|| thread.zombie.take().expect("announced")),
             orphan: announced(alert::ORPHAN).then(|| thread.orphan.take().expect("announced")),
             event: announced(alert::TRACE).then(|| thread.event.take().expect("announced")),
-            nobodys: litter.then(|| thread.discarded.take()).flatten(),
-            passed: litter.then(|| thread.passed.take()).unwrap_or_default(),
+            nobodys,
+            passed,
         }
     }
 
