@@ -18,6 +18,7 @@
 //! - On a thread without a hub, or at its end, when nobody could run meanwhile, calls are made in place.
 //! - There is no `FromRawFd` (`From<OwnedFd>` is the same, and safe), and what std has deprecated is left out. Methods of
 //!   `std::path::Path` that ask the disk are std's, and block.
+//! - What is opened with `O_DIRECT` cannot be read or written: workers do that with buffers of ours, which are not aligned.
 //! - What opens or reads a FIFO keeps a worker for as long as it waits. [`pipe`](crate::io::pipe) does not.
 
 mod dir;

@@ -89,10 +89,15 @@ impl TcpStream {
     }
 
     fn adopt(stream: net::TcpStream) -> TcpStream {
-        TcpStream {
+        let adopted = TcpStream {
             timeouts: Timeouts::of(stream.read_timeout(), stream.write_timeout()),
             source: Source::new(stream),
+        };
+        // Whatever it is that somebody has put in.
+        if !fd::is_stream(adopted.source.thing()) {
+            adopted.source.keeps_messages();
         }
+        adopted
     }
 
     /// The address of the other side.

@@ -53,7 +53,10 @@ impl UnixListener {
     /// so that who tries again does not spin.
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let (socket, address) = crate::net::accept(&self.source)?;
-        Ok((UnixStream::new(socket), fd::to_unix(&address)?))
+        let stream = UnixStream::new(socket);
+        // A path that fills all of an address only std can tell.
+        let address = fd::to_unix(&address).or_else(|_| stream.peer_addr())?;
+        Ok((stream, address))
     }
 
     /// All connections, for ever.
