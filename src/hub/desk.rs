@@ -82,6 +82,12 @@ impl Drop for Forlorn<'_> {
     }
 }
 
+impl Ticket {
+    pub(crate) fn key(&self) -> Key {
+        self.key
+    }
+}
+
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(hub) = Hub::here_if_open() {
@@ -130,12 +136,7 @@ impl Hub {
 impl Hub {
     /// Does `rest`. If the one with this ticket, which does it, is given up meanwhile, `leave` is done for it: others may
     /// count on what it stands for.
-    pub(crate) fn leaving<R>(
-        &self,
-        ticket: &Ticket,
-        leave: &dyn Fn(),
-        rest: impl FnOnce() -> R,
-    ) -> R {
+    pub(crate) fn leaving<R>(&self, ticket: Key, leave: &dyn Fn(), rest: impl FnOnce() -> R) -> R {
         struct Stays<'a>(&'a Desk, Key);
         impl Drop for Stays<'_> {
             fn drop(&mut self) {
@@ -144,12 +145,12 @@ impl Hub {
                     .change(self.1, |enrolled| enrolled.leave = None);
             }
         }
-        let _stays = Stays(&self.desk, ticket.key);
+        let _stays = Stays(&self.desk, ticket);
         // SAFETY: it is the same pointer; `Stays` takes it back before `leave` goes.
         let leave: *const (dyn Fn() + 'static) = unsafe { std::mem::transmute(leave) };
         self.desk
             .enrolled
-            .change(ticket.key, |enrolled| enrolled.leave = Some(leave));
+            .change(ticket, |enrolled| enrolled.leave = Some(leave));
         rest()
     }
 

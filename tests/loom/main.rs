@@ -17,6 +17,13 @@ mod sys {
 
     #[path = "lock.rs"]
     pub(crate) mod lock;
+
+    /// A model does not fork.
+    pub(crate) mod fork {
+        pub(crate) fn count() -> u32 {
+            0
+        }
+    }
 }
 
 #[allow(dead_code)]

@@ -13,15 +13,24 @@
 //! be called once: its place is gone then, and that is how it knows. One that is called and raised in before it looks
 //! has lost its call: under the lock it goes to the next. The same is done for one that is given up: it will never look.
 //!
+//! In the child of a fork those who stayed with the parent stand in no line any more.
+//!
 //! Nothing in here knows a hub, so the model checker runs it: `tests/loom`.
 
 use std::collections::VecDeque;
 
+use crate::sys::fork;
 use crate::sys::lock::{Mutex, lock};
 
 /// What ends a sleep, from any thread.
 pub(crate) trait Bell {
     fn ring(&self);
+
+    /// Just after a fork: whether `who` waits here has stayed with the parent.
+    fn is_left_behind(&self, who: u64) -> bool {
+        let _ = who;
+        false
+    }
 }
 
 /// One who can sleep until its bell is rung, or for no reason at all.
@@ -49,6 +58,8 @@ pub(crate) struct Crossing<S, B, const LINES: usize> {
 pub(crate) struct Shared<S, B, const LINES: usize> {
     state: S,
     lines: Lines<B, LINES>,
+    /// In which process it was last changed.
+    forks: Option<u32>,
 }
 
 /// A place in a line. Who stood there and finds it gone has been called.
@@ -121,9 +132,11 @@ impl<B, const LINES: usize> Lines<B, LINES> {
     fn stand(&mut self, line: usize, sleeper: &impl Sleeper<Bell = B>, before: Option<u64>) -> u64 {
         let number = before.unwrap_or(self.next);
         self.next = self.next.max(number + 1);
-        if let Err(place) = self.find(line, number) {
-            let (who, bell) = (sleeper.who(), sleeper.bell());
-            self.lines[line].insert(place, Place { number, who, bell });
+        let (who, bell) = (sleeper.who(), sleeper.bell());
+        match self.find(line, number) {
+            Err(place) => self.lines[line].insert(place, Place { number, who, bell }),
+            // After a fork it is another one.
+            Ok(place) => self.lines[line][place].bell = bell,
         }
         number
     }
@@ -151,6 +164,18 @@ impl<S, B, const LINES: usize> Shared<S, B, LINES> {
                 called: Bells::NONE,
                 comes: None,
             },
+            forks: None,
+        }
+    }
+}
+
+impl<S, B: Bell, const LINES: usize> Shared<S, B, LINES> {
+    #[cold]
+    fn begin_again(&mut self, forks: u32) {
+        if self.forks.replace(forks).is_some() {
+            for line in &mut self.lines.lines {
+                line.retain(|it| !it.bell.is_left_behind(it.who));
+            }
         }
     }
 }
@@ -170,7 +195,10 @@ impl<S, B: Bell, const LINES: usize> Crossing<S, B, LINES> {
     /// Changes the state, and calls whom that concerns.
     pub(crate) fn change<R>(&self, f: impl FnOnce(&mut S, &mut Lines<B, LINES>) -> R) -> R {
         let mut shared = lock(&self.shared);
-        let Shared { state, lines } = &mut *shared;
+        if shared.forks != Some(fork::count()) {
+            shared.begin_again(fork::count());
+        }
+        let Shared { state, lines, .. } = &mut *shared;
         let outcome = f(state, lines);
         let called = std::mem::replace(&mut lines.called, Bells::NONE);
         drop(shared);

@@ -30,6 +30,7 @@ pub mod oneshot;
 mod semaphore;
 pub(crate) mod states;
 
+use std::cell::{Cell, RefCell};
 use std::mem::offset_of;
 use std::ops::Deref;
 
@@ -38,6 +39,7 @@ use crate::hub::circle::Abroad;
 use crate::hub::desk::{Knocker, Ticket};
 use crate::switch::subject::{Awaits, Holder, Known, Subject};
 use crate::sys::clock::Moment;
+use crate::sys::fork;
 use crate::sys::lock::Mutex as Guarded;
 use crossing::{Bell, Lines, Sleeper};
 
@@ -124,13 +126,18 @@ impl Bell for Knocker {
     fn ring(&self) {
         self.wake();
     }
+
+    /// All but the main greenlet, which goes on in both.
+    fn is_left_behind(&self, who: u64) -> bool {
+        Hub::here().thread().main.id != who
+    }
 }
 
 /// The greenlet that runs, about to wait for other threads.
 pub(crate) struct Parker {
     hub: &'static Hub,
-    ticket: Ticket,
-    knocker: Knocker,
+    enrolled: RefCell<(Ticket, Knocker)>,
+    forks: Cell<u32>,
     purpose: &'static &'static str,
     deadline: Option<Moment>,
     awaits: Awaits,
@@ -142,16 +149,10 @@ impl Parker {
     /// If the hub cannot have a poller: then nobody could wake it.
     fn new(purpose: &'static &'static str, deadline: Option<Moment>) -> Parker {
         let hub = Hub::here();
-        let (ticket, knocker) = hub.enrol().unwrap_or_else(|error| {
-            panic!(
-                "{} {purpose}, and cannot be woken by other threads: {error}",
-                hub.thread().current()
-            )
-        });
         Parker {
             hub,
-            ticket,
-            knocker,
+            enrolled: RefCell::new(enrol(hub, purpose)),
+            forks: Cell::new(fork::count()),
             purpose,
             deadline,
             awaits: Awaits::NOTHING,
@@ -160,11 +161,26 @@ impl Parker {
     }
 }
 
+/// # Panics
+/// If the hub cannot have a poller: then nobody could wake it.
+fn enrol(hub: &Hub, purpose: &str) -> (Ticket, Knocker) {
+    hub.enrol().unwrap_or_else(|error| {
+        panic!(
+            "{} {purpose}, and cannot be woken by other threads: {error}",
+            hub.thread().current()
+        )
+    })
+}
+
 impl Sleeper for Parker {
     type Bell = Knocker;
 
     fn bell(&self) -> Knocker {
-        self.knocker.clone()
+        if self.forks.replace(fork::count()) != fork::count() {
+            // The door of before is the parent's.
+            self.enrolled.replace(enrol(self.hub, self.purpose));
+        }
+        self.enrolled.borrow().1.clone()
     }
 
     fn who(&self) -> u64 {
@@ -177,6 +193,7 @@ impl Sleeper for Parker {
     }
 
     fn rest<R>(&self, leave: &dyn Fn(), rest: impl FnOnce() -> R) -> R {
-        self.hub.leaving(&self.ticket, leave, rest)
+        let key = self.enrolled.borrow().0.key();
+        self.hub.leaving(key, leave, rest)
     }
 }

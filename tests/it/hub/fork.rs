@@ -387,3 +387,73 @@ fn the_child_may_close_all_descriptors_before_it_waits() {
         assert_eq!(wait_for(pid), 0, "the child failed");
     });
 }
+
+/// Those who waited in the parent are called in vain by nobody.
+#[test]
+fn what_threads_share_goes_to_those_who_are_there() {
+    use greenlet::sync::remote::{Mutex, Semaphore, channel};
+    let name = "hub::fork::what_threads_share_goes_to_those_who_are_there";
+    if !own_stacks() || survived_in_child(name) {
+        return;
+    }
+    run(|| {
+        let (mutex, permits) = (Arc::new(Mutex::new(0)), Arc::new(Semaphore::new(0)));
+        let (sender, receiver) = channel::bounded(0);
+        let guard = mutex.lock().unwrap();
+        let theirs = (mutex.clone(), permits.clone(), receiver.clone());
+        let waits = [
+            spawn(move || drop(theirs.0.lock().unwrap())),
+            spawn(move || theirs.1.acquire().forget()),
+            spawn(move || assert_eq!(theirs.2.recv(), Ok(1))),
+        ];
+        yield_now();
+        let parent = std::process::id();
+        // SAFETY: as above.
+        let pid = unsafe { libc::fork() };
+        if std::process::id() != parent {
+            // SAFETY: ends a child that hangs.
+            unsafe { libc::alarm(10) };
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                drop(guard);
+                assert_eq!(*mutex.lock().unwrap(), 0);
+                permits.release();
+                assert_eq!(permits.available(), 1);
+                assert!(sender.try_send(1).is_err());
+            }));
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(if outcome.is_ok() { 0 } else { 101 }) }
+        }
+        assert_eq!(wait_for(pid), 0, "the child failed");
+        drop(guard);
+        permits.release();
+        sender.send(1).unwrap();
+        waits.map(|waits| waits.join().unwrap());
+    });
+}
+
+/// It goes on in both, and waits on.
+#[test]
+fn a_main_greenlet_that_waits_for_threads_is_called_by_those_of_its_process() {
+    if crate::support::emulated() {
+        return; // it cannot fork while its threads work
+    }
+    main_goes_on_in_both(
+        "hub::fork::a_main_greenlet_that_waits_for_threads_is_called_by_those_of_its_process",
+        || {
+            let permits = Arc::new(greenlet::sync::remote::Semaphore::new(0));
+            let theirs = permits.clone();
+            // In the child it is not there.
+            thread::spawn(move || {
+                thread::sleep(20 * MS);
+                theirs.release();
+            });
+            let permit = permits.acquire_timeout(50 * MS);
+            if permit.map(greenlet::sync::remote::Permit::forget).is_none() {
+                let theirs = permits.clone();
+                thread::spawn(move || theirs.release());
+                permits.acquire().forget();
+            }
+            assert_eq!(permits.available(), 0);
+        },
+    );
+}
