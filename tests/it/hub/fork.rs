@@ -427,7 +427,7 @@ fn what_threads_share_goes_to_those_who_are_there() {
         drop(guard);
         permits.release();
         sender.send(1).unwrap();
-        waits.map(|waits| waits.join().unwrap());
+        waits.into_iter().for_each(|waits| waits.join().unwrap());
     });
 }
 
