@@ -10,7 +10,9 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::page_size;
-use crate::sys::{fd, memory};
+#[cfg(target_os = "linux")]
+use crate::sys::fd;
+use crate::sys::memory;
 
 /// The least size of a guard region, in bytes.
 const GUARD: usize = 64 * 1024;
