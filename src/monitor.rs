@@ -379,8 +379,8 @@ impl Lateness {
         self.counts.iter().sum()
     }
 
-    /// The lateness that this share of them did not exceed. Times are rounded up to a power of two. A share below 0 is 0, one beyond
-    /// 1 is 1, and what is no number is 1.
+    /// The lateness that this share of them did not exceed. Times are rounded up to a power of two. A share below 0
+    /// is 0, one beyond 1 is 1, and what is no number is 1.
     pub fn quantile(&self, share: f64) -> Duration {
         let share = if share.is_nan() {
             1.0

@@ -27,7 +27,7 @@ pub struct ReadDir {
     state: Arc<Mutex<State>>,
     /// The process whose workers may be at it: how many forks it comes from.
     asked_in: u32,
-    /// No worker could be had: that is the end.
+    /// Nobody could read: that is the end.
     has_failed: bool,
 }
 
@@ -73,6 +73,20 @@ impl ReadDir {
         is_left
     }
 
+    /// Has a worker read ahead.
+    fn ask(&mut self) -> io::Result<()> {
+        if self.is_left_behind() {
+            let error = "a worker of the parent process was reading this folder at the fork";
+            return Err(io::Error::other(error));
+        }
+        let state = Arc::clone(&self.state);
+        blocking(move || {
+            let mut state = lock(&state);
+            state.read_ahead();
+            Ok(())
+        })
+    }
+
     /// The next entry that was read; an error if a worker has to be asked.
     fn ready(&self) -> Result<Option<io::Result<DirEntry>>, ()> {
         // One that reads for a greenlet that was killed has it; that takes as long as it takes.
@@ -99,17 +113,7 @@ impl Iterator for ReadDir {
             if self.has_failed {
                 return None;
             }
-            if self.is_left_behind() {
-                let error = "a worker of the parent process was reading this folder at the fork";
-                return Some(Err(io::Error::other(error)));
-            }
-            let state = Arc::clone(&self.state);
-            let read = blocking(move || {
-                let mut state = lock(&state);
-                state.read_ahead();
-                Ok(())
-            });
-            if let Err(error) = read {
+            if let Err(error) = self.ask() {
                 self.has_failed = true;
                 return Some(Err(error));
             }

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -292,11 +293,9 @@ impl File {
             return Ok(0);
         }
         let buffer = std::mem::take(&mut *self.buffer());
-        let open = Arc::clone(&self.theirs);
-        let wanted = Wanted::by_one_who_reads(&open);
-        let is_wanted = wanted.flag();
-        let (came, outcome) = blocking(move || open.read(buffer, room.min(MOST), &is_wanted))?;
-        drop(wanted);
+        let read =
+            move |open: &Arc<Open>, is_wanted: &_| open.read(buffer, room.min(MOST), is_wanted);
+        let (came, outcome) = self.wait_for(read)?;
         let (buffer, count) = came.take();
         out(&buffer[..count]);
         *self.buffer() = buffer;
@@ -305,12 +304,19 @@ impl File {
 
     /// Reads all that is left; what came before an error is there.
     fn read_all(&self) -> io::Result<(Vec<u8>, io::Result<usize>)> {
+        let (came, outcome) = self.wait_for(|open, is_wanted| open.read_to_end(is_wanted))?;
+        Ok((came.take().0, outcome))
+    }
+
+    /// Waits for a read by a worker, which is told when nobody does any more.
+    fn wait_for<R: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Arc<Open>, &AtomicBool) -> io::Result<R> + Send + 'static,
+    ) -> io::Result<R> {
         let open = Arc::clone(&self.theirs);
         let wanted = Wanted::by_one_who_reads(&open);
         let is_wanted = wanted.flag();
-        let (came, outcome) = blocking(move || open.read_to_end(&is_wanted))?;
-        drop(wanted);
-        Ok((came.take().0, outcome))
+        blocking(move || read(&open, &is_wanted))
     }
 
     /// Reads into a buffer of ours, of `room` bytes at most, and copies out of it.

@@ -153,11 +153,8 @@ impl Open {
         Ok(kind.is_file() || kind.is_block_device())
     }
 
-    /// Moves the position of the system back to where this file is. What has none keeps what is unread.
+    /// Moves the position of the system, if there is one, back to where this file is.
     fn settle(&self) -> io::Result<()> {
-        if !self.has_position()? {
-            return Ok(());
-        }
         let unread = &mut lock(&self.reads().state).unread;
         if !unread.is_empty() {
             (&self.file).seek(SeekFrom::Current(-(unread.len() as i64)))?;
@@ -208,7 +205,9 @@ impl Deref for Open {
 impl From<Open> for fs::File {
     fn from(open: Open) -> fs::File {
         // What a pipe has left goes with the handle, as what is in a `BufReader` does.
-        let _ = open.settle();
+        if open.has_position().unwrap_or(false) {
+            let _ = open.settle();
+        }
         open.file
     }
 }

@@ -131,9 +131,7 @@ impl Hub {
         *knocker = Some(new);
         Ok(ticket)
     }
-}
 
-impl Hub {
     /// Does `rest`. If the one with this ticket, which does it, is given up meanwhile, `leave` is done for it: others may
     /// count on what it stands for.
     pub(crate) fn leaving<R>(&self, ticket: Key, leave: &dyn Fn(), rest: impl FnOnce() -> R) -> R {

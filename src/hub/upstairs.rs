@@ -51,8 +51,8 @@ impl Upstairs for Hub {
         Hub::put_off(self, control, payload)
     }
 
-    fn is_given_up(&self, control: &Control) {
-        self.strike_out(control.into());
+    fn strike_out(&self, control: &Control) {
+        Hub::strike_out(self, control.into());
     }
 
     /// What is ready will not run any more; it is ended with everything else that is suspended.

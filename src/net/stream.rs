@@ -4,7 +4,17 @@ use std::io::{self, IoSliceMut, Read};
 use std::os::fd::AsFd;
 use std::{net, os::unix};
 
+use crate::hub::io::Source;
 use crate::sys::fd::{self, Received};
+
+/// A socket that somebody has put in, whatever it is.
+pub(crate) fn adopted<T: AsFd>(socket: T) -> Source<T> {
+    let source = Source::new(socket);
+    if !fd::is_stream(source.thing()) {
+        source.keeps_messages();
+    }
+    source
+}
 
 /// One read from a socket of std's.
 pub(crate) trait Receive {

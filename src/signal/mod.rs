@@ -28,13 +28,13 @@ use crate::hub::io::{Direction, Source};
 use crate::sys::fork;
 use crate::time::sleep;
 
-/// Between two tries to wait where no descriptor is left.
-const PAUSE: Duration = Duration::from_millis(10);
-
 pub use signal_hook::consts::signal::{
     SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPIPE, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU,
     SIGURG, SIGUSR1, SIGUSR2, SIGWINCH,
 };
+
+/// Between two tries to wait where no descriptor is left.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The signals of some kinds, as they come.
 ///

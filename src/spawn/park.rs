@@ -41,6 +41,7 @@ struct Shared {
 struct Place {
     /// It waits here, whether somebody can knock or not.
     waits: bool,
+    /// It waits here, and somebody can knock.
     is_parked: bool,
     knocker: Option<Knocker>,
 }

@@ -503,7 +503,7 @@ fn leak(thread: &Thread, control: &Control, when: &str) {
     say(format_args!("{control} is leaked {when}: {why}"));
     give_up(thread, control);
     if let Some(upstairs) = thread.upstairs() {
-        upstairs.is_given_up(control);
+        upstairs.strike_out(control);
     }
 }
 

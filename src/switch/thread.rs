@@ -94,7 +94,7 @@ pub(crate) trait Upstairs {
     /// What was to be raised in `control` is not, for now: gives it back, unless it stays due.
     fn put_off(&self, control: &Control, payload: Payload) -> Option<Payload>;
     /// `control`, which waits, will never run again, and nothing of it is unwound.
-    fn is_given_up(&self, control: &Control);
+    fn strike_out(&self, control: &Control);
 }
 
 impl Thread {

@@ -15,6 +15,7 @@ use greenlet::signal::{
 use greenlet::time::timeout;
 use greenlet::{GreenletExit, hub_stats, sleep, spawn, yield_now};
 
+use crate::hub::fork::{fork, wait_for};
 use crate::support::{
     caught, open_descriptors, own, run, run_within, survived_in_child, text, ticker,
 };
@@ -231,27 +232,18 @@ fn a_child_of_a_fork_takes_nothing_from_its_parent() {
         let mut signals = Signals::new([SIGUSR1]).unwrap();
         send(SIGUSR1);
         assert_eq!(signals.next(), Some(SIGUSR1));
-        // SAFETY: this process runs one test.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
+        let child = fork(std::panic::AssertUnwindSafe(|| {
             // SAFETY: ends a child that hangs.
             unsafe { libc::alarm(20) };
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                send(SIGUSR1);
-                assert_eq!(signals.next(), Some(SIGUSR1));
-                assert!(timeout(100 * MS, || signals.next()).is_err());
-            }));
-            // SAFETY: ends the process.
-            unsafe { libc::_exit(i32::from(outcome.is_err())) }
-        }
+            send(SIGUSR1);
+            assert_eq!(signals.next(), Some(SIGUSR1));
+            assert!(timeout(100 * MS, || signals.next()).is_err());
+        }));
         for _ in 0..20 {
             sleep(2 * MS);
             send(SIGUSR1);
             assert_eq!(timeout(1000 * MS, || signals.next()), Ok(Some(SIGUSR1)));
         }
-        let mut status = 0;
-        // SAFETY: a child of ours.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        assert_eq!(status, 0, "the child failed");
+        assert_eq!(wait_for(child), 0, "the child failed");
     });
 }

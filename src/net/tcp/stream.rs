@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::hub::io::{Direction, Limit, Source, descriptor};
-use crate::net::stream::stream;
+use crate::net::stream::{adopted, stream};
 use crate::net::{Shutdown, SocketAddr, Timeouts, ToSocketAddrs, each_address};
 use crate::sys::fd::{self, Connecting, SockAddr, Type};
 
@@ -89,15 +89,10 @@ impl TcpStream {
     }
 
     fn adopt(stream: net::TcpStream) -> TcpStream {
-        let adopted = TcpStream {
+        TcpStream {
             timeouts: Timeouts::of(stream.read_timeout(), stream.write_timeout()),
-            source: Source::new(stream),
-        };
-        // Whatever it is that somebody has put in.
-        if !fd::is_stream(adopted.source.thing()) {
-            adopted.source.keeps_messages();
+            source: adopted(stream),
         }
-        adopted
     }
 
     /// The address of the other side.

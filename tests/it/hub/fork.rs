@@ -20,7 +20,7 @@ use crate::support::{act, own_stacks, run, survived_in_child};
 const MS: Duration = Duration::from_millis(1);
 
 /// Forks; the child runs `child` and ends with status 0, or 101 if it panics.
-fn fork(child: impl FnOnce() + std::panic::UnwindSafe) -> libc::pid_t {
+pub(crate) fn fork(child: impl FnOnce() + std::panic::UnwindSafe) -> libc::pid_t {
     // SAFETY: this process has no other thread that holds a lock which the child takes (it runs one test).
     match unsafe { libc::fork() } {
         0 => {
@@ -32,7 +32,7 @@ fn fork(child: impl FnOnce() + std::panic::UnwindSafe) -> libc::pid_t {
     }
 }
 
-fn wait_for(pid: libc::pid_t) -> i32 {
+pub(crate) fn wait_for(pid: libc::pid_t) -> i32 {
     let mut status = 0;
     // SAFETY: a child of this process.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
@@ -399,7 +399,7 @@ fn what_threads_share_goes_to_those_who_are_there() {
     run(|| {
         let (mutex, permits) = (Arc::new(Mutex::new(0)), Arc::new(Semaphore::new(0)));
         let (sender, receiver) = channel::bounded(0);
-        let guard = mutex.lock().unwrap();
+        let mut guard = Some(mutex.lock().unwrap());
         let theirs = (mutex.clone(), permits.clone(), receiver.clone());
         let waits = [
             spawn(move || drop(theirs.0.lock().unwrap())),
@@ -407,24 +407,17 @@ fn what_threads_share_goes_to_those_who_are_there() {
             spawn(move || assert_eq!(theirs.2.recv(), Ok(1))),
         ];
         yield_now();
-        let parent = std::process::id();
-        // SAFETY: as above.
-        let pid = unsafe { libc::fork() };
-        if std::process::id() != parent {
+        let pid = fork(std::panic::AssertUnwindSafe(|| {
             // SAFETY: ends a child that hangs.
             unsafe { libc::alarm(10) };
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                drop(guard);
-                assert_eq!(*mutex.lock().unwrap(), 0);
-                permits.release();
-                assert_eq!(permits.available(), 1);
-                assert!(sender.try_send(1).is_err());
-            }));
-            // SAFETY: ends the process.
-            unsafe { libc::_exit(if outcome.is_ok() { 0 } else { 101 }) }
-        }
+            drop(guard.take());
+            assert_eq!(*mutex.lock().unwrap(), 0);
+            permits.release();
+            assert_eq!(permits.available(), 1);
+            assert!(sender.try_send(1).is_err());
+        }));
         assert_eq!(wait_for(pid), 0, "the child failed");
-        drop(guard);
+        drop(guard.take());
         permits.release();
         sender.send(1).unwrap();
         waits.into_iter().for_each(|waits| waits.join().unwrap());

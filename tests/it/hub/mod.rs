@@ -2,7 +2,7 @@
 
 mod cores;
 mod faults;
-mod fork;
+pub(crate) mod fork;
 mod handover;
 mod killing;
 mod mixing;

@@ -24,6 +24,16 @@ pub(crate) const MS: Duration = Duration::from_millis(1);
 /// So long that a test which waits for it has failed.
 pub(crate) const LONG: Duration = Duration::from_secs(3600);
 
+/// What waits while it is shown.
+pub(crate) struct Slow;
+
+impl std::fmt::Debug for Slow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        yield_now();
+        f.write_str("slow")
+    }
+}
+
 /// Lets everybody come to where they wait.
 pub(crate) fn settle() {
     (0..10).for_each(|_| yield_now());

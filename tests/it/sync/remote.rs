@@ -10,7 +10,7 @@ use greenlet::time::{Elapsed, timeout};
 use greenlet::{hub_stats, scope, sleep, spawn, yield_now};
 
 use crate::support::{act, complaint, rounds, run};
-use crate::sync::{LONG, MS, end, settle};
+use crate::sync::{LONG, MS, Slow, end, settle};
 
 const THREADS: usize = 3;
 
@@ -506,13 +506,6 @@ fn one_that_is_leaked_passes_on_what_was_on_its_way() {
 
 #[test]
 fn a_mutex_that_is_shown_lets_others_wait() {
-    struct Slow;
-    impl std::fmt::Debug for Slow {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            yield_now();
-            f.write_str("slow")
-        }
-    }
     run(|| {
         let mutex = Arc::new(Mutex::new(Slow));
         let theirs = mutex.clone();

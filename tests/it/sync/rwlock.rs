@@ -2,6 +2,7 @@
 
 use super::{RwLock, Shared, TryLockError, mpsc, spawn, yield_now};
 use crate::support::run;
+use crate::sync::Slow;
 
 /// One that somebody unwound with who read, or wrote.
 fn left_by(panics: fn(&RwLock<u32>)) -> Shared<RwLock<u32>> {
@@ -143,13 +144,6 @@ fn a_guard_to_read_gets_shorter() {
 /// Whoever shows the value may wait: it has the lock meanwhile.
 #[test]
 fn one_that_is_shown_while_another_one_writes() {
-    struct Slow;
-    impl std::fmt::Debug for Slow {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            yield_now();
-            f.write_str("slow")
-        }
-    }
     run(|| {
         let lock = Shared::new(RwLock::new(Slow));
         let theirs = lock.clone();

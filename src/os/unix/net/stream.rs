@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{Patience, SocketAddr};
 use crate::hub::io::{Direction, Source, descriptor};
 use crate::net::Timeouts;
-use crate::net::stream::stream;
+use crate::net::stream::{adopted, stream};
 use crate::sys::fd::{self, Connecting, Type};
 
 /// A connection between Unix sockets: `std::os::unix::net::UnixStream`.
@@ -91,14 +91,10 @@ impl UnixStream {
     }
 
     fn adopt(stream: net::UnixStream) -> UnixStream {
-        let adopted = UnixStream {
+        UnixStream {
             timeouts: Timeouts::of(stream.read_timeout(), stream.write_timeout()),
-            source: Source::new(stream),
-        };
-        if !fd::is_stream(adopted.source.thing()) {
-            adopted.source.keeps_messages();
+            source: adopted(stream),
         }
-        adopted
     }
 
     /// Waits until it is decided.
